@@ -1,0 +1,25 @@
+# CheXseg: from X-rays, labels and a few expert masks to a scored table.
+# One config file is one study, and one folder: results/<study>/.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/classifiers.smk"
+include: "workflow/rules/saliency.smk"
+include: "workflow/rules/pseudo_masks.smk"
+include: "workflow/rules/segmenters.smk"
+include: "workflow/rules/evaluation.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    input:
+        f"{RESULTS}/summary.csv",
+        rules.draw_figures.output,
+    default_target: True

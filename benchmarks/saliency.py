@@ -1,0 +1,93 @@
+"""Grad-CAM of ten pathologies: ours against pytorch-grad-cam, in one process, on one CPU thread.
+
+Both make maps in [0, 1] at the size of the X-ray, from the same network and images. The peer runs
+a forward and a backward pass per X-ray and pathology; it gets the best of several batch sizes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytorch_grad_cam
+import torch
+from pytorch_grad_cam.utils.image import scale_cam_image
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg.models.classifier import Classifier, build_classifier
+from chexseg.saliency.gradcam import GradCAM
+
+SIZE = 320
+IMAGES = 4
+BATCH_SIZES = (1, 2, 4)
+BAR = 20.0
+TOLERANCE = 1e-4
+LAYERS = {"densenet121": "features.norm5", "resnet18": "layer4"}
+OUTPUTS = [OBSERVATIONS.index(observation_of(pathology)) for pathology in PATHOLOGIES]
+
+
+def our_maps(gradcam: GradCAM, images: torch.Tensor, batch_size: int) -> np.ndarray:
+    """Returns [images, pathologies, SIZE, SIZE], scaled as the peer scales: before and after."""
+    raw = torch.cat([gradcam.maps(batch, OUTPUTS) for batch in images.split(batch_size)])
+    scaled = scale_cam_image(scale_cam_image(raw.flatten(0, 1).numpy(), (SIZE, SIZE)))
+    return scaled.reshape(len(images), len(OUTPUTS), SIZE, SIZE)
+
+
+def peer_maps(cam: pytorch_grad_cam.GradCAM, images: torch.Tensor, batch_size: int) -> np.ndarray:
+    """Returns [images, pathologies, SIZE, SIZE]."""
+    maps = [
+        [cam(batch, [ClassifierOutputTarget(output)] * len(batch)) for output in OUTPUTS]
+        for batch in images.split(batch_size)
+    ]
+    return np.concatenate([np.stack(batch, axis=1) for batch in maps])
+
+
+def fastest(compute: Callable[[int], np.ndarray]) -> tuple[float, np.ndarray]:
+    """Returns the seconds of the fastest batch size, and the maps."""
+    seconds = []
+    for batch_size in BATCH_SIZES:
+        start = time.perf_counter()
+        maps = compute(batch_size)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), maps
+
+
+def compare(architecture: str) -> dict:
+    """Returns one row: seconds per X-ray of both, and the largest difference of their maps."""
+    torch.manual_seed(0)
+    classifier: Classifier = build_classifier(architecture, len(OBSERVATIONS)).eval()
+    images = torch.rand(IMAGES, 1, SIZE, SIZE)
+    gradcam = GradCAM(classifier)
+    layer = classifier.backbone.get_submodule(LAYERS[architecture])
+    ours_seconds, ours = fastest(lambda batch_size: our_maps(gradcam, images, batch_size))
+    with pytorch_grad_cam.GradCAM(classifier, [layer]) as cam:
+        peer_seconds, theirs = fastest(lambda batch_size: peer_maps(cam, images, batch_size))
+    occupied = (ours.max((2, 3)) > 0) | (theirs.max((2, 3)) > 0)
+    if not occupied.any():
+        raise RuntimeError("all maps are empty: nothing was compared")
+    return {
+        "work": f"Grad-CAM, {architecture}, {len(OUTPUTS)} pathologies, {SIZE} px, per X-ray",
+        "peer": f"pytorch-grad-cam, best of batch sizes {BATCH_SIZES}",
+        "ours_seconds": ours_seconds / IMAGES,
+        "peer_seconds": peer_seconds / IMAGES,
+        "ratio": peer_seconds / ours_seconds,
+        "max_abs_diff": float(np.abs(ours - theirs)[occupied].max()),
+        "bar": f"ratio >= {BAR:g} and max_abs_diff <= {TOLERANCE:g}",
+    }
+
+
+def rows() -> list[dict]:
+    """Returns one row per architecture."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [compare(architecture) for architecture in LAYERS]
+    finally:
+        torch.set_num_threads(threads)
+
+
+if __name__ == "__main__":
+    for row in rows():
+        print(row)

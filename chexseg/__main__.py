@@ -1,0 +1,5 @@
+"""`python -m chexseg` is `chexseg`."""
+
+from chexseg.cli import console
+
+console()

@@ -1,0 +1,148 @@
+"""The pairs of pixels that IRN compares, and the straight paths between them.
+
+Source: Ahn, Cho, Kwak, "Weakly supervised learning of instance segmentation with inter-pixel
+relations", CVPR 2019, equation 4; `PathIndex` in its published code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Displacement = tuple[int, int]
+"""(rows down, columns right) from a pixel to its partner, or to a pixel on their path."""
+
+
+@lru_cache
+def displacements(radius: int) -> tuple[Displacement, ...]:
+    """Returns the displacements shorter than `radius` (pixels) of one half plane.
+
+    Each unordered pair of distinct pixels nearer than `radius` appears once. A radius of 1 or less
+    has no pairs: the result is empty.
+    """
+    row = [(0, x) for x in range(1, radius)]
+    below = [
+        (y, x)
+        for y in range(1, radius)
+        for x in range(1 - radius, radius)
+        if x * x + y * y < radius * radius
+    ]
+    return tuple(row + below)
+
+
+@cache
+def path(displacement: Displacement) -> frozenset[Displacement]:
+    """Returns the pixels less than one pixel off the segment from (0, 0) to `displacement`.
+
+    Both ends belong to it. Only the bounding box of the ends is searched, so that a path between
+    two pixels of an image never leaves the image.
+    """
+    dy, dx = displacement
+    length_squared = max(dy * dy + dx * dx, 1)
+    return frozenset(
+        (y, x)
+        for y in range(min(0, dy), max(0, dy) + 1)
+        for x in range(min(0, dx), max(0, dx) + 1)
+        if (dy * x - dx * y) ** 2 < length_squared
+    )
+
+
+def pair_slices(
+    displacement: Displacement, height: int, width: int
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Returns row and column slices of the first pixels of all pairs, and of their partners.
+
+    Only pairs inside an image of `height` x `width` pixels count; the slices are empty when there
+    are none. Index with `image[(..., *source)]`.
+    """
+    dy, dx = displacement
+    rows, columns = max(height - dy, 0), max(width - abs(dx), 0)
+    left, right = max(-dx, 0), max(dx, 0)
+    source = slice(0, rows), slice(left, left + columns)
+    partner = slice(dy, dy + rows), slice(right, right + columns)
+    return source, partner
+
+
+def path_affinity(edge: Tensor, radius: int) -> Tensor:
+    """Returns the affinity of each pixel to its partners: 1 - the highest edge on their path.
+
+    Args:
+        edge: [B, H, W], probabilities of a boundary, 0 to 1. Any size, also less than `radius`.
+        radius: pairs are nearer than this, in pixels.
+
+    Returns:
+        [B, D, H, W] in the order of `displacements(radius)`, differentiable. A partner outside the
+        image has affinity 0.
+
+    Source: Ahn et al. 2019, equation 4.
+    """
+    batch, height, width = edge.shape
+    highest = {(0, 0): edge}
+    for displacement, parts in _cover_paths(radius):
+        (rows, columns), _ = pair_slices(displacement, height, width)
+        count = rows.stop - rows.start, columns.stop - columns.start
+        highest[displacement] = _maximum(
+            _window(highest[shorter], shorter, start, columns.start, count)
+            for start, shorter in parts
+        )
+    affinity = [
+        F.pad(1 - highest[displacement], _margins(displacement, height, width))
+        for displacement in displacements(radius)
+    ]
+    return torch.stack(affinity, 1) if affinity else edge.new_zeros(batch, 0, height, width)
+
+
+def _window(
+    values: Tensor, shorter: Displacement, start: Displacement, left: int, count: tuple[int, int]
+) -> Tensor:
+    """Cuts from the maxima of a shorter path those that begin `start` away from the longer's."""
+    first_column = left + start[1] - max(-shorter[1], 0)
+    return values[:, start[0] : start[0] + count[0], first_column : first_column + count[1]]
+
+
+def _maximum(tensors: Iterable[Tensor]) -> Tensor:
+    highest, *others = tensors
+    for other in others:
+        highest = torch.maximum(highest, other)
+    return highest
+
+
+def _margins(displacement: Displacement, height: int, width: int) -> tuple[int, int, int, int]:
+    (rows, columns), _ = pair_slices(displacement, height, width)
+    return columns.start, width - columns.stop, 0, height - rows.stop
+
+
+@lru_cache
+def _cover_paths(
+    radius: int,
+) -> tuple[tuple[Displacement, tuple[tuple[Displacement, Displacement], ...]], ...]:
+    """Covers each path by few shorter ones, so that their maxima are taken only once.
+
+    Returns (displacement, ((start, shorter displacement), ...)) from the shortest path to the
+    longest. A maximum may count a pixel twice, so the parts may overlap.
+    """
+    covers = []
+    known = {(0, 0)}
+    for displacement in sorted(displacements(radius), key=lambda d: len(path(d))):
+        pixels = path(displacement)
+        parts = {}
+        for start in sorted(pixels):
+            for end in sorted(pixels):
+                shorter = (end[0] - start[0], end[1] - start[1])
+                if shorter in known:
+                    part = frozenset((start[0] + y, start[1] + x) for y, x in path(shorter))
+                    if part <= pixels:
+                        parts[start, shorter] = part
+        chosen = []
+        missing = pixels
+        while missing:
+            best = max(parts, key=lambda part: len(parts[part] & missing))
+            missing = missing - parts[best]
+            chosen.append(best)
+        covers.append((displacement, tuple(chosen)))
+        known.add(displacement)
+    return tuple(covers)

@@ -1,0 +1,165 @@
+"""Spreads class activation maps over a pixel's neighbours, stopped by edges (IRN's random walk).
+
+The published code squares a dense matrix of (H W) x (H W) `t` times. Here the sparse one-step
+matrix T is applied to the maps instead. T is similar to a symmetric matrix with its spectrum in
+[-1, 1], where x^n is a short sum of Chebyshev polynomials: some 70 products stand for 256 steps.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from chexseg.affinity.paths import displacements, pair_slices, path_affinity
+from chexseg.affinity.sparse import csr_matrix
+from chexseg.errors import Problems
+
+
+def random_walk(
+    maps: Tensor,
+    edge: Tensor,
+    *,
+    radius: int,
+    beta: float,
+    steps_log2: int,
+    tolerance: float = 1e-5,
+) -> Tensor:
+    """Returns (maps x (1 - edge)) T^(2^t), the maps after 2^t steps of a random walk.
+
+    T is the affinity to the power of `beta`, divided by the sums of its columns. The affinity of
+    two pixels is `path_affinity`, of a pixel to itself 1.
+
+    Args:
+        maps: [B, P, H, W], one map per pathology, of any scale.
+        edge: [B, H, W], probabilities of a boundary, 0 to 1.
+        radius: pixels further apart than this, or as far, are not joined.
+        beta: the higher, the more an edge repels.
+        steps_log2: t; 2^t steps are taken.
+        tolerance: the share of T^(2^t) that may be left out.
+
+    Returns:
+        [B, P, H, W], float32 also for float16 input. An empty map stays zero.
+
+    Raises:
+        InputError: the shapes do not fit, or `radius`, `beta` or `steps_log2` is out of range.
+
+    Source: Ahn et al. 2019, equations 9 and 10; `propagate_to_edge` in its published code.
+    """
+    _check(maps, edge, radius, beta, steps_log2)
+    batch, pathologies, height, width = maps.shape
+    maps, edge = maps.float(), edge.float()
+    start = (maps * (1 - edge)[:, None]).flatten(2)
+    affinity = path_affinity(edge, radius) ** beta
+    # One image at a time: a batch's matrix would not stay in the processor's cache.
+    walked = [
+        _power(
+            _transition_matrix(affinity[image], radius),
+            start[image].T.contiguous(),
+            2**steps_log2,
+            tolerance,
+        ).T
+        for image in range(batch)
+    ]
+    if not walked:
+        return torch.zeros_like(maps)
+    return torch.stack(walked).reshape(batch, pathologies, height, width)
+
+
+def _transition_matrix(affinity: Tensor, radius: int) -> Tensor:
+    """Returns T transposed, [H W, H W] in CSR: row j holds the weights that make pixel j's mean."""
+    height, width = affinity.shape[-2:]
+    columns, row_ends = _neighbours(radius, height, width)
+    inside = (columns >= 0).to(affinity.device)
+    values = affinity.new_zeros(height, width, inside.shape[-1])
+    middle = len(displacements(radius))
+    values[..., middle] = 1
+    for index, displacement in enumerate(displacements(radius)):
+        source, partner = pair_slices(displacement, height, width)
+        values[(*source, middle + 1 + index)] = affinity[(index, *source)]
+        values[(*partner, middle - 1 - index)] = affinity[(index, *source)]
+    values /= values.sum(-1, keepdim=True)
+    return csr_matrix(
+        row_ends.to(affinity.device),
+        columns[columns >= 0].to(affinity.device),
+        values[inside],
+        size=(height * width, height * width),
+    )
+
+
+@lru_cache(maxsize=8)
+def _neighbours(radius: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Returns the neighbours' numbers [H, W, 2 D + 1], -1 outside the image, and CSR row ends.
+
+    The order is that of `displacements`, mirrored around the pixel itself, so that the numbers of
+    a row ascend.
+    """
+    forward = displacements(radius)
+    offsets = torch.tensor([(-y, -x) for y, x in reversed(forward)] + [(0, 0), *forward])
+    rows = torch.arange(height)[:, None, None] + offsets[:, 0]
+    columns = torch.arange(width)[None, :, None] + offsets[:, 1]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    numbers = torch.where(inside, rows * width + columns, -1)
+    row_ends = torch.zeros(height * width + 1, dtype=torch.long)
+    row_ends[1:] = inside.sum(-1).flatten().cumsum(0)
+    return numbers, row_ends
+
+
+def _power(matrix: Tensor, vectors: Tensor, exponent: int, tolerance: float) -> Tensor:
+    """Returns matrix^exponent @ vectors; the matrix must have its spectrum in [-1, 1]."""
+    coefficients = _chebyshev_coefficients(exponent, tolerance)
+    if len(coefficients) > exponent:
+        for _ in range(exponent):
+            vectors = matrix @ vectors
+        return vectors
+    previous, current = vectors, matrix @ vectors
+    total = coefficients[0] * previous + coefficients[1] * current
+    for coefficient in coefficients[2:]:
+        following = torch.addmm(previous, matrix, current, beta=-1, alpha=2)
+        previous, current = current, following
+        if coefficient:
+            total.add_(current, alpha=coefficient)
+    return total
+
+
+@lru_cache
+def _chebyshev_coefficients(exponent: int, tolerance: float) -> tuple[float, ...]:
+    """Returns the Chebyshev coefficients of x^exponent, up to where `tolerance` of them is left.
+
+    x^n is the sum of 2^(1-n) binomial(n, (n - k) / 2) T_k over k = n, n - 2, ..., halved at k = 0.
+    They are positive and sum to 1, and |T_k| <= 1: what is left out bounds the error.
+    """
+    coefficients: list[float] = []
+    left = 1.0
+    while left > tolerance and len(coefficients) <= exponent:
+        order = len(coefficients)
+        if (exponent - order) % 2:
+            coefficients.append(0.0)
+            continue
+        ways = math.comb(exponent, (exponent - order) // 2) * (2 if order else 1)
+        coefficients.append(ways / 2**exponent)
+        left -= coefficients[-1]
+    return tuple(coefficients)
+
+
+def _check(maps: Tensor, edge: Tensor, radius: int, beta: float, steps_log2: int) -> None:
+    problems = Problems()
+    if maps.ndim != 4 or edge.shape != maps.shape[:1] + maps.shape[2:]:
+        problems.add(
+            "random_walk: maps, edge",
+            f"shapes {tuple(maps.shape)}, {tuple(edge.shape)}",
+            "[B, P, H, W] and [B, H, W]",
+            "Resize the maps to the edge's size.",
+        )
+    for name, value, least in (
+        ("radius", radius, 1),
+        ("beta", beta, 0),
+        ("steps_log2", steps_log2, 0),
+    ):
+        if value < least:
+            problems.add(
+                f"random_walk: {name}", str(value), f"at least {least}", "Choose a larger value."
+            )
+    problems.raise_if_any()

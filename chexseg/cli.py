@@ -1,0 +1,94 @@
+"""The command line: one command for each stage, its flags made from the stage's signature."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from chexseg import __version__
+from chexseg.errors import InputError
+
+STAGES = (
+    "make-phantom",
+    "build-index",
+    "store-images",
+    "store-masks",
+    "train-classifier",
+    "compute-saliency",
+    "threshold-saliency",
+    "label-affinity",
+    "train-irnet",
+    "compute-affinity",
+    "walk-saliency",
+    "train-segmenter",
+    "predict-masks",
+    "evaluate",
+    "compare-runs",
+    "draw-figures",
+)
+"""The stages, in the order of the pipeline."""
+
+COMMANDS = ("validate", "status", "evaluate", "predict")
+"""What people run by hand."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command and returns its exit code: 0, or 2 for input that cannot be used."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if command in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if command == "--version":
+        print(f"chexseg {__version__}")
+        return 0
+    if command not in STAGES + COMMANDS:
+        from chexseg.data.pathologies import nearest
+
+        near = nearest(command, STAGES + COMMANDS)
+        print(f"chexseg: no command {command!r}. Did you mean {near!r}?", file=sys.stderr)
+        return 2
+
+    import tyro
+
+    stage = importlib.import_module(_module(command))
+    try:
+        tyro.cli(
+            stage.run,
+            prog=f"chexseg {command}",
+            args=rest,
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+        )
+    except InputError as error:
+        n = len(error.problems)
+        print(f"chexseg {command}: {n} problem{'s' * (n > 1)}", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def console() -> None:
+    """The entry point of the installed command `chexseg`."""
+    sys.exit(main())
+
+
+def _module(command: str) -> str:
+    return f"chexseg.stages.{command.replace('-', '_')}"
+
+
+def _overview() -> str:
+    """Lists the commands with the first line of their modules, none of which is imported."""
+    lines = ["usage: chexseg COMMAND [--help] ...", "", "Stages, in the order of the pipeline:"]
+    lines += [_line(command) for command in STAGES if command not in COMMANDS]
+    lines += ["", "For people:"] + [_line(command) for command in COMMANDS]
+    return "\n".join(lines)
+
+
+def _line(command: str) -> str:
+    source = Path(importlib.util.find_spec(_module(command)).origin).read_text(encoding="utf-8")
+    summary = ast.get_docstring(ast.parse(source)).splitlines()[0]
+    return f"  {command:<20} {summary}"

@@ -1,0 +1,160 @@
+"""X-rays as arrays: decoding, and the letterbox with its inverse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from chexseg.errors import InputError, Problem
+
+LONGEST_SIDE = 50_000
+MOST_PIXELS = 2**28
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Fits an image of `height` x `width` pixels into a centred square, keeping its shape.
+
+    The longest side becomes `size` pixels; the rest of the square is empty.
+    """
+
+    height: int
+    width: int
+    size: int
+
+    @property
+    def inner(self) -> tuple[int, int]:
+        """Height and width of the image inside the square, at least 1 each."""
+        longest = max(self.height, self.width)
+        fit = [max(1, round(side * self.size / longest)) for side in (self.height, self.width)]
+        return fit[0], fit[1]
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Row and column of the image's first pixel inside the square."""
+        height, width = self.inner
+        return (self.size - height) // 2, (self.size - width) // 2
+
+    def image(self, image: Image.Image) -> np.ndarray:
+        """Returns the letterboxed grey image, uint8 [size, size]; outside it is 0."""
+        height, width = self.inner
+        square = np.zeros((self.size, self.size), np.uint8)
+        small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+        square[self._inside] = np.asarray(small)
+        return square
+
+    def masks(self, masks: np.ndarray) -> np.ndarray:
+        """Letterboxes masks: bool [P, height, width] -> bool [P, size, size].
+
+        A pixel of the square is set where at least half of its area is.
+        """
+        square = np.zeros((len(masks), self.size, self.size), bool)
+        height, width = self.inner
+        for mask, target in zip(masks, square, strict=True):
+            if mask.any():
+                small = Image.fromarray(mask.astype(np.uint8) * 255).resize(
+                    (width, height), Image.Resampling.BOX
+                )
+                target[self._inside] = np.asarray(small) > 127
+        return square
+
+    def undo(self, maps: torch.Tensor) -> torch.Tensor:
+        """Returns maps at the image's own size: float [P, size, size] -> [P, height, width].
+
+        Bilinear, with pixel centres aligned. Where image and square have the same scale this is
+        exactly the inverse of the letterbox.
+        """
+        rows, columns = self._inside
+        inner = maps[:, rows, columns]
+        if inner.shape[-2:] == (self.height, self.width):
+            return inner.clone()
+        return torch.nn.functional.interpolate(
+            inner[None], size=(self.height, self.width), mode="bilinear", align_corners=False
+        )[0]
+
+    @property
+    def _inside(self) -> tuple[slice, slice]:
+        (top, left), (height, width) = self.corner, self.inner
+        return slice(top, top + height), slice(left, left + width)
+
+
+def open_image(path: str | Path, *, longest: int | None = None) -> tuple[Image.Image, int, int]:
+    """Opens an X-ray as 8-bit grey, turned as its EXIF says.
+
+    Args:
+        path: PNG or JPEG; 16-bit greys are scaled to 8 bits, colours become their luminance.
+        longest: if given, a JPEG may be decoded at a fraction of its size, not below this.
+
+    Returns:
+        The image, and the height and width that it has in the file (after turning).
+
+    Raises:
+        InputError: absent, not an image, truncated, or larger than can be meant.
+    """
+    try:
+        with Image.open(path) as image:
+            _check_size(image, path)
+            width, height = image.size
+            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+                width, height = height, width
+            if longest is not None:
+                image.draft("L", (2 * longest, 2 * longest))
+            image.load()
+            return _grey(ImageOps.exif_transpose(image)), height, width
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        found, remedy = "no such file", "Fetch the X-ray, or delete its row from the table."
+        raise InputError([Problem(str(path), found, "an X-ray", remedy)]) from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        found, remedy = f"no whole image ({error})", "Fetch the file again."
+        raise InputError([Problem(str(path), found, "a PNG or JPEG", remedy)]) from error
+
+
+def letterboxed(path: str | Path, size: int) -> np.ndarray:
+    """Returns an X-ray as models see it: letterboxed, uint8 [size, size].
+
+    Raises:
+        InputError: see `open_image`.
+    """
+    image, height, width = open_image(path, longest=size)
+    return Letterbox(height, width, size).image(image)
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Returns height and width from the header of an image, after turning by EXIF.
+
+    Raises:
+        InputError: absent, or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            _check_size(image, path)
+            width, height = image.size
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        found = f"no readable image ({error})"
+        raise InputError(
+            [Problem(str(path), found, "a PNG or JPEG", "Fetch the file again.")]
+        ) from error
+    return (width, height) if turned else (height, width)
+
+
+def _check_size(image: Image.Image, path: str | Path) -> None:
+    width, height = image.size
+    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+        raise InputError(
+            [Problem(str(path), f"{width} x {height} pixels", "an X-ray", "Replace the file.")]
+        )
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image).astype(np.float64)
+        top = 65535.0 if values.max() > 255 else 255.0
+        return Image.fromarray(np.round(values.clip(0, top) * (255.0 / top)).astype(np.uint8))
+    return image if image.mode == "L" else image.convert("L")

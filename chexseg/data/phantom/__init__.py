@@ -1,0 +1,1 @@
+"""A synthetic CheXpert + CheXlocalize: chests with ten pathologies and exact masks."""

@@ -1,0 +1,89 @@
+"""Which diseases a phantom patient has, and what a report labeller makes of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg.settings import PhantomSettings
+
+_NORMAL = 0.13
+
+
+def draw_findings(rng: np.random.Generator) -> frozenset[str]:
+    """Draws the observations that one study shows; `No Finding` allows support devices only.
+
+    Diseases come together as they do in hospital: a failing heart brings oedema and effusions, a
+    consolidation brings pneumonia, and every patch of them is a lung opacity.
+    """
+    if rng.random() < _NORMAL:
+        return frozenset({"No Finding"} | ({"Support Devices"} if rng.random() < 0.15 else set()))
+    while True:
+        found = _draw_sick(rng)
+        if found - {"Support Devices"}:
+            return frozenset(found)
+
+
+def _draw_sick(rng: np.random.Generator) -> set[str]:
+    severity = rng.normal()
+
+    def happens(probability: float) -> bool:
+        odds = probability / (1 - probability) * np.exp(0.5 * severity)
+        return rng.random() < odds / (1 + odds)
+
+    found = set()
+    if happens(0.24):
+        found.add("Cardiomegaly")
+    if happens(0.92 if "Cardiomegaly" in found else 0.16):
+        found.add("Enlarged Cardiomediastinum")
+    if happens(0.27 if "Cardiomegaly" in found else 0.06):
+        found.add("Edema")
+    if happens(0.42 if "Edema" in found else 0.2):
+        found.add("Pleural Effusion")
+    for name, probability in (
+        ("Consolidation", 0.115),
+        ("Atelectasis", 0.15),
+        ("Pneumothorax", 0.13),
+        ("Lung Lesion", 0.15),
+        ("Pleural Other", 0.04),
+        ("Fracture", 0.05),
+        ("Support Devices", 0.36),
+    ):
+        if happens(probability):
+            found.add(name)
+    if found & {"Edema", "Consolidation", "Atelectasis"} or happens(0.05):
+        found.add("Lung Opacity")
+    if "Lung Opacity" in found and happens(0.45 if "Consolidation" in found else 0.1):
+        found.add("Pneumonia")
+    return found
+
+
+def pathologies_of(findings: frozenset[str]) -> list[str]:
+    """Returns the pathologies, by their names in masks, that these observations stand for."""
+    return [pathology for pathology in PATHOLOGIES if observation_of(pathology) in findings]
+
+
+def true_labels(findings: frozenset[str]) -> list[str]:
+    """Returns the 14 labels as an expert panel writes them: 1.0 or 0.0."""
+    return ["1.0" if name in findings else "0.0" for name in OBSERVATIONS]
+
+
+def report_labels(
+    rng: np.random.Generator, findings: frozenset[str], settings: PhantomSettings
+) -> list[str]:
+    """Returns the 14 labels as a report labeller writes them: some wrong, -1.0 or blank."""
+    labels = []
+    for name in OBSERVATIONS:
+        flipped, uncertain, unmentioned = rng.random(3) < (
+            settings.label_noise,
+            settings.uncertain,
+            settings.blank,
+        )
+        positive = (name in findings) != flipped
+        if uncertain and name != "No Finding":
+            labels.append("-1.0")
+        elif positive:
+            labels.append("1.0")
+        else:
+            labels.append("" if unmentioned else "0.0")
+    return labels

@@ -1,0 +1,220 @@
+"""A phantom release: the folders and files of CheXpert and CheXlocalize, made from nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco
+from tqdm import tqdm
+
+from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
+from chexseg.data.phantom.geometry import Mask
+from chexseg.data.phantom.labels import (
+    draw_findings,
+    pathologies_of,
+    report_labels,
+    true_labels,
+)
+from chexseg.data.phantom.radiograph import render
+from chexseg.data.phantom.reader import second_reading
+from chexseg.errors import InputError, Problem
+from chexseg.settings import PhantomSettings, flags
+
+_COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS)
+_FIRST_PATIENT = {"train": 1, "val": 70001, "test": 85001}
+_MARKER = "PHANTOM.txt"
+_STUDIES = 3  # at most, of one patient
+
+
+@dataclass(frozen=True)
+class _Study:
+    """Who was X-rayed; `index` counts the studies of a split, each with one frontal X-ray."""
+
+    index: int
+    patient: int
+    study: int
+    sex: str
+    age: int
+    findings: frozenset[str]
+    lateral: bool
+
+    def image_path(self, view: str) -> str:
+        return f"patient{self.patient:05d}/study{self.study}/{view}.jpg"
+
+    def cxr_id(self, view: str) -> str:
+        return f"patient{self.patient:05d}_study{self.study}_{view}"
+
+
+def make_release(root: Path, settings: PhantomSettings) -> None:
+    """Writes a whole release under `root`, which appears whole or not at all.
+
+    An image depends on the seed, its split and its number there, not on how many others there are.
+    An older phantom at `root` is replaced, and so are empty folders; anything else is left alone.
+
+    Args:
+        root: folder that gets `CheXpert/`, `CheXlocalize/` and `anatomy/`.
+        settings: counts, sizes and label habits.
+
+    Raises:
+        InputError: there are files at `root` that no phantom put there.
+    """
+    _check_replaceable(Path(root))
+    counts = {
+        "train": settings.train_images,
+        "val": settings.val_images,
+        "test": settings.test_images,
+    }
+    with (
+        _atomic_folder(Path(root)) as folder,
+        tqdm(total=sum(counts.values()), desc="phantom", unit="image", disable=None) as progress,
+    ):
+        for split, count in counts.items():
+            _write_split(folder, split, count, settings, progress)
+        (folder / _MARKER).write_text(
+            "A synthetic data set: no X-ray here is of a person.\n"
+            f"Made by chexseg make-phantom {flags(settings)}\n",
+            encoding="utf-8",
+        )
+
+
+def _check_replaceable(root: Path) -> None:
+    if (root / _MARKER).is_file():
+        return
+    foreign = next((path for path in root.rglob("*") if not path.is_dir()), None)
+    if root.is_file() or foreign:
+        remedy = "Name another folder, or empty this one."
+        raise InputError([Problem(str(root), str(foreign or root), "an empty folder", remedy)])
+
+
+def _write_split(
+    folder: Path, split: str, count: int, settings: PhantomSettings, progress: tqdm
+) -> None:
+    rows, truth, second, anatomy = [], {}, {}, {}
+    studies = _studies(split, count, settings)
+    for study in studies:
+        rng = _rng(settings, split, study.index, "image")
+        positives = pathologies_of(study.findings)
+        labels = true_labels(study.findings)
+        if split == "train":
+            labels = report_labels(
+                _rng(settings, split, study.index, "labels"), study.findings, settings
+            )
+        for view, lateral in (("view1_frontal", False), ("view2_lateral", True)):
+            if lateral and not study.lateral:
+                continue
+            radiograph = render(
+                rng,
+                positives,
+                longest_side=settings.longest_side,
+                lesion_scale=settings.lesion_scale,
+                lateral=lateral,
+            )
+            target = folder / "CheXpert" / split / study.image_path(view)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(radiograph.image).save(target, quality=92)
+            projection = "" if lateral else ("PA" if study.index % 3 == 0 else "AP")
+            person = (study.sex, study.age, "Lateral" if lateral else "Frontal", projection)
+            rows.append((study.image_path(view), *person, *labels))
+            if split != "train":
+                cxr_id = study.cxr_id(view)
+                size = radiograph.image.shape
+                anatomy[cxr_id] = _encode(radiograph.anatomy, tuple(radiograph.anatomy), size)
+                if radiograph.masks:
+                    truth[cxr_id] = _encode(radiograph.masks, PATHOLOGIES, size)
+                if radiograph.masks and split == "test":
+                    reading = second_reading(
+                        _rng(settings, split, study.index, "reader"), radiograph.masks
+                    )
+                    second[cxr_id] = _encode(reading, PATHOLOGIES, size)
+        progress.update()
+    _write_tables(folder / "CheXpert", split, rows)
+    if split != "train":
+        _write_json(folder / "CheXlocalize" / f"gt_segmentations_{split}.json", truth)
+        _write_json(folder / "anatomy" / f"segmentations_{split}.json", anatomy)
+    if split == "test":
+        _write_json(folder / "CheXlocalize" / "hb_segmentations_test.json", second)
+
+
+def _rng(settings: PhantomSettings, split: str, index: int, use: str) -> np.random.Generator:
+    """Returns the generator of one image's one use: none depends on how much another draws."""
+    place = [settings.seed, tuple(_FIRST_PATIENT).index(split), index]
+    number = ("image", "study", "labels", "reader").index(use)
+    return np.random.default_rng(np.random.SeedSequence(place, spawn_key=(number,)))
+
+
+def _studies(split: str, count: int, settings: PhantomSettings) -> Iterator[_Study]:
+    """Yields `count` studies; about one in five belongs to the patient of the one before."""
+    patient, study, sex, age = _FIRST_PATIENT[split] - 1, _STUDIES, "", 0
+    for index in range(count):
+        rng = _rng(settings, split, index, "study")
+        again, lateral = rng.random() < 0.22, rng.random() < settings.lateral
+        new_sex = "Female" if rng.random() < 0.45 else "Male"
+        new_age = int(np.clip(rng.normal(62, 17), 18, 90))
+        if again and study < _STUDIES:
+            study += 1
+        else:
+            patient, study, sex, age = patient + 1, 1, new_sex, new_age
+        findings = draw_findings(rng)
+        yield _Study(index, patient, study, sex, age, findings, lateral and split == "train")
+
+
+def _encode(
+    masks: dict[str, Mask], names: tuple[str, ...], size: tuple[int, int]
+) -> dict[str, dict[str, object]]:
+    """Returns COCO run-length codes of all `names`; a missing mask is all zero."""
+    codes = {}
+    for name in names:
+        mask = masks.get(name, np.zeros(size, dtype=bool))
+        code = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+        codes[name] = {"size": list(size), "counts": code["counts"].decode("ascii")}
+    return codes
+
+
+def _write_tables(folder: Path, split: str, rows: list[tuple[object, ...]]) -> None:
+    """Writes a split's CSVs under the names, and with the quirks, of the real releases."""
+    if split == "test":  # no sex, age or view, and its own prefix
+        table = [(f"test/{row[0]}", *row[5:]) for row in rows]
+        _write_csv(folder / "test_labels.csv", ("Path", *OBSERVATIONS), table)
+        return
+    prefix = {"train": "CheXpert-v1.0/train", "val": "CheXpert-v1.0/valid"}[split]
+    table = [(f"{prefix}/{row[0]}", *row[1:]) for row in rows]
+    for name in {"train": ("train.csv",), "val": ("val.csv", "val_labels.csv")}[split]:
+        _write_csv(folder / name, _COLUMNS, table)
+
+
+def _write_csv(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _write_json(path: Path, entries: dict[str, object]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(entries), encoding="utf-8")
+
+
+@contextmanager
+def _atomic_folder(target: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `target` that takes its place when the block succeeds."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hidden = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+    try:
+        fresh, old = hidden / "fresh", hidden / "old"
+        fresh.mkdir()
+        yield fresh
+        if target.exists():
+            os.replace(target, old)
+        os.replace(fresh, target)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)

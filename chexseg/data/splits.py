@@ -1,0 +1,60 @@
+"""Splits of X-rays by patient."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pandas as pd
+
+from chexseg.errors import Problems
+
+SPLITS = ("train", "expert", "validation", "test")
+"""train: labels only. expert: masks that train. validation: masks that select. test: masks that
+score."""
+
+
+def choose_patients(patients: pd.Series, fraction: float, seed: int) -> pd.Series:
+    """Chooses whole patients until at least `fraction` of the X-rays is chosen.
+
+    Patients are taken in the order of a hash of seed and name, so that a choice does not depend
+    on the order of the table, and a larger fraction contains a smaller one.
+
+    Args:
+        patients: [N] patient of each X-ray.
+        fraction: share of the X-rays to choose, 0 to 1.
+        seed: of the choice.
+
+    Returns:
+        [N] bool, True where chosen. At 0 none; below 1 at least one patient is left out, if
+        there are two or more.
+    """
+    counts = patients.value_counts()
+    order = sorted(counts.index, key=lambda name: _hash(seed, name))
+    wanted, chosen, number = fraction * len(patients), set(), 0
+    for name in order:
+        last = len(chosen) == len(order) - 1
+        if number >= wanted or (last and fraction < 1 and len(order) > 1):
+            break
+        chosen.add(name)
+        number += counts[name]
+    return patients.isin(chosen)
+
+
+def _hash(seed: int, name: str) -> str:
+    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+
+
+def check_disjoint(index: pd.DataFrame, problems: Problems) -> None:
+    """Adds a problem for each patient who has X-rays in two splits.
+
+    Args:
+        index: columns patient, split, source (the table's file and row of each X-ray).
+        problems: receives the patients.
+    """
+    splits = index.groupby("patient")["split"].agg(lambda values: sorted(set(values)))
+    for patient, names in splits[splits.map(len) > 1].items():
+        where = index.loc[index["patient"] == patient, "source"].iloc[-1]
+        problems.add(
+            where, f"{patient} in {' and '.join(names)}", "each patient in one split",
+            "Delete the patient's rows from one of the tables.",
+        )  # fmt: skip

@@ -1,0 +1,55 @@
+"""The one error that users see: every problem of an input at once, each with its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with an input.
+
+    Attributes:
+        where: `file`, `file:row` or `file:row:column`; rows count from 1, a CSV's header is row 1.
+        found: what stands there.
+        expected: what should stand there.
+        remedy: how to mend it, as an order to the reader.
+    """
+
+    where: str
+    found: str
+    expected: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: found {self.found}, expected {self.expected}. {self.remedy}"
+
+
+class InputError(Exception):
+    """Something given by the user cannot be used; `problems` holds all that was found."""
+
+    def __init__(self, problems: list[Problem]):
+        self.problems = list(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Problems:
+    """Collects problems, so that a user mends all of them in one go.
+
+    >>> problems = Problems()
+    >>> problems.add("train.csv:7:Edema", "'2'", "1, 0, -1 or blank", "Correct the label.")
+    >>> problems.raise_if_any()
+    Traceback (most recent call last):
+    chexseg.errors.InputError: train.csv:7:Edema: found '2', expected 1, 0, -1 or blank. ...
+    """
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def add(self, where: str, found: str, expected: str, remedy: str) -> None:
+        self.found.append(Problem(str(where), found, expected, remedy))
+
+    def raise_if_any(self) -> None:
+        """Raises InputError when at least one problem was added."""
+        if self.found:
+            raise InputError(self.found)

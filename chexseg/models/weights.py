@@ -1,0 +1,300 @@
+"""Where weights come from and how they are kept: one mechanism for all models."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from chexseg.atomic import atomic
+from chexseg.errors import InputError, Problem
+
+FORMAT = "chexseg checkpoint"
+VERSION = 1
+HEADS = ("classifier", "fc")
+"""Names of the last linear layer in torchvision's networks: never loaded, never missed."""
+
+# Files from before torch 0.4 say `denselayer1.norm.1.weight`, which torchvision renames too.
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model and what it is.
+
+    Attributes:
+        kind: what it does, such as `classifier` or `segmenter`.
+        settings: the settings that it was built and trained with.
+        pathologies: names of its outputs, in order.
+        state_dict: its tensors, on the CPU.
+        extra: whatever else belongs to it, such as thresholds.
+    """
+
+    kind: str
+    settings: dict
+    pathologies: tuple[str, ...]
+    state_dict: dict[str, Tensor]
+    extra: dict
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of a state dict that was loaded into a module.
+
+    Attributes:
+        source: where the tensors came from.
+        prefix: what stood before their names, such as `module.encoder.`.
+        loaded: number of tensors of the module that were found.
+        missing: tensors of the module that were not found; they keep their values.
+    """
+
+    source: str
+    prefix: str
+    loaded: int
+    missing: tuple[str, ...]
+
+
+def _refuse(where: str | Path, found: str, expected: str, remedy: str) -> InputError:
+    return InputError([Problem(str(where), found, expected, remedy)])
+
+
+def save_checkpoint(
+    path: str | Path,
+    *,
+    state_dict: Mapping[str, Tensor],
+    kind: str,
+    settings: Mapping,
+    pathologies: Sequence[str],
+    extra: Mapping | None = None,
+) -> None:
+    """Writes a model; equal arguments give equal bytes.
+
+    Args:
+        path: where; the file appears whole or not at all.
+        state_dict: its tensors.
+        kind: see `Checkpoint`.
+        settings: values that JSON can hold.
+        pathologies: names of its outputs, in order.
+        extra: further values that JSON can hold.
+
+    Raises:
+        TypeError: a value is nothing that JSON can hold.
+    """
+    # One string: pickle's bytes depend on which equal strings are one object.
+    description = json.dumps(
+        {
+            "kind": kind,
+            "settings": dict(settings),
+            "pathologies": list(pathologies),
+            "extra": dict(extra or {}),
+        },
+        sort_keys=True,
+    )
+    # Cloned, so that a view does not bring all of its storage along.
+    tensors = {name: tensor.detach().cpu().clone() for name, tensor in state_dict.items()}
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "description": description,
+        "state_dict": tensors,
+    }
+    with atomic(path) as temporary, temporary.open("wb") as stream:
+        torch.save(content, stream)  # a stream, because a path's name would go into the bytes
+
+
+def load_checkpoint(path: str | Path, *, kind: str) -> Checkpoint:
+    """Reads a model that `save_checkpoint` wrote; runs no code from the file.
+
+    Raises:
+        InputError: there is no such file, it is damaged, it is no checkpoint of this format, or
+            it holds another kind of model.
+    """
+    content = _read(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise _refuse(path, "another format", f"a {FORMAT}", "Give a file that chexseg wrote.")
+    if content["version"] != VERSION:
+        raise _refuse(
+            path,
+            f"format version {content['version']}",
+            f"version {VERSION}",
+            "Use the chexseg that wrote it, or make it anew.",
+        )
+    description = json.loads(content["description"])
+    if description["kind"] != kind:
+        raise _refuse(
+            path, f"a {description['kind']}", f"a {kind}", f"Give the checkpoint of a {kind}."
+        )
+    return Checkpoint(
+        kind=kind,
+        settings=description["settings"],
+        pathologies=tuple(description["pathologies"]),
+        state_dict=content["state_dict"],
+        extra=description["extra"],
+    )
+
+
+def _read(path: str | Path) -> object:
+    path = Path(path)
+    if not path.is_file():
+        raise _refuse(path, "no file", "a file with weights", "Correct the path.")
+    try:
+        with path.open("rb") as stream:
+            is_archive = stream.read(2) == b"PK"  # torch's older format is a plain pickle
+        if is_archive:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()  # torch does not look at the checksums
+            if damaged:
+                raise zipfile.BadZipFile(f"bad checksum of {damaged}")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = f"no plain tensors ({_first_line(error)})"
+        remedy = "Save its state dict alone; chexseg never runs code from a file of weights."
+        raise _refuse(path, found, "a checkpoint or a state dict", remedy) from error
+    except (RuntimeError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
+        found = f"a damaged or foreign file ({_first_line(error)})"
+        remedy = "Copy or make the file again."
+        raise _refuse(path, found, "a checkpoint or a state dict", remedy) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:80]
+
+
+def _state_dict_of_file(path: str | Path) -> dict[str, Tensor]:
+    content = _read(path)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]  # chexseg, Lightning and MoCo all name it so
+    tensors = {}
+    if isinstance(content, Mapping):
+        tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise _refuse(path, "no tensors", "a state dict", "Save the model's state dict alone.")
+    return tensors
+
+
+def _imagenet(architecture: str) -> dict[str, Tensor]:
+    from torchvision.models import get_model_weights, list_models
+
+    if architecture not in list_models():
+        raise _refuse(
+            "initial_weights",
+            f"imagenet for {architecture}",
+            "an architecture of torchvision",
+            "Set initial_weights to none or to a file, or choose another architecture.",
+        )
+    # Version 1 of the weights for all: those that the papers started from.
+    weights = get_model_weights(architecture)["IMAGENET1K_V1"]
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise _refuse(
+            weights.url,
+            f"no whole file ({_first_line(error)})",
+            f"a download, or the file in {folder}",
+            f"Put the file into {folder}, or set initial_weights to its path.",
+        ) from error
+
+
+def load_matching(
+    module: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    *,
+    source: str,
+    heads: Sequence[str] = HEADS,
+    least: float = 0.9,
+) -> LoadReport:
+    """Loads a module's weights from a state dict that may hold more, under longer names.
+
+    What stands before the names (`module.`, `model.encoder.`, `backbone.`) is found out: it is
+    the prefix under which most names of the module occur; of two equal ones the first counts
+    (MoCo's `encoder_q`, not `encoder_k`).
+
+    Args:
+        module: a network under torchvision's names: `Classifier.backbone` or an encoder of smp.
+        state_dict: tensors by name.
+        source: where they come from, for the report and for errors.
+        heads: parts of names; tensors with one of them are left as they are.
+        least: share of the module's tensors that must be found. BatchNorm's counters of batches
+            are loaded when found but do not count: old files lack them.
+
+    Returns:
+        What was loaded.
+
+    Raises:
+        InputError: a tensor has another shape, or too few were found: another architecture. The
+            module is unchanged then.
+    """
+    given = {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state_dict.items()}
+    wanted = {
+        name: tensor
+        for name, tensor in module.state_dict().items()
+        if not set(name.split(".")) & set(heads)
+    }
+    prefixes = Counter(
+        name[: len(name) - len(ending)]
+        for name in given
+        for ending in _endings(name)
+        if ending in wanted
+    )
+    prefix = max(prefixes, key=prefixes.get, default="")
+    found = {name: given[prefix + name] for name in wanted if prefix + name in given}
+    misshapen = [name for name, tensor in found.items() if tensor.shape != wanted[name].shape]
+    missing = tuple(name for name in wanted if name not in found)
+
+    needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
+    n_found = sum(name in found for name in needed)
+    if misshapen:
+        first = misshapen[0]
+        raise _refuse(
+            f"{source}: {prefix}{first}",
+            f"shape {tuple(found[first].shape)}, and {len(misshapen)} other shapes in all",
+            f"shape {tuple(wanted[first].shape)}",
+            "The weights belong to another architecture: give those of this one.",
+        )
+    if n_found < least * len(needed):
+        raise _refuse(
+            source,
+            f"{n_found} of the network's {len(needed)} tensors",
+            f"at least {least:.0%}; {missing[0]} is missing, for one",
+            "The weights belong to another architecture: give those of this one.",
+        )
+    # Not module.load_state_dict: smp's encoders override it without `strict`.
+    nn.Module.load_state_dict(module, found, strict=False)
+    return LoadReport(source, prefix, len(found), missing)
+
+
+def _endings(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[start:]) for start in range(len(parts))]
+
+
+def initialise(module: nn.Module, initial_weights: str, *, architecture: str) -> LoadReport | None:
+    """Gives a network its first weights.
+
+    Args:
+        module: see `load_matching`.
+        initial_weights: `none` (the random weights stay), `imagenet` (torchvision's, downloaded
+            once into torch's cache), or the path of a state dict or of a checkpoint, such as the
+            study's own classifier.
+        architecture: torchvision's name of the network; only `imagenet` reads it.
+
+    Returns:
+        What was loaded; None for `none`.
+
+    Raises:
+        InputError: the weights cannot be had or read, or belong to another architecture.
+    """
+    if initial_weights == "none":
+        return None
+    if initial_weights == "imagenet":
+        return load_matching(module, _imagenet(architecture), source=f"imagenet {architecture}")
+    return load_matching(module, _state_dict_of_file(initial_weights), source=initial_weights)

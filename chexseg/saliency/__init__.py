@@ -1,0 +1,1 @@
+"""Saliency maps: which pixels a classifier looks at, per pathology."""

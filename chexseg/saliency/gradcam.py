@@ -1,0 +1,118 @@
+"""Grad-CAM (Selvaraju et al., ICCV 2017) of all pathologies from one forward pass."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from chexseg.models.classifier import Classifier
+
+
+class Saliency(ABC):
+    """What a classifier looks at: a map per image and output.
+
+    A method is a subclass with `raw_maps`. It may count on a classifier in evaluation mode, and
+    on a disabled autograd that it may enable.
+
+    Args:
+        classifier: images [B, 1, H, W] to logits [B, n_outputs].
+    """
+
+    def __init__(self, classifier: nn.Module):
+        self.classifier = classifier
+
+    def maps(self, image: Tensor, outputs: Sequence[int]) -> Tensor:
+        """Computes the maps of images, each by itself: its batch does not change an image's maps.
+
+        Args:
+            image: [B, 1, H, W], float in [0, 1], on the classifier's device.
+            outputs: indices of C logits. Under the label policy `multiclass` these are the
+                positive ones: see `positive_outputs` in `chexseg.losses.classification`.
+
+        Returns:
+            [B, C, h, w], float32, at the method's own resolution: evidence for each output, at
+            least 0, unscaled. A map without evidence is 0 everywhere.
+        """
+        was_training = self.classifier.training
+        self.classifier.eval()  # in training mode BatchNorm would mix the images of a batch
+        try:
+            with torch.no_grad():
+                return self.raw_maps(image, list(outputs)).detach().float().relu()
+        finally:
+            self.classifier.train(was_training)
+
+    @abstractmethod
+    def raw_maps(self, image: Tensor, outputs: list[int]) -> Tensor:
+        """Returns the signed maps, [B, C, h, w]."""
+
+
+class GradCAM(Saliency):
+    """Weighs each channel of a layer by the mean gradient of the output to it.
+
+    With features A of K channels and H x W cells, alpha_ck = mean over cells of d logit_c / d A_k,
+    and the map is relu(sum over k of alpha_ck A_k).
+
+    Without `layer`, it is computed at the last features in closed form, without gradients: the
+    head is linear in their mean, so the gradient is w_ck / (H W) behind the last ReLU (ResNet).
+    Before it (DenseNet's norm5) the gradient is that where A_k > 0, else 0, so alpha_ck =
+    w_ck mean(A_k > 0) / (H W). All images and outputs come from one forward pass and one product.
+
+    A layer whose output is changed in place, as norm5's is by its ReLU, enters the sum as the
+    change left it, while its gradient is taken before the change. pytorch-grad-cam does the same
+    on a CPU.
+
+    Args:
+        classifier: a `Classifier`; with `layer`, any network from images to logits.
+        layer: a module of the classifier: its output is used, and gradients are computed.
+    """
+
+    def __init__(self, classifier: nn.Module, *, layer: nn.Module | None = None):
+        super().__init__(classifier)
+        if layer is None and not isinstance(classifier, Classifier):
+            raise TypeError("only a Classifier has a closed form: give the layer")
+        self.layer = layer
+
+    def raw_maps(self, image: Tensor, outputs: list[int]) -> Tensor:
+        if self.layer is None:
+            features, alpha = self._closed_form(image, outputs)
+        else:
+            features, alpha = self._by_gradient(image, outputs)
+        return torch.einsum("bck,bkhw->bchw", alpha, features)
+
+    def _closed_form(self, image: Tensor, outputs: list[int]) -> tuple[Tensor, Tensor]:
+        features = self.classifier.features(image)
+        alpha = self.classifier.head.weight[outputs] / features[0, 0].numel()  # [C, K]
+        if self.classifier.relu_follows:
+            active = (features > 0).to(features.dtype).mean((2, 3))  # [B, K]
+            return features, alpha * active[:, None]
+        return features, alpha.expand(len(image), -1, -1)
+
+    def _by_gradient(self, image: Tensor, outputs: list[int]) -> tuple[Tensor, Tensor]:
+        kept = {}
+
+        def keep(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            kept["features"] = output.detach()
+            # The place in the graph, not the tensor: a change in place would move the tensor on.
+            kept["edge"] = torch.autograd.graph.get_gradient_edge(output)
+
+        handle = self.layer.register_forward_hook(keep)
+        try:
+            with torch.enable_grad():
+                # The image asks for gradients, so that frozen networks have a graph as well.
+                logits = self.classifier(image.detach().clone().requires_grad_())
+        finally:
+            handle.remove()
+        # Images are independent, so one backward pass serves the whole batch, per output.
+        chosen = nn.functional.one_hot(
+            torch.tensor(outputs, device=logits.device), logits.shape[1]
+        ).to(logits.dtype)
+        (gradient,) = torch.autograd.grad(
+            logits,
+            kept["edge"],
+            chosen[:, None].expand(-1, len(image), -1),
+            is_grads_batched=True,
+        )  # [C, B, K, h, w]
+        return kept["features"], gradient.mean((3, 4)).transpose(0, 1)

@@ -1,0 +1,99 @@
+"""Index: which X-rays take part, their labels, their split and their shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from chexseg.data.masks import read_masks
+
+from chexseg.atomic import atomic
+from chexseg.data.chexpert import find_images, read_labels
+from chexseg.data.images import image_size
+from chexseg.data.pathologies import OBSERVATIONS
+from chexseg.data.splits import SPLITS, check_disjoint, choose_patients
+from chexseg.errors import InputError, Problems
+from chexseg.settings import IndexSettings
+
+COLUMNS = ("cxr_id", "path", "patient", "study", "split", "shard", *OBSERVATIONS)
+
+
+def run(
+    *,
+    root: Path,
+    train_csv: Path,
+    val_csv: Path,
+    test_csv: Path,
+    val_masks: Path,
+    test_masks: Path,
+    out: Path,
+    settings: IndexSettings,
+) -> None:
+    """List the X-rays of a study, after checking tables, files and masks.
+
+    Only frontal X-rays take part. Validation X-rays are divided by patient into `expert` and
+    `validation`; the splits share no patient. X-rays without any expert mask stay in their
+    split: the radiologists saw nothing there.
+
+    Args:
+        root: Folder of the data; no X-ray may lie outside it.
+        train_csv: Labels of the train X-rays.
+        val_csv: Labels of the validation X-rays.
+        test_csv: Labels of the test X-rays.
+        val_masks: Expert masks of the validation X-rays (CheXlocalize JSON).
+        test_masks: Expert masks of the test X-rays (CheXlocalize JSON).
+        out: The index, a CSV with one row per X-ray.
+
+    Raises:
+        InputError: everything that is wrong with tables, files and masks, all at once.
+    """
+    problems = Problems()
+    parts = []
+    for split, path in (("train", train_csv), ("validation", val_csv), ("test", test_csv)):
+        table = read_labels(path, problems)
+        table = table[table["view"] == "frontal"].copy()
+        table["path"] = find_images(table, path, root, problems)
+        table["source"] = [f"{path}:{row}:Path" for row in table["row"]]
+        table["split"] = split
+        parts.append(table)
+    problems.raise_if_any()
+    train, validation, test = parts
+    if settings.max_train_images and len(train) > settings.max_train_images:
+        share = settings.max_train_images / len(train)
+        train = train[choose_patients(train["patient"], share, settings.seed)]
+    expert = choose_patients(validation["patient"], settings.expert_fraction, settings.seed)
+    validation["split"] = expert.map({True: "expert", False: "validation"})
+    index = pd.concat([train, validation, test], ignore_index=True)
+
+    check_disjoint(index, problems)
+    for table, path in ((validation, val_masks), (test, test_masks)):
+        _check_masks(table, path, root, problems)
+    problems.raise_if_any()
+
+    index["shard"] = index.index * settings.shards // max(1, len(index))
+    with atomic(out) as temporary:
+        index[list(COLUMNS)].to_csv(temporary, index=False)
+    for split in SPLITS:
+        rows = index[index["split"] == split]
+        print(f"{split:>10}: {len(rows):>6} X-rays of {rows['patient'].nunique():>6} patients")
+    print("No patient is in two splits.")
+
+
+def _check_masks(table: pd.DataFrame, path: Path, root: Path, problems: Problems) -> None:
+    """Adds what is wrong with a file of masks, given the X-rays that it is about."""
+    sizes = {}
+    for cxr_id, image in zip(table["cxr_id"], table["path"], strict=True):
+        try:
+            sizes[cxr_id] = image_size(root / image)
+        except InputError as error:
+            problems.found += error.problems
+    try:
+        masks = read_masks(path, sizes=sizes)
+    except InputError as error:
+        problems.found += error.problems
+        return
+    for cxr_id in sorted(set(masks) - set(table["cxr_id"])):
+        problems.add(
+            f"{path}:{cxr_id}", "masks of an X-ray that no table names", "a frontal X-ray of "
+            "the table", "Delete the entry, or add the X-ray to the table.",
+        )  # fmt: skip

@@ -1,0 +1,63 @@
+"""Affinity labels: pixels that surely belong to a pathology, or surely not, for IRNet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from chexseg.affinity.labels import affinity_labels
+
+from chexseg.data.index import positives_of, read_index
+from chexseg.data.store import Store, write_store
+from chexseg.progress import progress
+from chexseg.settings import AffinityLabelSettings
+from chexseg.training.inference import device_for_inference
+
+BATCH = 16
+
+
+def run(
+    *,
+    index: Path,
+    images: Path,
+    saliency: Path,
+    out: Path,
+    settings: AffinityLabelSettings,
+    threads: int = 1,
+) -> None:
+    """Label the pixels of the train X-rays of one shard by two dense CRF runs.
+
+    Labels are kept at a quarter of the resolution, that of IRNet's branches. Only pathologies
+    with label 1 are labelled; all others are unsure (255) everywhere.
+
+    Args:
+        index: The study's index.
+        images: One shard of the image store.
+        saliency: The same shard of the saliency store.
+        out: The same shard of the store of affinity labels (HDF5).
+        threads: CPU threads.
+    """
+    device = device_for_inference(threads)
+    store, maps = Store([images], "images"), Store([saliency], "saliency")
+    pathologies = tuple(maps.meta["pathologies"])
+    train = read_index(index, "train")
+    train = train[train.index.isin(store.ids)]
+    positive = torch.from_numpy(positives_of(train, pathologies))
+    counts = np.zeros(2, dtype=np.int64)
+    with write_store(out, "affinity_labels", {"pathologies": list(pathologies)}) as labels:
+        starts = range(0, len(train), BATCH)
+        for begin in progress(starts, "label-affinity", len(starts)):
+            ids = list(train.index[begin : begin + BATCH])
+            result = affinity_labels(
+                store.batch(ids).to(device),
+                maps.batch(ids).to(device),
+                positive[begin : begin + BATCH].to(device),
+                foreground=settings.foreground,
+                background=settings.background,
+                iterations=settings.iterations,
+            )[..., 2::4, 2::4].cpu()
+            for cxr_id, label in zip(ids, result.numpy(), strict=True):
+                labels.append(cxr_id, label)
+            counts += [int((result == 1).sum()), int((result == 0).sum())]
+    print(f"{len(train)} X-rays: {counts[0]} foreground and {counts[1]} background cells.")

@@ -1,0 +1,18 @@
+"""Makes the phantom release: synthetic X-rays, labels and masks in CheXpert's own layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chexseg.data.phantom.release import make_release
+from chexseg.settings import PhantomSettings
+
+
+def run(*, out: Path, settings: PhantomSettings) -> None:
+    """Writes a synthetic release that every reader of the real data sets takes as it is.
+
+    Args:
+        out: folder of the release: `CheXpert/`, `CheXlocalize/`, `anatomy/`.
+        settings: counts, sizes, label habits and the seed.
+    """
+    make_release(out, settings)

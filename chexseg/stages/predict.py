@@ -1,0 +1,71 @@
+"""The command for everybody: masks and overlays of any X-ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+from chexseg.data.masks import encode, write_masks
+
+from chexseg.data.images import Letterbox, letterboxed, open_image
+from chexseg.errors import InputError, Problems
+from chexseg.models.trained import load_segmenter
+from chexseg.progress import progress
+from chexseg.training.datasets import to_float
+from chexseg.training.inference import device_for_inference, evaluation_mode
+
+
+def run(
+    *,
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    checkpoint: Path,
+    out: Path = Path("predictions"),
+    threads: int = 1,
+) -> None:
+    """Segment X-rays with a trained segmenter.
+
+    Writes `masks.json` (CheXlocalize JSON, one entry per X-ray, named by the file without its
+    suffix) and `<name>.png`, an overlay, for each X-ray.
+
+    Args:
+        images: PNG or JPEG files.
+        checkpoint: A segmenter's checkpoint, such as results/demo/segmenters/chexseg/checkpoint.pt.
+        out: Folder for the masks and the overlays.
+        threads: CPU threads.
+
+    Raises:
+        InputError: an image cannot be read, two have the same name, or the checkpoint is none.
+    """
+    from chexseg.evaluation.pictures import overlay
+
+    model, trained = load_segmenter(checkpoint)
+    device = device_for_inference(threads)
+    model = evaluation_mode(model, device)
+    size = trained.extra["image_size"]
+    thresholds = torch.tensor(trained.extra["thresholds"])[:, None, None]
+    problems, masks = Problems(), {}
+    for path in images:
+        try:
+            open_image(path)
+        except InputError as error:
+            problems.found += error.problems
+        if path.stem in masks:
+            problems.add(path, "a second X-ray of this name", "different names", "Rename one.")
+        masks[path.stem] = {}
+    problems.raise_if_any()
+    for path in progress(images, "predict", len(images)):
+        image, height, width = open_image(path)
+        square = torch.from_numpy(letterboxed(path, size))[None, None]
+        with torch.no_grad():
+            probability = model(to_float(square.to(device)))[0].float().sigmoid().cpu()
+        native = (Letterbox(height, width, size).undo(probability) > thresholds).numpy()
+        found = dict(zip(trained.pathologies, native, strict=True))
+        masks[path.stem] = {pathology: encode(mask) for pathology, mask in found.items()}
+        overlay(np.asarray(image), found, out / f"{path.stem}.png")
+    write_masks(out / "masks.json", masks)
+    print(
+        f"Masks of {len(images)} X-rays: {out / 'masks.json'}, with an overlay of each beside it."
+    )

@@ -1,0 +1,65 @@
+"""Prediction: a segmenter's masks of the test X-rays, at their own size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from chexseg.data.masks import encode, write_masks
+
+from chexseg.data.images import Letterbox, image_size
+from chexseg.data.index import read_index
+from chexseg.data.store import Store
+from chexseg.models.trained import load_segmenter
+from chexseg.settings import PredictionSettings
+from chexseg.training.datasets import Unlabelled
+from chexseg.training.inference import device_for_inference, evaluation_mode, infer
+
+
+def run(
+    *,
+    index: Path,
+    root: Path,
+    images: tuple[Path, ...],
+    checkpoint: Path,
+    out: Path,
+    settings: PredictionSettings,
+    threads: int = 1,
+) -> None:
+    """Segment the test X-rays of a study.
+
+    Probabilities are brought to the X-ray's own size before they are cut at the thresholds that
+    were chosen on validation.
+
+    Args:
+        index: The study's index.
+        root: Folder of the data, to which the paths of the index are relative.
+        images: The shards of the image store.
+        checkpoint: The segmenter.
+        out: The masks (CheXlocalize JSON), all pathologies of every test X-ray.
+        threads: CPU threads.
+    """
+    device = device_for_inference(threads)
+    test = read_index(index, "test")
+    model, trained = load_segmenter(checkpoint)
+    model = evaluation_mode(model, device)
+    results = infer(
+        lambda image: model(image).float().sigmoid(),
+        Unlabelled(Store(images, "images"), test.index),
+        batch_size=settings.batch_size,
+        device=device,
+        threads=threads,
+        what="predict-masks",
+    )
+    thresholds = torch.tensor(trained.extra["thresholds"])
+    masks = {}
+    for (cxr_id, path), probability in zip(test["path"].items(), results, strict=True):
+        height, width = image_size(root / path)
+        native = Letterbox(height, width, trained.extra["image_size"]).undo(probability)
+        cut = (native > thresholds[:, None, None]).numpy()
+        masks[cxr_id] = {
+            pathology: encode(mask)
+            for pathology, mask in zip(trained.pathologies, cut, strict=True)
+        }
+    write_masks(out, masks)
+    print(f"{len(masks)} X-rays segmented.")

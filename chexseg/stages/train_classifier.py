@@ -1,0 +1,122 @@
+"""Classifier: X-ray to the probability of each of the 14 observations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics.functional.classification import binary_auroc
+
+from chexseg.data.index import observations_of, read_index
+from chexseg.data.pathologies import COMPETITION, OBSERVATIONS
+from chexseg.data.store import Store
+from chexseg.losses.classification import classification_loss, positive_probability
+from chexseg.models.trained import classifier_of
+from chexseg.models.weights import initialise, save_checkpoint
+from chexseg.settings import ClassifierSettings
+from chexseg.training.augmentation import augment
+from chexseg.training.datasets import Rows, Source, Supervised, Unlabelled, to_float
+from chexseg.training.inference import infer
+from chexseg.training.loop import SCORE, fit, start
+from chexseg.training.sampling import shuffled
+
+
+def run(
+    *,
+    index: Path,
+    images: tuple[Path, ...],
+    out: Path,
+    metrics: Path,
+    settings: ClassifierSettings,
+    threads: int = 1,
+) -> None:
+    """Train a classifier on the labels of the train X-rays.
+
+    The epoch with the highest mean AUROC over CheXpert's five competition observations wins,
+    measured on the validation X-rays (splits `expert` and `validation`: no classifier trains on
+    them). An observation without both a positive and a negative X-ray there has no AUROC.
+
+    Args:
+        index: The study's index.
+        images: The shards of the image store.
+        out: The checkpoint.
+        metrics: CSV with one row per epoch.
+        threads: CPU threads.
+
+    Raises:
+        InputError: initial weights cannot be had, or belong to another architecture.
+    """
+    fabric = start(settings, threads)
+    store = Store(images, "images")
+    train, validation = read_index(index, "train"), read_index(index, "expert", "validation")
+    source = Source("labels", list(train.index), Rows(train.index, observations_of(train)))
+    truth = torch.from_numpy(observations_of(validation))
+
+    model = classifier_of(settings)
+    report = initialise(
+        model.backbone, settings.initial_weights, architecture=settings.architecture
+    )
+    print(report or "random initial weights")
+
+    def loss_of(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        image, _ = augment(to_float(batch[0]), None, settings.augmentation, generator)
+        return classification_loss(
+            model(image), batch[1], uncertain=settings.uncertain, blank=settings.blank
+        )
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        logits = infer(
+            model,
+            Unlabelled(store, validation.index),
+            batch_size=settings.batch_size,
+            device=fabric.device,
+            threads=threads,
+        )
+        probability = positive_probability(torch.stack(list(logits)).float(), settings.uncertain)
+        return auroc_figures(probability, truth)
+
+    state, _ = fit(
+        fabric,
+        model,
+        Supervised(store, source),
+        shuffled(len(train)),
+        loss_of,
+        validate,
+        settings,
+        metrics=metrics,
+        threads=threads,
+    )
+    save_checkpoint(
+        out,
+        state_dict=state,
+        kind="classifier",
+        settings=settings.model_dump(),
+        pathologies=OBSERVATIONS,
+        extra=store.meta,
+    )
+
+
+def auroc_figures(probability: Tensor, labels: Tensor) -> dict[str, float]:
+    """Returns the AUROC of each observation, and the mean over COMPETITION as `score`.
+
+    Args:
+        probability: [N, 14].
+        labels: [N, 14]; only 1 and 0 count.
+
+    Returns:
+        `auroc <observation>` for each, NaN where labels are not of both kinds, and `score`, NaN
+        if all of COMPETITION are.
+    """
+    figures = {}
+    for column, observation in enumerate(OBSERVATIONS):
+        truth = labels[:, column]
+        known = (truth == 0) | (truth == 1)
+        auroc = float("nan")
+        if truth[known].unique().numel() == 2:
+            auroc = float(binary_auroc(probability[known, column], truth[known].long()))
+        figures[f"auroc {observation}"] = auroc
+    scores = np.array([figures[f"auroc {observation}"] for observation in COMPETITION])
+    score = float(scores[~np.isnan(scores)].mean()) if not np.isnan(scores).all() else np.nan
+    return {**figures, SCORE: score}

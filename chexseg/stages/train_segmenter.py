@@ -1,0 +1,132 @@
+"""Segmenter: X-ray to masks, from expert masks, pseudo masks, or both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from chexseg.evaluation.thresholds import CANDIDATES, ThresholdSelection
+from torch import Tensor, nn
+
+from chexseg.data.index import read_index
+from chexseg.data.store import Store
+from chexseg.errors import InputError, Problem
+from chexseg.losses.dice import dice_loss
+from chexseg.models.trained import segmenter_of
+from chexseg.models.weights import initialise, save_checkpoint
+from chexseg.settings import SegmenterSettings
+from chexseg.training.augmentation import augment
+from chexseg.training.datasets import Source, Supervised, in_order, to_float
+from chexseg.training.loop import SCORE, fit, start
+from chexseg.training.sampling import Draw, mixed, shuffled
+
+
+def run(
+    *,
+    index: Path,
+    images: tuple[Path, ...],
+    expert_masks: Path,
+    out: Path,
+    metrics: Path,
+    settings: SegmenterSettings,
+    expert: bool = True,
+    pseudo_masks: tuple[Path, ...] = (),
+    weights: tuple[Path, ...] = (),
+    threads: int = 1,
+) -> None:
+    """Train a segmenter and choose its thresholds.
+
+    Trains on the X-rays of the split `expert` (with `expert`), and on the train X-rays (with
+    `pseudo_masks`). After each epoch the 20 candidate thresholds are tried on the split
+    `validation`; an epoch's score is the mean IoU, each pathology at its best threshold, over
+    `selection`. The best epoch and its thresholds are kept.
+
+    Args:
+        index: The study's index.
+        images: The shards of the image store.
+        expert_masks: The store of expert masks; its X-rays of the split `validation` select.
+        out: The checkpoint.
+        metrics: CSV with one row per epoch.
+        expert: Learn from expert masks.
+        pseudo_masks: The shards of a store of pseudo masks to learn from.
+        weights: Checkpoint of the study's classifier that `initial_weights` names, if it does.
+        threads: CPU threads.
+
+    Raises:
+        InputError: there are no masks to learn from, or initial weights do not fit.
+    """
+    fabric = start(settings, threads)
+    store, truth = Store(images, "images"), Store([expert_masks], "masks")
+    pathologies = tuple(truth.meta["pathologies"])
+    validation = list(read_index(index, "validation").index)
+    sources = []
+    if expert:
+        ids = list(read_index(index, "expert").index)
+        sources.append(Source("expert masks", ids, truth.__getitem__))
+    if pseudo_masks:
+        pseudo = Store(pseudo_masks, "masks")
+        ids = list(read_index(index, "train").index)
+        sources.append(Source("pseudo masks", ids, pseudo.__getitem__))
+    if not any(source.ids for source in sources):
+        raise InputError(
+            [
+                Problem(
+                    str(index), "no X-ray with masks", "at least one", "Give masks to learn from."
+                )
+            ]
+        )
+    for source in sources:
+        print(f"{source.name}: {len(source.ids)} X-rays")
+
+    model = segmenter_of(settings, len(pathologies))
+    initial = str(weights[0]) if weights else settings.initial_weights
+    print(initialise(model.encoder, initial, architecture=settings.encoder) or "random weights")
+
+    def loss_of(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        image, masks = augment(
+            to_float(batch[0]), batch[1].float(), settings.augmentation, generator
+        )
+        return dice_loss(model(image), masks)
+
+    checked = Supervised(store, Source("validation", validation, truth.__getitem__))
+    selected = [pathologies.index(p) for p in settings.selection if p in pathologies]
+    thresholds_of_epochs: list[list[float]] = []
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        selection = ThresholdSelection(len(pathologies), CANDIDATES)
+        for image, masks in in_order(checked, settings.batch_size, threads):
+            probability = model(to_float(image.to(fabric.device))).float().sigmoid()
+            selection.update(probability, masks.to(fabric.device))
+        thresholds, iou = selection.best()
+        score = float(iou[selected].nanmean())
+        thresholds_of_epochs.append(thresholds.tolist())
+        names = {f"iou {p}": float(value) for p, value in zip(pathologies, iou, strict=True)}
+        return {**names, SCORE: score}
+
+    state, epoch = fit(
+        fabric,
+        model,
+        Supervised(store, *sources),
+        _draw(sources, settings),
+        loss_of,
+        validate,
+        settings,
+        metrics=metrics,
+        threads=threads,
+    )
+    save_checkpoint(
+        out,
+        state_dict=state,
+        kind="segmenter",
+        settings=settings.model_dump(),
+        pathologies=pathologies,
+        extra={"thresholds": thresholds_of_epochs[epoch - 1], **store.meta},
+    )
+
+
+def _draw(sources: list[Source], settings: SegmenterSettings) -> Draw:
+    counts = [len(source.ids) for source in sources]
+    samples = settings.samples_per_epoch or sum(counts)
+    if len(counts) == 2 and settings.mixing == "probability":
+        return mixed(*counts, settings.expert_probability, samples)
+    return shuffled(sum(counts), samples)

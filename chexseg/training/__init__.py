@@ -1,0 +1,1 @@
+"""Training loops, data sets, sampling and augmentation, the same for every model."""

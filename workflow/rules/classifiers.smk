@@ -1,0 +1,22 @@
+# Needs the index and the image store; makes a checkpoint and the figures of every epoch.
+
+
+rule train_classifier:
+    input:
+        index=rules.build_index.output,
+        images=shards("images"),
+    output:
+        checkpoint=f"{RESULTS}/classifiers/{{classifier}}/checkpoint.pt",
+        metrics=f"{RESULTS}/classifiers/{{classifier}}/metrics.csv",
+    log:
+        f"{RESULTS}/logs/train_classifier/{{classifier}}.log",
+    params:
+        flags=lambda wildcards: flags(study.classifiers[wildcards.classifier]),
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        gpu=1,
+    shell:
+        "chexseg train-classifier --index {input.index:q} --images {input.images:q}"
+        " --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
+        " --threads {threads} > {log:q} 2>&1"

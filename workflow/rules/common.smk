@@ -1,0 +1,66 @@
+# Checks the config, and tells the other files where things are. No rule stands here.
+
+import re
+import shlex
+
+from snakemake.exceptions import WorkflowError
+
+from chexseg.config import EXPERT, HUMAN, IRNetEntry, ThresholdEntry, read_study
+from chexseg.errors import InputError
+from chexseg.settings import flags
+
+try:
+    study = read_study(config, tuple(workflow.configfiles))
+except InputError as error:
+    raise WorkflowError(f"{len(error.problems)} problem(s) in the config\n{error}") from None
+
+RESULTS = f"results/{study.study}"
+DATA = study.data.root or f"{RESULTS}/phantom"
+SHARDS = [f"{shard:04d}" for shard in range(study.data.index.shards)]
+PATHOLOGIES = study.data.pathologies
+THRESHOLD_MASKS = [n for n, e in study.pseudo_masks.items() if isinstance(e, ThresholdEntry)]
+IRNET_MASKS = [n for n, e in study.pseudo_masks.items() if isinstance(e, IRNetEntry)]
+HUMAN_RUNS = [HUMAN] if study.data.radiologist_masks else []
+TRAININGS = [
+    *(f"classifiers/{name}" for name in study.classifiers),
+    *(f"pseudo_masks/{name}" for name in IRNET_MASKS),
+    *(f"segmenters/{name}" for name in study.segmenters),
+]
+RUNS = [*study.segmenters, *HUMAN_RUNS]
+
+
+def one_of(names):
+    """A wildcard constraint: one of the names, or nothing if there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+wildcard_constraints:
+    shard=r"\d{4}",
+    classifier=one_of(study.classifiers),
+    saliency=one_of(study.saliency),
+    masks=one_of(study.pseudo_masks),
+    segmenter=one_of(study.segmenters),
+    run=one_of(RUNS),
+
+
+def data(name):
+    """Path of one of the data's own files, by its key in the config."""
+    return f"{DATA}/{getattr(study.data, name)}"
+
+
+def shards(folder):
+    """All shards of a store."""
+    return [f"{RESULTS}/{folder}/{shard}.h5" for shard in SHARDS]
+
+
+def classifier_weights(name):
+    """The checkpoint that a setting of initial weights names, if it is a classifier's."""
+    named = name in study.classifiers
+    return [f"{RESULTS}/classifiers/{name}/checkpoint.pt"] if named else []
+
+
+def quoted(*words):
+    """Words for the shell."""
+    import shlex
+
+    return " ".join(shlex.quote(str(word)) for word in words)

@@ -1,0 +1,125 @@
+# Needs predictions and expert masks of the test set; makes scores, the summary and figures.
+
+
+def predictions(wildcards):
+    """A segmenter's masks, or those of the second reader."""
+    if wildcards.run == HUMAN:
+        return data("radiologist_masks")
+    return f"{RESULTS}/predictions/{wildcards.run}.json"
+
+
+rule evaluate:
+    input:
+        index=rules.build_index.output,
+        truth=data("test_masks"),
+        predictions=predictions,
+    output:
+        scores=f"{RESULTS}/evaluation/{{run}}.csv",
+        overlaps=f"{RESULTS}/evaluation/{{run}}_overlaps.csv",
+    log:
+        f"{RESULTS}/logs/evaluate/{{run}}.log",
+    params:
+        flags=flags(study.evaluation),
+        pathologies=quoted(*PATHOLOGIES),
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "chexseg evaluate --gt {input.truth:q} --pred {input.predictions:q}"
+        " --index {input.index:q} --run-name {wildcards.run:q} --out {output.scores:q}"
+        " --overlaps {output.overlaps:q} --pathologies {params.pathologies} {params.flags}"
+        " > {log:q} 2>&1"
+
+
+rule compare_runs:
+    input:
+        overlaps=expand(rules.evaluate.output.overlaps, run=RUNS),
+    output:
+        summary=report(
+            f"{RESULTS}/summary.csv",
+            category="Scores",
+            labels={"file": "summary.csv"},
+            caption="../report/summary.rst",
+        ),
+        comparisons=report(
+            f"{RESULTS}/comparisons.csv",
+            category="Scores",
+            labels={"file": "comparisons.csv"},
+            caption="../report/comparisons.rst",
+        ),
+        false_positives=report(
+            f"{RESULTS}/false_positives.csv",
+            category="Scores",
+            labels={"file": "false_positives.csv"},
+            caption="../report/false_positives.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/compare_runs.log",
+    params:
+        flags=flags(study.evaluation),
+        names=quoted(*RUNS),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "chexseg compare-runs --overlaps {input.overlaps:q} --names {params.names}"
+        " --out {output.summary:q} --comparisons {output.comparisons:q}"
+        " --false-positives {output.false_positives:q} {params.flags} > {log:q} 2>&1"
+
+
+rule draw_figures:
+    input:
+        index=rules.build_index.output,
+        images=shards("images"),
+        truth=data("test_masks"),
+        summary=rules.compare_runs.output.summary,
+        predictions=expand(rules.predict_masks.output, segmenter=study.segmenters),
+        overlaps=expand(rules.evaluate.output.overlaps, run=study.segmenters),
+        metrics=[f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
+        saliency=[path for name in [*study.saliency][:1] for path in shards(f"saliency/{name}")],
+        masks=[p for name in study.pseudo_masks for p in shards(f"pseudo_masks/{name}/masks")],
+    output:
+        gallery=report(
+            f"{RESULTS}/figures/gallery.png",
+            category="Gallery",
+            labels={"figure": "what each method sees"},
+            caption="../report/gallery.rst",
+        ),
+        bars=report(
+            f"{RESULTS}/figures/scores.png",
+            category="Scores",
+            labels={"file": "scores, as bars"},
+            caption="../report/scores.rst",
+        ),
+        curves=report(
+            f"{RESULTS}/figures/training.png",
+            category="Training",
+            labels={"figure": "training curves"},
+            caption="../report/training.rst",
+        ),
+        table=report(
+            f"{RESULTS}/figures/scores.html",
+            category="Scores",
+            labels={"file": "scores, as a table"},
+            caption="../report/table.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/draw_figures.log",
+    params:
+        root=DATA,
+        flags=flags(study.figures),
+        runs=quoted(*study.segmenters),
+        trainings=quoted(*TRAININGS),
+        mask_names=quoted(*[name for name in study.pseudo_masks for _ in SHARDS]),
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "chexseg draw-figures --index {input.index:q} --root {params.root:q}"
+        " --images {input.images:q} --truth {input.truth:q} --summary {input.summary:q}"
+        " --runs {params.runs} --predictions {input.predictions:q} --overlaps {input.overlaps:q}"
+        " --trainings {params.trainings} --metrics {input.metrics:q}"
+        " --saliency {input.saliency:q} --mask-names {params.mask_names} --masks {input.masks:q}"
+        " --gallery-out {output.gallery:q} --bars-out {output.bars:q}"
+        " --curves-out {output.curves:q} --table-out {output.table:q} {params.flags}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,27 @@
+# Needs classifiers and the image store; makes the saliency store, shard by shard.
+
+
+rule compute_saliency:
+    input:
+        images=f"{RESULTS}/images/{{shard}}.h5",
+        classifiers=lambda wildcards: [
+            f"{RESULTS}/classifiers/{name}/checkpoint.pt"
+            for name in study.saliency[wildcards.saliency].classifiers
+        ],
+    output:
+        f"{RESULTS}/saliency/{{saliency}}/{{shard}}.h5",
+    log:
+        f"{RESULTS}/logs/compute_saliency/{{saliency}}/{{shard}}.log",
+    params:
+        flags=lambda wildcards: flags(
+            study.saliency[wildcards.saliency], without=("classifiers",)
+        ),
+        pathologies=quoted(*PATHOLOGIES),
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=1,
+    shell:
+        "chexseg compute-saliency --images {input.images:q} --classifiers {input.classifiers:q}"
+        " --out {output:q} {params.flags} --pathologies {params.pathologies}"
+        " --threads {threads} > {log:q} 2>&1"

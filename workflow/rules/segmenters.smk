@@ -1,0 +1,57 @@
+# Needs expert masks, pseudo masks, or both; makes segmenters, and their masks of the test set.
+
+
+rule train_segmenter:
+    input:
+        index=rules.build_index.output,
+        images=shards("images"),
+        expert_masks=rules.store_masks.output,
+        pseudo_masks=lambda wildcards: [
+            shard
+            for name in study.segmenters[wildcards.segmenter].masks
+            if name != EXPERT
+            for shard in shards(f"pseudo_masks/{name}/masks")
+        ],
+        weights=lambda wildcards: classifier_weights(
+            study.segmenters[wildcards.segmenter].initial_weights
+        ),
+    output:
+        checkpoint=f"{RESULTS}/segmenters/{{segmenter}}/checkpoint.pt",
+        metrics=f"{RESULTS}/segmenters/{{segmenter}}/metrics.csv",
+    log:
+        f"{RESULTS}/logs/train_segmenter/{{segmenter}}.log",
+    params:
+        flags=lambda wildcards: flags(study.segmenters[wildcards.segmenter], without=("masks",)),
+        expert=lambda wildcards: EXPERT in study.segmenters[wildcards.segmenter].masks,
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        gpu=1,
+    shell:
+        "chexseg train-segmenter --index {input.index:q} --images {input.images:q}"
+        " --expert-masks {input.expert_masks:q} --expert {params.expert}"
+        " --pseudo-masks {input.pseudo_masks:q} --weights {input.weights:q}"
+        " --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
+        " --threads {threads} > {log:q} 2>&1"
+
+
+rule predict_masks:
+    input:
+        index=rules.build_index.output,
+        images=shards("images"),
+        checkpoint=rules.train_segmenter.output.checkpoint,
+    output:
+        f"{RESULTS}/predictions/{{segmenter}}.json",
+    log:
+        f"{RESULTS}/logs/predict_masks/{{segmenter}}.log",
+    params:
+        root=DATA,
+        flags=flags(study.prediction),
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=1,
+    shell:
+        "chexseg predict-masks --index {input.index:q} --root {params.root:q}"
+        " --images {input.images:q} --checkpoint {input.checkpoint:q} --out {output:q}"
+        " {params.flags} --threads {threads} > {log:q} 2>&1"
