@@ -10,7 +10,7 @@ export MPLBACKEND ?= Agg
 
 READY := $(VENV)/.ready
 
-.PHONY: demo evidence test test-fast lint format bench clean
+.PHONY: demo evidence test test-fast lint format bench reference clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -48,3 +48,7 @@ format: $(READY)
 
 clean:
 	rm -rf results/demo .snakemake
+
+# Writes the config's schema and reference from the settings.
+reference: $(READY)
+	$(VENV)/bin/python -m chexseg.reference

@@ -8,15 +8,15 @@ the Snakefile reads this module in every job.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from chexseg.data.pathologies import PATHOLOGIES, nearest
-from chexseg.errors import InputError, Problems
+from chexseg.errors import Problems
+from chexseg.positions import Positions, load_yaml
 from chexseg.settings import (
     AffinityLabelSettings,
     AffinitySettings,
@@ -40,13 +40,17 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 EXPERT = "expert"
 HUMAN = "radiologists"
 UNNAMED_WEIGHTS = ("none", "imagenet")
+WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
+_QUOTED = r"'([^']*)'"
+Place = Callable[..., str]
+"""Steps of a location in the config -> `file:row:column`."""
 
 
 class DataSection(Settings):
     """Where the X-rays are, and which of them take part. Paths are relative to `root`."""
 
     root: str | None = Field(
-        None, description="Folder of the data; absent: the phantom's own folder."
+        None, min_length=1, description="Folder of the data; absent: the phantom's own folder."
     )
     train_csv: str = Field("CheXpert/train.csv", description="Labels of the train X-rays.")
     val_csv: str = Field("CheXpert/val_labels.csv", description="Labels of the validation X-rays.")
@@ -183,15 +187,21 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
     Raises:
         InputError: a key or a reference is unknown, or a value is not what it must be.
     """
-    positions = Positions(files)
-    problems = Problems()
+    positions, problems = Positions(files), Problems()
+    positions.add_doubled_keys(problems)
+
+    def place(*location: str | int) -> str:
+        return positions.of(*_origin(location, config))
+
+    study = None
     try:
         study = Study.model_validate(dict(config))
+        _check_references(study, place, problems)
     except ValidationError as error:
         for detail in error.errors():
-            _add_problem(problems, positions, detail, config)
-        raise InputError(problems.found) from error
-    _check_references(study, positions, problems)
+            _add_problem(problems, place, detail, config)
+    # What is inherited from `defaults`, or from the study's seed, is wrong once for each heir.
+    problems.found = list(dict.fromkeys(problems.found))
     problems.raise_if_any()
     return study
 
@@ -204,89 +214,6 @@ def load_study(*files: str | Path) -> Study:
     return read_study(merged, files)
 
 
-def load_yaml(path: str | Path) -> dict[str, Any]:
-    """Reads one YAML mapping; a key that stands twice is an error, as it would hide the first."""
-    problems = Problems()
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        problems.add(path, str(error), "a readable YAML file", "Correct the path.")
-        raise InputError(problems.found) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
-        found = getattr(error, "problem", None) or str(error)
-        problems.add(where, found, "valid YAML", "Correct the syntax there.")
-        raise InputError(problems.found) from error
-    if not isinstance(content, dict):
-        problems.add(path, type(content).__name__, "a mapping of sections", "See config/README.md.")
-    for node in _walk(root) if root else ():
-        if isinstance(node, yaml.MappingNode):
-            seen: dict[str, int] = {}
-            for key, _ in node.value:
-                if key.value in seen:
-                    where = f"{path}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
-                    found = f"{key.value!r} again (first in row {seen[key.value]})"
-                    problems.add(where, found, "each key once", "Delete one of the two.")
-                seen.setdefault(key.value, key.start_mark.line + 1)
-    problems.raise_if_any()
-    return content
-
-
-class Positions:
-    """Where each key of the config stands: `file:row:column`."""
-
-    def __init__(self, files: tuple[str | Path, ...]):
-        self.files = list(files)
-        self._roots = []
-        for file in self.files:
-            try:
-                self._roots.append(yaml.compose(Path(file).read_text(), Loader=yaml.SafeLoader))
-            except (OSError, yaml.YAMLError):
-                self._roots.append(None)
-
-    def of(self, *location: str | int) -> str:
-        """Returns the place of the key at `location`, or of its nearest parent in a file."""
-        for depth in range(len(location), 0, -1):
-            for file, root in reversed(list(zip(self.files, self._roots, strict=True))):
-                mark = _find(root, location[:depth])
-                if mark is not None:
-                    return f"{file}:{mark.line + 1}:{mark.column + 1}"
-        return str(self.files[-1]) if self.files else "config"
-
-
-def _find(node: yaml.Node | None, location: tuple[str | int, ...]) -> yaml.Mark | None:
-    mark = None
-    for step in location:
-        if isinstance(node, yaml.MappingNode):
-            pairs = {key.value: (key, value) for key, value in node.value}
-            if str(step) not in pairs:
-                return None
-            key, node = pairs[str(step)]
-            mark = key.start_mark
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            if step >= len(node.value):
-                return None
-            node = node.value[step]
-            mark = node.start_mark
-        else:
-            return None
-    return mark
-
-
-def _walk(node: yaml.Node) -> Iterator[yaml.Node]:
-    yield node
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield from _walk(key)
-            yield from _walk(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _walk(value)
-
-
 def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
     for key, value in other.items():
         if isinstance(value, Mapping) and isinstance(target.get(key), dict):
@@ -295,88 +222,103 @@ def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
             target[key] = value
 
 
-def _models_at(location: tuple[str | int, ...]) -> list[type[BaseModel]]:
-    """The models whose fields may stand at `location`, for proposing the nearest key."""
-    sections = {
-        "data": [DataSection],
-        "phantom": [PhantomSettings],
-        "classifiers": [ClassifierSettings],
-        "saliency": [SaliencyEntry],
-        "pseudo_masks": [ThresholdEntry, IRNetEntry],
-        "segmenters": [SegmenterEntry],
-        "prediction": [PredictionSettings],
-        "evaluation": [EvaluationSettings],
-        "figures": [FigureSettings],
+def _model_at(location: tuple[str | int, ...], method: str | None) -> type[BaseModel]:
+    """Returns the model whose fields may stand behind `location`."""
+    section, *steps = location or ("",)
+    entries = {
+        "classifiers": ClassifierSettings,
+        "saliency": SaliencyEntry,
+        "pseudo_masks": ThresholdEntry if method == "threshold" else IRNetEntry,
+        "segmenters": SegmenterEntry,
     }
-    models = sections.get(str(location[0]), []) if location else [Study]
-    for step in location:
-        nested = [m.model_fields[step].annotation for m in models if step in m.model_fields]
-        models = [m for m in nested if isinstance(m, type) and issubclass(m, BaseModel)] or models
-    if "irnet" in location:
-        return [model for model in models if model is not ThresholdEntry]
-    if "threshold" in location:
-        return [model for model in models if model is not IRNetEntry]
-    return models
+    model, steps = (entries[section], steps[1:]) if section in entries else (Study, location)
+    for step in steps:
+        annotation = model.model_fields[step].annotation
+        model = next(part for part in (*get_args(annotation), annotation) if isinstance(part, type))
+    return model
 
 
 def _add_problem(
-    problems: Problems, positions: Positions, detail: Mapping[str, Any], config: Mapping[str, Any]
+    problems: Problems, place: Place, detail: Mapping[str, Any], config: Mapping[str, Any]
 ) -> None:
     """Translates one of pydantic's errors."""
-    location = tuple(detail["loc"])
-    in_file = _drop_tags(location, config)
-    where, key = positions.of(*in_file), ".".join(str(step) for step in in_file)
-    kind = detail["type"]
+    kind, context = detail["type"], detail.get("ctx") or {}
+    location, method = _without_tags(detail["loc"])
+    fields = (
+        tuple(_model_at(location[:-1], method).model_fields) if kind == "extra_forbidden" else ()
+    )
+    if kind.startswith("union_tag"):
+        location = (*location, "method")
+    where, key = place(*location), ".".join(str(step) for step in _origin(location, config))
     if kind == "extra_forbidden":
-        names = [name for model in _models_at(location[:-1]) for name in model.model_fields]
-        near = nearest(str(location[-1]), tuple(names))
+        near = nearest(str(location[-1]), fields)
         problems.add(where, f"unknown key {key!r}", "a known key", f"Did you mean {near!r}?")
-    elif kind == "missing":
+    elif kind in ("missing", "union_tag_not_found"):
         problems.add(where, f"no {key!r}", "this key", f"Add {location[-1]!r}.")
     elif kind == "string_pattern_mismatch":
         expected = "a name of letters, digits, '_', '-' and '.', starting with a letter or digit"
         problems.add(where, repr(detail["input"]), expected, "Rename it.")
     else:
+        found, remedy = detail["input"], f"Correct {key!r}."
         expected = re.sub(r"^Input should be ", "", detail["msg"])
-        remedy = f"Correct {key!r}."
-        allowed = (detail.get("ctx") or {}).get("expected")
-        if kind == "literal_error" and isinstance(detail["input"], str) and allowed:
-            near = nearest(detail["input"], tuple(re.findall(r"'([^']*)'", allowed)) or ("",))
-            remedy = f"Did you mean {near!r}?" if near else remedy
-        problems.add(where, f"{detail['input']!r} for {key!r}", expected, remedy)
+        if kind == "union_tag_invalid":
+            found, expected = context["tag"], context["expected_tags"]
+        if kind in ("union_tag_invalid", "literal_error") and isinstance(found, str):
+            remedy = f"Did you mean {nearest(found, tuple(re.findall(_QUOTED, expected)))!r}?"
+        problems.add(where, f"{found!r} for {key!r}", expected, remedy)
 
 
-def _drop_tags(location: tuple[str | int, ...], config: Any) -> tuple[str | int, ...]:
-    """Removes the steps of pydantic's location that stand in no file (union tags, '[key]')."""
-    kept: list[str | int] = []
-    for number, step in enumerate(location):
-        last = number == len(location) - 1
-        if (
-            isinstance(config, Mapping)
-            and step in config
-            or isinstance(config, (list, tuple))
-            and isinstance(step, int)
-            and step < len(config)
-        ):
+def _without_tags(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], str | None]:
+    """Splits pydantic's location into the steps of the config, and the method of pseudo masks.
+
+    Pydantic puts the method behind the name of an entry of `pseudo_masks`, and "[key]" behind a
+    key that is itself wrong.
+    """
+    steps = tuple(step for step in location if step != "[key]")
+    if steps[:1] == ("pseudo_masks",) and len(steps) > 2:
+        return (*steps[:2], *steps[3:]), steps[2]
+    return steps, None
+
+
+def _origin(location: tuple[str | int, ...], config: Any) -> tuple[str | int, ...]:
+    """Returns where a value was written: at `location`, or where it was inherited from."""
+    if _holds(config, location):
+        return location
+    default = ("defaults", location[0], *location[2:])
+    if len(location) > 2 and _holds(config, default):
+        return default
+    return ("seed",) if location[-1] == "seed" and "seed" in config else location
+
+
+def _holds(config: Any, location: tuple[str | int, ...]) -> bool:
+    for step in location:
+        try:
             config = config[step]
-            kept.append(step)
-        elif last and step != "[key]":
-            kept.append(step)
-    return tuple(kept)
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
 
 
-def _check_references(study: Study, positions: Positions, problems: Problems) -> None:
+def _check_references(study: Study, place: Place, problems: Problems) -> None:
     def check(name: str, names: tuple[str, ...], what: str, *location: str | int) -> None:
         if name not in names:
             near = f"Did you mean {nearest(name, names)!r}?" if names else f"Define {what} first."
             expected = f"{what}: {', '.join(names) or 'there is none'}"
-            problems.add(positions.of(*location), repr(name), expected, near)
+            problems.add(place(*location), repr(name), expected, near)
 
     classifiers, saliency = tuple(study.classifiers), tuple(study.saliency)
     masks = (EXPERT, *study.pseudo_masks)
     if study.data.root is None and study.phantom is None:
-        where = positions.of("data")
+        where = place("data")
         problems.add(where, "neither data.root nor phantom", "one of them", "Set 'data.root'.")
+    if study.data.root is not None and study.phantom is not None:
+        where = place("phantom")
+        remedy = "Delete 'phantom', or 'data.root' to study the phantom."
+        problems.add(where, "both data.root and phantom", "one of them", remedy)
+    twice = [p for p in study.data.pathologies if study.data.pathologies.count(p) > 1]
+    for pathology in dict.fromkeys(twice):
+        where = place("data", "pathologies")
+        problems.add(where, f"{pathology!r} twice", "each once", "Delete one of the two.")
     for name, entry in study.saliency.items():
         for i, classifier in enumerate(entry.classifiers):
             here = ("saliency", name, "classifiers", i)
@@ -384,7 +326,7 @@ def _check_references(study: Study, positions: Positions, problems: Problems) ->
     for name, entry in study.pseudo_masks.items():
         check(entry.saliency, saliency, "a saliency entry", "pseudo_masks", name, "saliency")
         if name == EXPERT:
-            where = positions.of("pseudo_masks", name)
+            where = place("pseudo_masks", name)
             problems.add(where, repr(name), "another name", "'expert' means the expert masks.")
         if isinstance(entry, IRNetEntry):
             here = ("pseudo_masks", name, "backbone")
@@ -393,14 +335,14 @@ def _check_references(study: Study, positions: Positions, problems: Problems) ->
         for i, mask in enumerate(entry.masks):
             check(mask, masks, "'expert' or pseudo masks", "segmenters", name, "masks", i)
         if name == HUMAN:
-            where = positions.of("segmenters", name)
+            where = place("segmenters", name)
             problems.add(where, repr(name), "another name", "It means the human benchmark.")
         if len(entry.masks) == 2 and (entry.masks.count(EXPERT) != 1):
-            where = positions.of("segmenters", name, "masks")
+            where = place("segmenters", name, "masks")
             problems.add(where, str(list(entry.masks)), "'expert' and one other", "Correct it.")
         outside = [p for p in entry.selection if p not in study.data.pathologies]
         if len(outside) == len(entry.selection):
-            where = positions.of("segmenters", name, "selection")
+            where = place("segmenters", name, "selection")
             expected = "at least one of data.pathologies"
             problems.add(where, str(outside), expected, "Set 'selection'.")
         here = ("segmenters", name, "initial_weights")
@@ -408,18 +350,17 @@ def _check_references(study: Study, positions: Positions, problems: Problems) ->
     for name, entry in study.classifiers.items():
         here = ("classifiers", name, "initial_weights")
         _check_weights(study, entry.initial_weights, entry.architecture, check, here, names=())
+        if name in UNNAMED_WEIGHTS:
+            where = place("classifiers", name)
+            problems.add(where, repr(name), "another name", "It means initial weights.")
 
 
 def _check_weights(study, weights, architecture, check, location, names=None) -> None:
     """`weights` is 'none', 'imagenet', a path (it has a '/' or a suffix) or a fitting classifier."""
-    if weights in UNNAMED_WEIGHTS or "/" in weights or Path(weights).suffix in (".pt", ".pth"):
+    a_path = "/" in weights or Path(weights).suffix in WEIGHT_SUFFIXES
+    if weights in UNNAMED_WEIGHTS or (a_path and weights not in study.classifiers):
         return
     fitting = [n for n, c in study.classifiers.items() if c.architecture == architecture]
     fitting = fitting if names is None else list(names)
     what = f"'none', 'imagenet', a path or a {architecture} classifier"
     check(weights, (*UNNAMED_WEIGHTS, *fitting), what, *location)
-
-
-def json_schema() -> dict[str, Any]:
-    """The closed JSON schema of a config, as `workflow/schemas/config.schema.yaml` holds it."""
-    return Study.model_json_schema()

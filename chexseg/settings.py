@@ -25,7 +25,10 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 class Settings(BaseModel):
     """A closed, immutable group of settings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    # Defaults are validated too: a 5 for a float is a 5.0, as it is when it comes from a config.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), validate_default=True
+    )
 
 
 class PhantomSettings(Settings):
@@ -76,7 +79,7 @@ class TrainingSettings(Settings):
     epochs: int = Field(3, ge=1, description="Passes over the training samples.")
     batch_size: int = Field(16, ge=2, description="X-rays in a step.")
     learning_rate: float = Field(1e-4, gt=0, description="Highest learning rate.")
-    optimizer: Literal["adam", "sgd"] = Field("adam", description="Adam, or SGD with momentum.")
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="Adam, or plain SGD.")
     schedule: Literal["constant", "onecycle", "polynomial"] = Field(
         "constant", description="Course of the learning rate over the whole training."
     )
@@ -117,13 +120,23 @@ class AffinityLabelSettings(Settings):
     foreground: Fraction = Field(0.25, description="CAM above which the CRF starts as foreground.")
     background: Fraction = Field(0.10, description="CAM below which the CRF starts as background.")
     iterations: int = Field(10, ge=0, description="Mean-field iterations of the CRF.")
+    ground_truth_probability: float = Field(
+        0.7, gt=0, lt=1, description="Trust in the CAM's label of a pixel."
+    )
+    gaussian_sigma: float = Field(3, gt=0, description="Reach of the smoothing, in pixels.")
+    gaussian_compatibility: float = Field(3, ge=0, description="Weight of the smoothing.")
+    bilateral_sigma: float = Field(
+        50, gt=0, description="Reach between pixels alike, in pixels; shrink it with image_size."
+    )
+    intensity_sigma: float = Field(5, gt=0, description="How alike, in grey levels of 255.")
+    bilateral_compatibility: float = Field(10, ge=0, description="Weight of pixels alike.")
 
 
 class IRNetSettings(TrainingSettings):
     """Training of IRNet's edge and displacement branches (Ahn et al., CVPR 2019)."""
 
     learning_rate: float = Field(0.1, gt=0, description="Rate of the edge branch; other: x 10.")
-    optimizer: Literal["adam", "sgd"] = Field("sgd", description="Adam, or SGD with momentum.")
+    optimizer: Literal["adam", "sgd"] = Field("sgd", description="Adam, or plain SGD.")
     schedule: Literal["constant", "onecycle", "polynomial"] = Field(
         "polynomial", description="Course of the learning rate over the whole training."
     )
@@ -141,7 +154,7 @@ class WalkSettings(Settings):
     """The random walk that spreads a CAM up to the edges, and what counts as foreground."""
 
     radius: int = Field(3, ge=2, le=20, description="Reach of a step, in cells of 4 pixels.")
-    beta: float = Field(5, gt=0, description="Power of the affinities.")
+    beta: float = Field(5.0, gt=0, description="Power of the affinities.")
     steps_log2: int = Field(3, ge=0, le=12, description="The walk takes 2 to this many steps.")
     background: Fraction = Field(0.6, description="Share of the maximum where a mask begins.")
 

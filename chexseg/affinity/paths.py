@@ -61,10 +61,19 @@ def pair_slices(
     """
     dy, dx = displacement
     rows, columns = max(height - dy, 0), max(width - abs(dx), 0)
-    left, right = max(-dx, 0), max(dx, 0)
+    left, right = min(max(-dx, 0), width), min(max(dx, 0), width)
     source = slice(0, rows), slice(left, left + columns)
     partner = slice(dy, dy + rows), slice(right, right + columns)
     return source, partner
+
+
+def pad_pairs(values: Tensor, displacement: Displacement, height: int, width: int) -> Tensor:
+    """Returns [..., height, width]: values of the pairs inside the image at their first pixels.
+
+    The other pixels, whose partner is outside, get 0. `values` has the size of `pair_slices`.
+    """
+    (rows, columns), _ = pair_slices(displacement, height, width)
+    return F.pad(values, (columns.start, width - columns.stop, 0, height - rows.stop))
 
 
 def path_affinity(edge: Tensor, radius: int) -> Tensor:
@@ -90,7 +99,7 @@ def path_affinity(edge: Tensor, radius: int) -> Tensor:
             for start, shorter in parts
         )
     affinity = [
-        F.pad(1 - highest[displacement], _margins(displacement, height, width))
+        pad_pairs(1 - highest[displacement], displacement, height, width)
         for displacement in displacements(radius)
     ]
     return torch.stack(affinity, 1) if affinity else edge.new_zeros(batch, 0, height, width)
@@ -109,11 +118,6 @@ def _maximum(tensors: Iterable[Tensor]) -> Tensor:
     for other in others:
         highest = torch.maximum(highest, other)
     return highest
-
-
-def _margins(displacement: Displacement, height: int, width: int) -> tuple[int, int, int, int]:
-    (rows, columns), _ = pair_slices(displacement, height, width)
-    return columns.start, width - columns.stop, 0, height - rows.stop
 
 
 @lru_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -35,12 +36,18 @@ def read_labels(path: str | Path, problems: Problems) -> pd.DataFrame:
     """
     empty = pd.DataFrame(columns=["row", "cxr_id", "image", "patient", "study", "view"])
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        with warnings.catch_warnings():
+            # A value too many in a row must neither shift the columns nor be dropped.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+            )
     except FileNotFoundError:
         problems.add(path, "no such file", "a CSV of labels", "Correct the path in the config.")
         return empty
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        problems.add(path, f"an unreadable table ({error})", "a CSV of labels", "Replace the file.")
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        found = f"an unreadable table ({str(error).strip()})"
+        problems.add(path, found, "a CSV of labels", "Replace the file.")
         return empty
     missing = [column for column in ("Path", *OBSERVATIONS) if column not in table.columns]
     for column in missing:
@@ -53,7 +60,7 @@ def read_labels(path: str | Path, problems: Problems) -> pd.DataFrame:
         return empty
 
     rows = pd.DataFrame({"row": range(2, len(table) + 2)})
-    rows["image"] = [_below_release(value) for value in table["Path"]]
+    rows["image"] = pd.Series([_below_release(value) for value in table["Path"]], dtype=str)
     parts = rows["image"].str.extract(_PATIENT)
     for row in rows["row"][parts["patient"].isna()]:
         problems.add(
@@ -111,15 +118,18 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
         first, _, rest = image.partition("/")
         if first in ("valid", "val") and not (folder / first).is_dir():
             file = folder / {"valid": "val", "val": "valid"}[first] / rest
-        if not file.resolve().is_relative_to(inside):
+        real = file.resolve()
+        if not real.is_relative_to(inside):
+            found.append(str(real))
             problems.add(
                 f"{path}:{row}:Path", repr(image), f"an X-ray inside {root}", "Correct the path."
             )
-        elif not file.is_file():
+            continue
+        found.append(real.relative_to(inside).as_posix())
+        if not real.is_file():
             problems.add(
                 f"{path}:{row}:Path", f"no file {file}", "an X-ray", _remedy(folder, image)
             )
-        found.append(file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file))
     return pd.Series(found, index=table.index, dtype=object)
 
 

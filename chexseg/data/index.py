@@ -18,9 +18,9 @@ def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.D
         splits: names from `chexseg.data.splits.SPLITS`.
         shard: only X-rays of this shard.
     """
-    index = pd.read_csv(
-        path, dtype={"cxr_id": str, "path": str, "patient": str}, index_col="cxr_id"
-    )
+    text, whole = ("cxr_id", "path", "patient", "study", "split"), ("height", "width")
+    dtypes = dict.fromkeys(text, "str") | dict.fromkeys(whole, "Int64")
+    index = pd.read_csv(path, dtype=dtypes, index_col="cxr_id")
     if splits:
         index = index[index["split"].isin(splits)]
     if shard is not None:

@@ -72,6 +72,8 @@ class StoreWriter:
                 shuffle=self.kind.dtype == "float16",
             )
         values = self.file["values"]
+        if item.shape != values.shape[1:]:  # h5py would broadcast it
+            raise ValueError(f"{cxr_id} has shape {item.shape}, the others {values.shape[1:]}")
         values.resize(len(self.ids) + 1, axis=0)
         values[len(self.ids)] = item
         self.ids.append(cxr_id)

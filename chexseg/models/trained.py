@@ -6,9 +6,10 @@ from pathlib import Path
 
 from chexseg.data.pathologies import OBSERVATIONS
 from chexseg.losses.classification import n_outputs_of
-from chexseg.models.classifier import Classifier, build_classifier
+from chexseg.models.classifier import Classifier, Normalise, build_classifier
+from chexseg.models.irnet import IRNet
 from chexseg.models.segmenter import Segmenter, build_segmenter
-from chexseg.models.weights import Checkpoint, load_checkpoint
+from chexseg.models.weights import Checkpoint, initialise, load_checkpoint
 from chexseg.settings import ClassifierSettings, SegmenterSettings
 
 
@@ -33,6 +34,31 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierSettings]:
     model = classifier_of(settings)
     model.load_state_dict(checkpoint.state_dict)
     return model, settings
+
+
+def irnet_of(architecture: str, initial_weights: str = "none") -> IRNet:
+    """Builds an IRNet with random branches over a ResNet with the given weights.
+
+    Raises:
+        InputError: the weights cannot be had, or belong to another architecture.
+    """
+    from torchvision.models import get_model
+
+    backbone = get_model(architecture, weights=None)
+    initialise(backbone, initial_weights, architecture=architecture)
+    return IRNet(backbone, Normalise())
+
+
+def load_irnet(path: Path) -> IRNet:
+    """Reads a trained IRNet.
+
+    Raises:
+        InputError: the file is no checkpoint of an IRNet.
+    """
+    checkpoint = load_checkpoint(path, kind="irnet")
+    model = irnet_of(checkpoint.settings["backbone_architecture"])
+    model.load_state_dict(checkpoint.state_dict)
+    return model
 
 
 def segmenter_of(settings: SegmenterSettings, n_pathologies: int) -> Segmenter:

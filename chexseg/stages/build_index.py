@@ -5,17 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from chexseg.data.masks import read_masks
 
 from chexseg.atomic import atomic
 from chexseg.data.chexpert import find_images, read_labels
 from chexseg.data.images import image_size
+from chexseg.data.masks import read_masks
 from chexseg.data.pathologies import OBSERVATIONS
 from chexseg.data.splits import SPLITS, check_disjoint, choose_patients
 from chexseg.errors import InputError, Problems
 from chexseg.settings import IndexSettings
 
-COLUMNS = ("cxr_id", "path", "patient", "study", "split", "shard", *OBSERVATIONS)
+COLUMNS = (
+    *("cxr_id", "path", "patient", "study", "split", "shard", "height", "width"),
+    *OBSERVATIONS,
+)
+"""`path` is relative to the data's root. `height` and `width` are those of the file, for X-rays
+that have masks to fit; train X-rays have none, since nobody needs to open them all."""
 
 
 def run(
@@ -66,9 +71,13 @@ def run(
     index = pd.concat([train, validation, test], ignore_index=True)
 
     check_disjoint(index, problems)
+    sizes = {}
     for table, path in ((validation, val_masks), (test, test_masks)):
-        _check_masks(table, path, root, problems)
+        sizes |= _check_masks(table, path, root, problems)
     problems.raise_if_any()
+    for column, side in (("height", 0), ("width", 1)):
+        known = {cxr_id: size[side] for cxr_id, size in sizes.items()}
+        index[column] = index["cxr_id"].map(known).astype("Int64")
 
     index["shard"] = index.index * settings.shards // max(1, len(index))
     with atomic(out) as temporary:
@@ -79,9 +88,11 @@ def run(
     print("No patient is in two splits.")
 
 
-def _check_masks(table: pd.DataFrame, path: Path, root: Path, problems: Problems) -> None:
-    """Adds what is wrong with a file of masks, given the X-rays that it is about."""
-    sizes = {}
+def _check_masks(
+    table: pd.DataFrame, path: Path, root: Path, problems: Problems
+) -> dict[str, tuple[int, int]]:
+    """Adds what is wrong with a file of masks; returns height and width of its X-rays."""
+    sizes: dict[str, tuple[int, int]] = {}
     for cxr_id, image in zip(table["cxr_id"], table["path"], strict=True):
         try:
             sizes[cxr_id] = image_size(root / image)
@@ -91,9 +102,10 @@ def _check_masks(table: pd.DataFrame, path: Path, root: Path, problems: Problems
         masks = read_masks(path, sizes=sizes)
     except InputError as error:
         problems.found += error.problems
-        return
+        return sizes
     for cxr_id in sorted(set(masks) - set(table["cxr_id"])):
         problems.add(
             f"{path}:{cxr_id}", "masks of an X-ray that no table names", "a frontal X-ray of "
             "the table", "Delete the entry, or add the X-ray to the table.",
         )  # fmt: skip
+    return sizes

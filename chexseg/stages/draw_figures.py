@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from chexseg.data.masks import decode, read_masks
 
 from chexseg.atomic import atomic
-from chexseg.data.images import Letterbox, image_size
+from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
+from chexseg.data.masks import decode, read_masks
 from chexseg.data.store import Store
 from chexseg.evaluation.pictures import bars, curves, gallery
 from chexseg.settings import FigureSettings
@@ -21,7 +21,6 @@ from chexseg.settings import FigureSettings
 def run(
     *,
     index: Path,
-    root: Path,
     images: tuple[Path, ...],
     truth: Path,
     summary: Path,
@@ -47,7 +46,6 @@ def run(
 
     Args:
         index: The study's index.
-        root: Folder of the data.
         images: The shards of the image store.
         truth: Expert masks of the test X-rays (CheXlocalize JSON).
         summary: The study's summary.csv.
@@ -83,7 +81,7 @@ def run(
     test = read_index(index, "test")
     rows = []
     for pathology, cxr_id in _median_images(overlaps, settings.gallery_rows):
-        letterbox = Letterbox(*image_size(root / test["path"][cxr_id]), size)
+        letterbox = Letterbox(test["height"][cxr_id], test["width"][cxr_id], size)
         image = pictures[cxr_id]
 
         def small(masks: dict, letterbox=letterbox, cxr_id=cxr_id, pathology=pathology):

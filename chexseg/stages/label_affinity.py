@@ -53,9 +53,7 @@ def run(
                 store.batch(ids).to(device),
                 maps.batch(ids).to(device),
                 positive[begin : begin + BATCH].to(device),
-                foreground=settings.foreground,
-                background=settings.background,
-                iterations=settings.iterations,
+                **settings.model_dump(),
             )[..., 2::4, 2::4].cpu()
             for cxr_id, label in zip(ids, result.numpy(), strict=True):
                 labels.append(cxr_id, label)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from chexseg.data.masks import encode, write_masks
 
-from chexseg.data.images import Letterbox, image_size
+from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
+from chexseg.data.masks import encode, write_masks
 from chexseg.data.store import Store
 from chexseg.models.trained import load_segmenter
 from chexseg.settings import PredictionSettings
@@ -19,7 +19,6 @@ from chexseg.training.inference import device_for_inference, evaluation_mode, in
 def run(
     *,
     index: Path,
-    root: Path,
     images: tuple[Path, ...],
     checkpoint: Path,
     out: Path,
@@ -33,7 +32,6 @@ def run(
 
     Args:
         index: The study's index.
-        root: Folder of the data, to which the paths of the index are relative.
         images: The shards of the image store.
         checkpoint: The segmenter.
         out: The masks (CheXlocalize JSON), all pathologies of every test X-ray.
@@ -53,9 +51,9 @@ def run(
     )
     thresholds = torch.tensor(trained.extra["thresholds"])
     masks = {}
-    for (cxr_id, path), probability in zip(test["path"].items(), results, strict=True):
-        height, width = image_size(root / path)
-        native = Letterbox(height, width, trained.extra["image_size"]).undo(probability)
+    for (cxr_id, row), probability in zip(test.iterrows(), results, strict=True):
+        letterbox = Letterbox(row.height, row.width, trained.extra["image_size"])
+        native = letterbox.undo(probability)
         cut = (native > thresholds[:, None, None]).numpy()
         masks[cxr_id] = {
             pathology: encode(mask)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from chexseg.data.masks import decode, read_masks
 
-from chexseg.data.images import Letterbox, image_size
+from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
+from chexseg.data.masks import decode, read_masks
 from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.data.store import write_store
 from chexseg.progress import progress
@@ -18,7 +18,6 @@ from chexseg.settings import ImageSettings
 def run(
     *,
     index: Path,
-    root: Path,
     masks: Path,
     out: Path,
     settings: ImageSettings,
@@ -31,7 +30,6 @@ def run(
 
     Args:
         index: The study's index.
-        root: Folder of the data, to which the paths of the index are relative.
         masks: Expert masks of the validation X-rays (CheXlocalize JSON).
         out: The mask store (HDF5).
         pathologies: Pathologies of the study, in the order of the store.
@@ -41,14 +39,13 @@ def run(
     size = settings.image_size
     meta = {"columns": size, "pathologies": list(pathologies)}
     with write_store(out, "masks", meta) as store:
-        for cxr_id, path in progress(rows["path"].items(), "store-masks", len(rows)):
+        for cxr_id, row in progress(rows.iterrows(), "store-masks", len(rows)):
             entry = expert.get(cxr_id)
             if entry is None:
                 stored = np.zeros((len(pathologies), size, size), bool)
             else:
-                height, width = image_size(root / path)
                 native = np.stack([decode(entry[pathology]) for pathology in pathologies])
-                stored = Letterbox(height, width, size).masks(native)
+                stored = Letterbox(row.height, row.width, size).masks(native)
             store.append(cxr_id, stored)
     print(
         f"Masks of {len(rows)} X-rays stored, {len(set(rows.index) & set(expert))} of them drawn."

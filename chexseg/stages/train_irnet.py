@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from chexseg.losses.irnet import irnet_losses
 from torch import Tensor, nn
 
 from chexseg.data.store import Store
+from chexseg.errors import InputError, Problem
+from chexseg.losses.irnet import irnet_losses
 from chexseg.models.trained import irnet_of
-from chexseg.models.weights import initialise, save_checkpoint
+from chexseg.models.weights import save_checkpoint
 from chexseg.settings import IRNetSettings
 from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Source, Supervised, in_order, to_float
@@ -51,11 +52,14 @@ def run(
     fabric = start(settings, threads)
     store, label_store = Store(images, "images"), Store(labels, "affinity_labels")
     ids = [cxr_id for cxr_id in label_store.ids if (label_store[cxr_id] != 255).any()]
+    if not ids:
+        found, remedy = (
+            "no labelled pixel",
+            "Lower labels.foreground, or train the classifier longer.",
+        )
+        raise InputError([Problem(str(labels[0]), found, "X-rays with labelled pixels", remedy)])
     print(f"{len(ids)} of {len(label_store)} X-rays have labelled pixels")
-    model = irnet_of(backbone_architecture)
-    initial = str(weights[0]) if weights else backbone
-    report = initialise(model.backbone, initial, architecture=backbone_architecture)
-    print(report or "random backbone")
+    model = irnet_of(backbone_architecture, str(weights[0]) if weights else backbone)
 
     def loss_of(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
         # Moved as two masks, so that what comes in from outside the X-ray is unsure.
@@ -66,8 +70,7 @@ def run(
         label[background > 0] = 0
         label[foreground > 0] = 1
         edge, displacement = model(image)
-        losses = irnet_losses(edge.sigmoid()[:, 0], displacement, label, radius=settings.radius)
-        return losses.total
+        return irnet_losses(edge.sigmoid(), displacement, label, settings.radius).total
 
     dataset = Supervised(store, Source("affinity labels", ids, label_store.__getitem__))
     fit(
@@ -82,10 +85,8 @@ def run(
         threads=threads,
         parameters=model.parameter_groups(settings.learning_rate),
     )
-    model.eval()
-    with torch.no_grad():
-        batches = in_order(dataset, settings.batch_size, threads)
-        model.fit_mean_shift(to_float(image.to(fabric.device)) for image, _ in batches)
+    batches = in_order(dataset, settings.batch_size, threads)
+    model.eval().fit_mean_shift(to_float(image.to(fabric.device)) for image, _ in batches)
     save_checkpoint(
         out,
         state_dict=model.state_dict(),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from chexseg.evaluation.thresholds import CANDIDATES, ThresholdSelection
 from torch import Tensor, nn
 
 from chexseg.data.index import read_index
 from chexseg.data.store import Store
 from chexseg.errors import InputError, Problem
+from chexseg.evaluation.thresholds import CANDIDATES, ThresholdSelection
 from chexseg.losses.dice import dice_loss
 from chexseg.models.trained import segmenter_of
 from chexseg.models.weights import initialise, save_checkpoint
@@ -67,14 +67,10 @@ def run(
         pseudo = Store(pseudo_masks, "masks")
         ids = list(read_index(index, "train").index)
         sources.append(Source("pseudo masks", ids, pseudo.__getitem__))
-    if not any(source.ids for source in sources):
-        raise InputError(
-            [
-                Problem(
-                    str(index), "no X-ray with masks", "at least one", "Give masks to learn from."
-                )
-            ]
-        )
+    if not sources or not all(source.ids for source in sources):
+        names = " and ".join(source.name for source in sources if not source.ids)
+        found, remedy = f"no X-ray with {names or 'masks'}", "Give masks to learn from."
+        raise InputError([Problem(str(index), found, "at least one", remedy)])
     for source in sources:
         print(f"{source.name}: {len(source.ids)} X-rays")
 

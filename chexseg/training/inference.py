@@ -42,11 +42,12 @@ def infer(
         what: name on the progress bar.
     """
     loader = in_order(dataset, batch_size, threads)
-    with torch.no_grad():
-        for batch in progress(loader, what, len(loader)):
-            missing = batch_size - len(batch)
-            filled = torch.cat([batch, batch[-1:].expand(missing, -1, -1, -1)])
-            yield from compute(to_float(filled.to(device)))[: len(batch)].cpu()
+    for batch in progress(loader, what, len(loader)):
+        missing = batch_size - len(batch)
+        filled = torch.cat([batch, batch[-1:].expand(missing, -1, -1, -1)])
+        with torch.no_grad():  # not around the yield: the caller goes on in between
+            results = compute(to_float(filled.to(device)))[: len(batch)].cpu()
+        yield from results
 
 
 def evaluation_mode(model: nn.Module, device: torch.device) -> nn.Module:

@@ -104,8 +104,9 @@ def fit(
         with atomic(metrics) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False)
         score = figures.get(SCORE, math.nan)
-        if score > best_score or (best_score == -math.inf and not math.isfinite(score)):
-            best_score = score if math.isfinite(score) else -math.inf
+        score = score if math.isfinite(score) else -math.inf
+        if score > best_score or score == best_score == -math.inf:
+            best_score = score
             best_state = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
             best_epoch = epoch
     print(f"best epoch: {best_epoch}")
@@ -119,7 +120,7 @@ def _optimizer(
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adam":
         return torch.optim.Adam(groups, lr=rate, weight_decay=decay)
-    return torch.optim.SGD(groups, lr=rate, momentum=0.9, weight_decay=decay)
+    return torch.optim.SGD(groups, lr=rate, weight_decay=decay)
 
 
 def _schedule(
@@ -127,7 +128,12 @@ def _schedule(
 ) -> torch.optim.lr_scheduler.LRScheduler:
     if settings.schedule == "onecycle":
         highest = [group["lr"] for group in optimizer.param_groups]
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps + 1)
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            highest,
+            total_steps=steps + 1,
+            cycle_momentum=settings.optimizer == "adam",  # SGD is plain: it has no momentum
+        )
     power = {"constant": 0.0, "polynomial": 0.9}[settings.schedule]
 
     def factor(step: int) -> float:

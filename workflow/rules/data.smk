@@ -77,13 +77,12 @@ rule store_masks:
     log:
         f"{RESULTS}/logs/store_masks.log",
     params:
-        root=DATA,
         flags=flags(study.data.images),
         pathologies=quoted(*PATHOLOGIES),
     resources:
         mem_mb=2000,
         runtime=60,
     shell:
-        "chexseg store-masks --index {input.index:q} --root {params.root:q}"
+        "chexseg store-masks --index {input.index:q}"
         " --masks {input.masks:q} --out {output:q} {params.flags}"
         " --pathologies {params.pathologies} > {log:q} 2>&1"

@@ -106,7 +106,6 @@ rule draw_figures:
     log:
         f"{RESULTS}/logs/draw_figures.log",
     params:
-        root=DATA,
         flags=flags(study.figures),
         runs=quoted(*study.segmenters),
         trainings=quoted(*TRAININGS),
@@ -115,7 +114,7 @@ rule draw_figures:
         mem_mb=4000,
         runtime=60,
     shell:
-        "chexseg draw-figures --index {input.index:q} --root {params.root:q}"
+        "chexseg draw-figures --index {input.index:q}"
         " --images {input.images:q} --truth {input.truth:q} --summary {input.summary:q}"
         " --runs {params.runs} --predictions {input.predictions:q} --overlaps {input.overlaps:q}"
         " --trainings {params.trainings} --metrics {input.metrics:q}"

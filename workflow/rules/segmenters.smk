@@ -45,13 +45,12 @@ rule predict_masks:
     log:
         f"{RESULTS}/logs/predict_masks/{{segmenter}}.log",
     params:
-        root=DATA,
         flags=flags(study.prediction),
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=1,
     shell:
-        "chexseg predict-masks --index {input.index:q} --root {params.root:q}"
+        "chexseg predict-masks --index {input.index:q}"
         " --images {input.images:q} --checkpoint {input.checkpoint:q} --out {output:q}"
         " {params.flags} --threads {threads} > {log:q} 2>&1"

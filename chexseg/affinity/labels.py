@@ -1,0 +1,109 @@
+"""Turns class activation maps into the labels that train IRNet: 1, 0, or 255 for unsure."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from chexseg.affinity.dense_crf import refine
+from chexseg.errors import Problems
+
+UNSURE = 255
+
+
+@torch.no_grad()
+def affinity_labels(
+    image: Tensor,
+    cam: Tensor,
+    positive: Tensor,
+    *,
+    foreground: float = 0.30,
+    background: float = 0.05,
+    **crf_settings: float,
+) -> Tensor:
+    """Returns where each pathology surely is (1), surely is not (0), or may be (255).
+
+    The CAM, with negative values cut off and its maximum scaled to 1, is upsampled to the image.
+    What exceeds `foreground` and what exceeds `background` are refined by a dense CRF each. The
+    first says what is 1, and what is then in neither is 0.
+
+    Args:
+        image: [H, W] or [B, H, W], 0 to 255.
+        cam: [P, h, w] or [B, P, h, w], of any scale and size.
+        positive: [P] or [B, P] bool, which pathologies the image has.
+        foreground: a CAM above this is foreground; from 0 to 1.
+        background: a CAM not above this is background; at most `foreground`.
+        crf_settings: keyword arguments of `dense_crf.refine`.
+
+    Returns:
+        [P, H, W] or [B, P, H, W] uint8. A pathology that is not positive, or whose CAM has nothing
+        above 0, is unsure everywhere.
+
+    Raises:
+        InputError: the shapes or thresholds do not fit, or a CRF setting is out of range.
+
+    Source: Ahn et al. 2019, section 4.1; `cam_to_ir_label` in its published code, where one CRF
+    has a label per class. Here each pathology has its own, since pathologies overlap.
+    """
+    if image.ndim == 2:
+        labels = affinity_labels(
+            image[None],
+            cam[None],
+            positive[None],
+            foreground=foreground,
+            background=background,
+            **crf_settings,
+        )
+        return labels[0]
+    _check(image, cam, positive, foreground, background)
+    scaled, known = _scale(cam.float(), positive)
+    labels = torch.full((*cam.shape[:2], *image.shape[1:]), UNSURE, dtype=torch.uint8)
+    labels = labels.to(image.device)
+    for index in range(len(image)):
+        maps = scaled[index, known[index]]
+        if len(maps) == 0:
+            continue
+        maps = F.interpolate(maps[None], size=image.shape[1:], mode="bilinear", align_corners=False)
+        rough = torch.cat([maps > foreground, maps > background], 1)
+        refined = refine(image[index : index + 1], rough, **crf_settings)[0]
+        sure, possible = refined.chunk(2)
+        unsure = torch.full_like(sure, UNSURE)
+        labels[index, known[index]] = torch.where(
+            sure == 1, sure, torch.where(possible == 0, possible, unsure)
+        )
+    return labels
+
+
+def _scale(cam: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns CAMs from 0 to 1, and [B, P] which of them are positive and not empty."""
+    clipped = cam.clamp(min=0)
+    highest = clipped.amax((2, 3), keepdim=True)
+    known = positive & (highest[..., 0, 0] > 0)
+    return clipped / torch.where(highest > 0, highest, torch.ones_like(highest)), known
+
+
+def _check(
+    image: Tensor, cam: Tensor, positive: Tensor, foreground: float, background: float
+) -> None:
+    problems = Problems()
+    shapes = tuple(image.shape), tuple(cam.shape), tuple(positive.shape)
+    if image.ndim != 3 or cam.ndim != 4 or not len(image) == len(cam) == len(positive):
+        fits = False
+    else:
+        fits = positive.shape == cam.shape[:2]
+    if not fits:
+        problems.add(
+            "affinity_labels: image, cam, positive",
+            f"shapes {shapes[0]}, {shapes[1]}, {shapes[2]}",
+            "[B, H, W], [B, P, h, w] and [B, P]",
+            "Give all three of the same images and pathologies.",
+        )
+    if not 0 <= background <= foreground <= 1:
+        problems.add(
+            "affinity_labels: background, foreground",
+            f"{background}, {foreground}",
+            "0 <= background <= foreground <= 1",
+            "Use 0.05 and 0.30 as IRN does, or 0.1 and 0.25 as CheXseg.",
+        )
+    problems.raise_if_any()

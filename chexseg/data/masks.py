@@ -1,0 +1,234 @@
+"""Masks in CheXlocalize's JSON: `{cxr_id: {pathology: {"size": [h, w], "counts": COCO RLE}}}`.
+
+A run-length code (RLE) counts pixels down the columns of a mask, background and foreground in
+turn, beginning with background. COCO writes the counts as text, up to six characters of five bits
+each, and from the fourth on as the difference to the count before last. pycocotools reads beyond
+the text of a damaged code, so what comes from a file is checked here first, and read by numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco
+
+from chexseg.atomic import atomic
+from chexseg.data.pathologies import PATHOLOGIES, nearest
+from chexseg.errors import Problems
+
+MAX_SIDE = 50_000
+"""Pixels that a side of a mask may have."""
+
+MAX_PIXELS = 2**28
+"""Pixels that a mask may have: six characters of a code hold any run of such a mask."""
+
+_CODE = re.compile(r"(?:[P-o]{0,5}+[0-O])++")
+_PATIENT = re.compile(r"(patient\d+)_")
+
+Rle = dict[str, Any]
+"""One mask: `size` [height, width] and `counts`, a compressed COCO run-length code."""
+
+Wrong = tuple[str, str, str]
+"""What is wrong with a mask: what was found, what was expected, and the remedy."""
+
+
+def patient_of(cxr_id: str) -> str:
+    """Returns `patient64741` for `patient64741_study1_view1_frontal`.
+
+    An X-ray that is not named like CheXpert's counts as its own patient.
+    """
+    match = _PATIENT.match(cxr_id)
+    return match[1] if match else cxr_id
+
+
+def encode(mask: np.ndarray) -> Rle:
+    """Returns the run-length code of a mask, bool [H, W]."""
+    code = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": list(mask.shape), "counts": code["counts"].decode("ascii")}
+
+
+def decode(rle: Rle) -> np.ndarray:
+    """Returns the mask, bool [H, W], of a code from `encode` or `read_masks`.
+
+    Not through pycocotools, which takes ten times as long, pixel by pixel.
+    """
+    runs = _run_lengths(rle["counts"])
+    height, width = rle["size"]
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+
+
+def _run_lengths(code: str) -> np.ndarray:
+    """Returns the run lengths of a mask, int64 [R], background first.
+
+    Args:
+        code: compressed counts that match _CODE; if they are damaged, runs may be negative.
+    """
+    text = np.frombuffer(code.encode("ascii"), np.uint8) - 48
+    stops = np.flatnonzero(text < 32)  # bit 5 says that the value goes on
+    sizes = np.diff(stops, prepend=-1)
+    starts = stops + 1 - sizes
+    places = np.arange(len(text)) - np.repeat(starts, sizes)
+    runs = np.add.reduceat((text & 31).astype(np.int64) << 5 * places, starts)
+    negative = (text[stops] & 16) > 0
+    runs[negative] -= 1 << 5 * sizes[negative]
+    np.cumsum(runs[1::2], out=runs[1::2])
+    np.cumsum(runs[2::2], out=runs[2::2])  # the very first run is no one's base
+    return runs
+
+
+def read_masks(
+    path: str | Path,
+    *,
+    pathologies: Sequence[str] = PATHOLOGIES,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+) -> dict[str, dict[str, Rle]]:
+    """Reads masks in CheXlocalize's JSON, after checking all of them.
+
+    Args:
+        path: the JSON file.
+        pathologies: those that every X-ray of the file must have; others of PATHOLOGIES are
+            passed over.
+        sizes: cxr_id -> (height, width) of the X-rays, to which masks must fit; X-rays that are
+            not in it are not compared.
+
+    Returns:
+        cxr_id -> pathology -> mask, in the order of the file and of `pathologies`. Counts in a
+        list (uncompressed) come out compressed. An X-ray that is not in the file has no mask:
+        CheXlocalize leaves out X-rays without any positive label.
+
+    Raises:
+        InputError: everything that is wrong with the file, each with `file:cxr_id:pathology`.
+    """
+    problems = Problems()
+    content = _load(path, problems)
+    masks = {}
+    for cxr_id, entry in content.items():
+        where = f"{path}:{cxr_id}"
+        if not isinstance(entry, dict):
+            problems.add(
+                where, _kind(entry), "a mapping of pathologies to masks",
+                "Write the file as CheXlocalize does.",
+            )  # fmt: skip
+            continue
+        _check_names(entry, where, tuple(pathologies), problems)
+        size = sizes.get(cxr_id) if sizes else None
+        given = {name: entry[name] for name in pathologies if name in entry}
+        masks[cxr_id] = {}
+        for name, rle in given.items():
+            mask = _wrong_form(rle) or _wrong_size(rle, size) or _sound(rle)
+            if isinstance(mask, tuple):
+                problems.add(f"{where}:{name}", *mask)
+            else:
+                masks[cxr_id][name] = mask
+    problems.raise_if_any()
+    return masks
+
+
+def write_masks(path: str | Path, masks: Mapping[str, Mapping[str, Rle]]) -> None:
+    """Writes masks as CheXlocalize's JSON, names sorted: equal masks give equal bytes.
+
+    Args:
+        path: the JSON file.
+        masks: cxr_id -> pathology -> mask, as from `encode`.
+    """
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(masks, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
+    """Returns the JSON object of a file; an empty one after adding a problem."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        for name in {name for name, _ in pairs} if len(dict(pairs)) < len(pairs) else ():
+            if sum(other == name for other, _ in pairs) > 1:
+                problems.add(path, f"{name!r} twice", "each name once", "Delete one of the two.")
+        return dict(pairs)
+
+    try:
+        content = json.loads(Path(path).read_bytes(), object_pairs_hook=unique)
+    except OSError as error:
+        problems.add(path, error.strerror, "a JSON file of masks", "Correct the path.")
+    except (ValueError, RecursionError) as error:
+        problems.add(path, f"no JSON ({error})", "CheXlocalize's JSON", "Replace the file.")
+    else:
+        if isinstance(content, dict):
+            return content
+        problems.add(
+            path, _kind(content), "a mapping of X-rays to masks",
+            "Write the file as CheXlocalize does.",
+        )  # fmt: skip
+    return {}
+
+
+def _check_names(
+    entry: dict[str, Any], where: str, pathologies: tuple[str, ...], problems: Problems
+) -> None:
+    """Adds pathologies that an X-ray lacks, and names that are no pathologies."""
+    known = tuple(dict.fromkeys((*pathologies, *PATHOLOGIES)))
+    for name in entry:
+        if name not in known:
+            remedy = f"The nearest pathology is {nearest(name, known)!r}: rename or delete it."
+            if name == "Lung Opacity":
+                remedy = "CheXlocalize calls it Airspace Opacity: rename it."
+            problems.add(f"{where}:{name}", "an unknown pathology", "one of CheXlocalize's", remedy)
+    for name in pathologies:
+        if name not in entry:
+            problems.add(
+                f"{where}:{name}", "no mask", "one mask for each pathology",
+                "Add it, an empty mask if nothing is seen.",
+            )  # fmt: skip
+
+
+def _wrong_form(rle: Any) -> Wrong | None:
+    """Says what is wrong with the form of a mask."""
+    if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
+        expected = 'a mask {"size": [height, width], "counts": ...}'
+        return _kind(rle), expected, "Write the mask as pycocotools encodes it."
+    size, counts = rle["size"], rle["counts"]
+    if not (isinstance(size, list) and len(size) == 2 and all(type(side) is int for side in size)):
+        return f"size {str(size)[:40]}", "[height, width] in whole pixels", "Correct the size."
+    if not all(0 < side <= MAX_SIDE for side in size) or size[0] * size[1] > MAX_PIXELS:
+        expected = f"sides of 1 to {MAX_SIDE} px, {MAX_PIXELS} pixels at most"
+        return f"size {size}", expected, "Correct the size."
+    if not isinstance(counts, str | list):
+        return f"counts that are {_kind(counts)}", "text, or a list", "Encode the mask again."
+    return None
+
+
+def _wrong_size(rle: Rle, expected: tuple[int, int] | None) -> Wrong | None:
+    """Says how the size of a mask differs from that of its X-ray, if it does."""
+    size = tuple(rle["size"])
+    if expected is None or size == tuple(expected):
+        return None
+    transposed = size == tuple(expected)[::-1]
+    remedy = "Height and width are swapped: transpose the mask." if transposed else "Resize it."
+    return f"size {list(size)}", f"{list(expected)}, the size of the X-ray", remedy
+
+
+def _sound(rle: Rle) -> Rle | Wrong:
+    """Returns a mask whose form is right with compressed counts, or says what is wrong."""
+    size, code = rle["size"], rle["counts"]
+    damaged = "damaged counts", "a COCO run-length code", "Encode the mask again."
+    if isinstance(code, list):
+        if not code or not all(type(run) is int and 0 <= run <= MAX_PIXELS for run in code):
+            return damaged
+        code = coco.frPyObjects(rle, *size)["counts"].decode("ascii")
+    runs = _run_lengths(code) if _CODE.fullmatch(code) else None
+    if runs is None or (runs < 0).any():
+        return damaged
+    if runs.sum() != size[0] * size[1]:
+        expected = f"{size[0] * size[1]}, as size says"
+        return f"counts of {runs.sum()} pixels", expected, "Encode the mask again."
+    mask = {"size": size, "counts": code}
+    # Empty runs may stand at the very beginning only: elsewhere pycocotools.merge runs wild.
+    return mask if runs[1:].all() else encode(decode(mask))
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "a mapping", list: "a list", str: "a text", type(None): "null"}
+    return names.get(type(value), "a number")

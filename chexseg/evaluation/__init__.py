@@ -1,0 +1,1 @@
+"""From masks to scores: overlaps, IoU with confidence intervals, thresholds, pictures."""

@@ -1,0 +1,35 @@
+"""A small phantom release, made once in a test run."""
+
+import os
+import shutil
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory):
+    """Folder of a release with 24 train, 10 val and 8 test X-rays. Do not change it."""
+    from chexseg.data.phantom.release import make_release
+    from chexseg.settings import PhantomSettings
+
+    root = tmp_path_factory.mktemp("phantom") / "release"
+    make_release(
+        root,
+        PhantomSettings(train_images=24, val_images=10, test_images=8, longest_side=72, seed=3),
+    )
+    return root
+
+
+@pytest.fixture
+def phantom_copy(phantom, tmp_path):
+    """A copy of the release, to change."""
+    return shutil.copytree(phantom, tmp_path / "release")

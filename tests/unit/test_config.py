@@ -1,0 +1,465 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chexseg.config import IRNetEntry, ThresholdEntry, load_study, read_study
+from chexseg.errors import InputError
+from chexseg.settings import flags
+
+CONFIGS = Path(__file__).parents[2] / "config"
+
+GOOD = {
+    "study": "small",
+    "seed": 7,
+    "phantom": {},
+    "classifiers": {
+        "dense": {"architecture": "densenet121"},
+        "res18": {"architecture": "resnet18"},
+    },
+    "saliency": {"gradcam": {"classifiers": ["dense"]}},
+    "pseudo_masks": {
+        "cam": {"method": "threshold", "saliency": "gradcam"},
+        "irnet": {"method": "irnet", "saliency": "gradcam", "backbone": "none"},
+    },
+    "segmenters": {
+        "full": {"masks": ["expert"]},
+        "both": {"masks": ["expert", "irnet"], "initial_weights": "res18"},
+    },
+}
+
+
+def good(**changes):
+    """The good config, with sections replaced; a nested mapping is laid over the section."""
+    config = copy.deepcopy(GOOD)
+    for section, value in changes.items():
+        if isinstance(value, dict) and isinstance(config.get(section), dict):
+            config[section] |= value
+        else:
+            config[section] = value
+    return config
+
+
+def problems_of(text, tmp_path, name="study.yaml"):
+    """The problems of a config's text: `row:column found expected remedy`."""
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_study(path)
+    for problem in caught.value.problems:
+        assert problem.where.startswith(f"{path}:")
+    return [
+        (p.where.removeprefix(f"{path}:"), p.found, p.expected, p.remedy)
+        for p in caught.value.problems
+    ]
+
+
+def found_in(config):
+    with pytest.raises(InputError) as caught:
+        read_study(config)
+    return [(problem.found, problem.remedy) for problem in caught.value.problems]
+
+
+# What is read
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_configs_load(path):
+    study = load_study(path)
+    assert study.study == path.stem
+    assert list(study.segmenters) == ["weak_cam", "weak_irnet", "full", "chexseg"]
+
+
+def test_a_good_config_is_read():
+    study = read_study(good())
+    assert study.study == "small"
+    assert isinstance(study.pseudo_masks["cam"], ThresholdEntry)
+    assert isinstance(study.pseudo_masks["irnet"], IRNetEntry)
+    assert study.segmenters["both"].masks == ("expert", "irnet")
+    assert study.data.images.image_size == 320
+
+
+def test_the_config_is_not_changed_by_reading_it():
+    config = good(defaults={"segmenters": {"epochs": 2}})
+    before = copy.deepcopy(config)
+    read_study(config)
+    assert config == before
+
+
+def test_later_files_override_earlier_ones_key_by_key(tmp_path):
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(good()))
+    (tmp_path / "b.yaml").write_text("seed: 8\nclassifiers: {dense: {epochs: 5}}\n")
+    study = load_study(tmp_path / "a.yaml", tmp_path / "b.yaml")
+    assert study.seed == 8
+    assert study.classifiers["dense"].epochs == 5
+    assert study.classifiers["dense"].architecture == "densenet121"
+    assert list(study.classifiers) == ["dense", "res18"]
+
+
+def test_yaml_1_1_reads_1e_4_as_text_and_we_as_a_number(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("study: s\nphantom: {}\nclassifiers: {a: {learning_rate: 1e-4}}\n")
+    assert load_study(path).classifiers["a"].learning_rate == 0.0001
+
+
+# What entries inherit
+
+
+def test_an_entry_wins_over_the_defaults_of_its_section():
+    config = good(
+        defaults={"classifiers": {"epochs": 9, "stride": 16}, "segmenters": {"epochs": 4}},
+        classifiers={"dense": {"epochs": 2}},
+    )
+    study = read_study(config)
+    assert (study.classifiers["dense"].epochs, study.classifiers["dense"].stride) == (2, 16)
+    assert (study.classifiers["res18"].epochs, study.classifiers["res18"].stride) == (9, 16)
+    assert [entry.epochs for entry in study.segmenters.values()] == [4, 4]
+
+
+def seeds(study):
+    return {
+        "index": study.data.index.seed,
+        "phantom": study.phantom.seed,
+        "classifier": study.classifiers["dense"].seed,
+        "irnet": study.pseudo_masks["irnet"].training.seed,
+        "segmenter": study.segmenters["full"].seed,
+        "evaluation": study.evaluation.seed,
+    }
+
+
+def seeded(settings):
+    """The places of all fields `seed` in nested settings."""
+    found = []
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        parts = value.values() if isinstance(value, dict) else [value]
+        for part in parts:
+            if hasattr(type(part), "model_fields"):
+                found += [(name, *place) for place in seeded(part)]
+        if name == "seed":
+            found.append((name, value))
+    return found
+
+
+def test_the_seed_of_the_study_reaches_every_seeded_setting():
+    study = read_study(good())
+    assert set(seeds(study).values()) == {7}
+    every = seeded(study)
+    assert len(every) == 1 + len(seeds(study)) + 2  # the study's own; two more models
+    assert {place[-1] for place in every} == {7}
+
+
+def test_an_own_seed_wins_over_the_seed_of_the_study():
+    config = good(
+        data={"index": {"seed": 1}},
+        phantom={"seed": 2},
+        classifiers={"dense": {"seed": 3}},
+        evaluation={"seed": 5},
+        defaults={"segmenters": {"seed": 6}},
+    )
+    config["pseudo_masks"]["irnet"]["training"] = {"seed": 4}
+    assert seeds(read_study(config)) == {
+        "index": 1, "phantom": 2, "classifier": 3, "irnet": 4, "evaluation": 5, "segmenter": 6,
+    }  # fmt: skip
+
+
+def test_the_order_of_keys_does_not_change_flags():
+    def turned(value):
+        if isinstance(value, dict):
+            return {key: turned(value[key]) for key in reversed(value)}
+        return value
+
+    config = good(
+        classifiers={"dense": {"epochs": 2, "seed": 1, "stride": 8}},
+        defaults={"segmenters": {"epochs": 2, "batch_size": 4}},
+    )
+    one, other = read_study(config), read_study(turned(config))
+    assert list(other.classifiers) == ["res18", "dense"]
+    for name in GOOD["classifiers"]:
+        assert flags(one.classifiers[name]) == flags(other.classifiers[name])
+    for name in GOOD["segmenters"]:
+        assert flags(one.segmenters[name]) == flags(other.segmenters[name])
+
+
+# What is refused, and where it stands
+
+BAD = """\
+study: bad
+sed: 3
+phantom: {train_image: 5}
+data:
+  indx: {}
+  index: {shard: 2, shards: 0}
+  pathologies: [Edema, Lung Opacity]
+defaults:
+  clasifiers: {}
+  segmenters: {encodr: x}
+classifiers:
+  c: {architecture: densnet121}
+  d: {epochs: many}
+saliency:
+  g: {method: gradcam}
+pseudo_masks:
+  irnet: {method: threshold, saliency: g, threshold: 2, treshold: 1}
+  threshold:
+    method: irnet
+    walk: {betta: 5, radius: 1}
+    trainig: {}
+  c: {saliency: g}
+  d: {method: thresold}
+segmenters:
+  s: {masks: [expert]}
+  t: {masks: []}
+prediction: {batchsize: 3}
+"""
+
+EXPECTED = {
+    "2:1": ("unknown key 'sed'", "Did you mean 'seed'?"),
+    "3:11": ("unknown key 'phantom.train_image'", "Did you mean 'train_images'?"),
+    "5:3": ("unknown key 'data.indx'", "Did you mean 'index'?"),
+    "6:11": ("unknown key 'data.index.shard'", "Did you mean 'shards'?"),
+    "6:21": ("0 for 'data.index.shards'", "Correct 'data.index.shards'."),
+    "7:24": ("'Lung Opacity' for 'data.pathologies.1'", "Did you mean 'Airspace Opacity'?"),
+    "9:3": ("'clasifiers' for 'defaults.clasifiers'", "Did you mean 'classifiers'?"),
+    "10:16": ("unknown key 'defaults.segmenters.encodr'", "Did you mean 'encoder'?"),
+    "12:7": ("'densnet121' for 'classifiers.c.architecture'", "Did you mean 'densenet121'?"),
+    "13:7": ("'many' for 'classifiers.d.epochs'", "Correct 'classifiers.d.epochs'."),
+    "15:3": ("no 'saliency.g.classifiers'", "Add 'classifiers'."),
+    "17:43": ("2 for 'pseudo_masks.irnet.threshold'", "Correct 'pseudo_masks.irnet.threshold'."),
+    "17:57": ("unknown key 'pseudo_masks.irnet.treshold'", "Did you mean 'threshold'?"),
+    "18:3": ("no 'pseudo_masks.threshold.saliency'", "Add 'saliency'."),
+    "20:12": ("unknown key 'pseudo_masks.threshold.walk.betta'", "Did you mean 'beta'?"),
+    "20:22": (
+        "1 for 'pseudo_masks.threshold.walk.radius'",
+        "Correct 'pseudo_masks.threshold.walk.radius'.",
+    ),
+    "21:5": ("unknown key 'pseudo_masks.threshold.trainig'", "Did you mean 'training'?"),
+    "22:3": ("no 'pseudo_masks.c.method'", "Add 'method'."),
+    "23:7": ("'thresold' for 'pseudo_masks.d.method'", "Did you mean 'threshold'?"),
+    "26:7": ("[] for 'segmenters.t.masks'", "Correct 'segmenters.t.masks'."),
+    "27:14": ("unknown key 'prediction.batchsize'", "Did you mean 'batch_size'?"),
+}
+
+
+def test_all_problems_at_once_each_with_row_column_and_the_nearest_name(tmp_path):
+    found = problems_of(BAD, tmp_path)
+    assert {where: (found, remedy) for where, found, _, remedy in found} == EXPECTED
+    assert len(found) == len(EXPECTED)
+
+
+def test_what_is_expected_is_said(tmp_path):
+    expected = {where: expected for where, _, expected, _ in problems_of(BAD, tmp_path)}
+    assert expected["6:21"] == "greater than or equal to 1"
+    assert expected["12:7"] == "'densenet121', 'densenet_small', 'resnet18' or 'resnet50'"
+    assert expected["23:7"] == "'threshold', 'irnet'"
+
+
+REFERENCES = """\
+study: references
+phantom: {}
+defaults:
+  segmenters: {initial_weights: resnet}
+classifiers:
+  dense: {}
+  resnet18: {architecture: resnet18, initial_weights: dense}
+  imagenet: {}
+saliency:
+  gradcam: {classifiers: [dense, densse]}
+pseudo_masks:
+  expert: {method: threshold, saliency: gradcam}
+  cam: {method: threshold, saliency: gradcm}
+  irnet: {method: irnet, saliency: gradcam, backbone: resnet18}
+segmenters:
+  a: {masks: [exprt]}
+  b: {masks: [expert, irnett], initial_weights: none}
+  c: {masks: [irnet, cam]}
+  d: {masks: [expert, expert], initial_weights: dense}
+  radiologists: {masks: [irnet], initial_weights: models/moco.pth.tar}
+"""
+
+EXPECTED_REFERENCES = {
+    "4:16": ("'resnet'", "Did you mean 'resnet18'?"),
+    "7:38": ("'dense'", "Did you mean 'none'?"),
+    "8:3": ("'imagenet'", "It means initial weights."),
+    "10:34": ("'densse'", "Did you mean 'dense'?"),
+    "12:3": ("'expert'", "'expert' means the expert masks."),
+    "13:28": ("'gradcm'", "Did you mean 'gradcam'?"),
+    "14:45": ("'resnet18'", "Did you mean 'imagenet'?"),
+    "16:15": ("'exprt'", "Did you mean 'expert'?"),
+    "17:23": ("'irnett'", "Did you mean 'irnet'?"),
+    "18:7": ("['irnet', 'cam']", "Correct it."),
+    "19:7": ("['expert', 'expert']", "Correct it."),
+    "19:32": ("'dense'", "Did you mean 'none'?"),
+    "20:3": ("'radiologists'", "It means the human benchmark."),
+}
+
+
+def test_references_are_checked_all_at_once(tmp_path):
+    found = problems_of(REFERENCES, tmp_path)
+    assert {where: (found, remedy) for where, found, _, remedy in found} == EXPECTED_REFERENCES
+    assert len(found) == len(EXPECTED_REFERENCES)
+
+
+def test_weights_of_a_classifier_must_fit_the_network(tmp_path):
+    expected = {where: expected for where, _, expected, _ in problems_of(REFERENCES, tmp_path)}
+    what = "'none', 'imagenet', a path or a resnet50 classifier: none, imagenet"
+    assert expected["14:45"] == what
+    what = "'none', 'imagenet', a path or a resnet18 classifier: none, imagenet, resnet18"
+    assert expected["19:32"] == what
+
+
+@pytest.mark.parametrize(
+    "weights", ["none", "imagenet", "res18", "./res19", "moco.pth", "moco.pth.tar", "a/b.ckpt"]
+)
+def test_weights_may_be_a_word_a_path_or_a_classifier(weights):
+    study = read_study(good(segmenters={"full": {"masks": ["expert"], "initial_weights": weights}}))
+    assert study.segmenters["full"].initial_weights == weights
+
+
+def test_a_classifier_named_like_a_file_is_still_a_classifier():
+    config = good(classifiers={"a.pt": {"architecture": "densenet121"}})
+    config["segmenters"]["full"]["initial_weights"] = "a.pt"
+    assert [found for found, _ in found_in(config)] == ["'a.pt'"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "../x", "$(x)", "a/b", "", ".hidden", "-x", "a\n", "é", "x" * 65]
+)
+@pytest.mark.parametrize("section", ["classifiers", "segmenters", "saliency", "pseudo_masks"])
+def test_names_of_entries_are_names_of_folders(section, name):
+    entry = next(iter(GOOD[section].values()))
+    found = found_in(good(**{section: {name: entry}}))
+    assert (repr(name), "Rename it.") in found
+    ok = good(**{section: {"A-1.b_c": entry}})
+    assert "A-1.b_c" in getattr(read_study(ok), section)
+
+
+@pytest.mark.parametrize("name", ["a b", "../x", "$(x)"])
+def test_the_study_is_named_like_a_folder_too(name):
+    assert found_in(good(study=name)) == [(repr(name), "Rename it.")]
+
+
+def test_a_wrong_name_has_its_place(tmp_path):
+    text = "study: s\nphantom: {}\nclassifiers:\n  ok: {}\n  $(x): {}\n  1: {}\n"
+    expected = "a name of letters, digits, '_', '-' and '.', starting with a letter or digit"
+    assert problems_of(text, tmp_path) == [
+        ("5:3", "'$(x)'", expected, "Rename it."),
+        ("6:3", "1 for 'classifiers.1'", "a valid string", "Correct 'classifiers.1'."),
+    ]
+
+
+def test_a_wrong_seed_is_one_problem_though_all_inherit_it(tmp_path):
+    text = yaml.safe_dump(good(seed="x"), sort_keys=False)
+    assert [(where, found) for where, found, *_ in problems_of(text, tmp_path)] == [
+        ("2:1", "'x' for 'seed'")
+    ]
+
+
+def test_a_wrong_default_is_one_problem_though_all_inherit_it(tmp_path):
+    text = "study: s\nphantom: {}\ndefaults:\n  classifiers: {epochs: 0}\n"
+    text += "classifiers: {a: {}, b: {}, c: {epochs: 2}}\n"
+    assert [(where, found) for where, found, *_ in problems_of(text, tmp_path)] == [
+        ("4:17", "0 for 'defaults.classifiers.epochs'")
+    ]
+
+
+def test_the_data_are_either_real_or_a_phantom():
+    config = good(phantom=None)
+    assert found_in(config) == [("neither data.root nor phantom", "Set 'data.root'.")]
+    config = good(data={"root": "data"})
+    remedy = "Delete 'phantom', or 'data.root' to study the phantom."
+    assert found_in(config) == [("both data.root and phantom", remedy)]
+    assert read_study(good(phantom=None, data={"root": "data"})).phantom is None
+
+
+def test_pathologies_are_named_once_and_some_of_them_select():
+    config = good(data={"pathologies": ["Edema", "Edema"]})
+    found = found_in(config)
+    assert found[0] == ("'Edema' twice", "Delete one of the two.")
+    assert {remedy for _, remedy in found[1:]} == {"Set 'selection'."}
+
+
+def test_places_are_those_of_the_last_file_that_has_the_key(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("study: s\nphantom: {}\nclassifiers: {a: {epochs: 1, strid: 4}}\n")
+    second.write_text("# over it\nclassifiers:\n  a:\n    epochs: 0\n")
+    with pytest.raises(InputError) as caught:
+        load_study(first, second)
+    assert {problem.where for problem in caught.value.problems} == {
+        f"{first}:3:30",
+        f"{second}:4:5",
+    }
+
+
+def test_a_value_from_the_command_line_is_placed_at_its_parent(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("study: s\nphantom: {}\nclassifiers:\n  a: {}\n")
+    config = {"study": "s", "phantom": {}, "classifiers": {"a": {"epochs": 0}}}
+    with pytest.raises(InputError) as caught:
+        read_study(config, (path,))
+    assert [problem.where for problem in caught.value.problems] == [f"{path}:4:3"]
+    with pytest.raises(InputError) as caught:
+        read_study(config)
+    assert [problem.where for problem in caught.value.problems] == ["config"]
+
+
+# YAML
+
+TWICE = """\
+study: s
+phantom: {}
+classifiers:
+  a: {epochs: 1}
+  a: {epochs: 2}
+phantom: {seed: 1, seed: 2}
+"""
+
+
+def test_doubled_keys(tmp_path):
+    expected = [
+        ("6:1", "'phantom' again (first in row 2)", "each key once", "Delete one of the two."),
+        ("5:3", "'a' again (first in row 4)", "each key once", "Delete one of the two."),
+        ("6:20", "'seed' again (first in row 6)", "each key once", "Delete one of the two."),
+    ]
+    assert problems_of(TWICE, tmp_path) == expected
+
+
+def test_doubled_keys_are_seen_when_snakemake_has_read_the_file(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(TWICE)
+    with pytest.raises(InputError) as caught:
+        read_study(yaml.safe_load(TWICE), (path,))
+    assert [problem.where for problem in caught.value.problems] == [
+        f"{path}:6:1", f"{path}:5:3", f"{path}:6:20",
+    ]  # fmt: skip
+
+
+def test_the_same_key_in_two_mappings_is_no_problem(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("study: s\nphantom: {seed: 1}\nclassifiers: {a: {seed: 1}, b: {seed: 1}}\n")
+    assert load_study(path).classifiers["b"].seed == 1
+
+
+def test_syntax_errors_have_a_place(tmp_path):
+    ((where, _, expected, remedy),) = problems_of("study: s\nseed: [1, 2\ndata: {}\n", tmp_path)
+    assert where == "3:5"
+    assert (expected, remedy) == ("valid YAML", "Correct the syntax there.")
+    ((where, *_),) = problems_of("study: s\n\tseed: 1\n", tmp_path)
+    assert where == "2:1"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(b"", "NoneType"), (b"- a\n", "list"), (b"study", "str"), (b"\xff\xfe\x00", "codec")],
+)
+def test_files_that_are_no_mapping(tmp_path, content, found):
+    path = tmp_path / "study.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=found):
+        load_study(path)
+
+
+def test_an_absent_file(tmp_path):
+    with pytest.raises(InputError, match="Correct the path"):
+        load_study(tmp_path / "absent.yaml")

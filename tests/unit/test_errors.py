@@ -1,0 +1,31 @@
+import doctest
+
+import pytest
+
+from chexseg import errors
+from chexseg.errors import InputError, Problem, Problems
+
+
+def test_documented_example():
+    results = doctest.testmod(
+        errors, optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+    )
+    assert results.attempted == 3
+    assert results.failed == 0
+
+
+def test_a_problem_reads_as_a_sentence():
+    problem = Problem("train.csv:7:Edema", "'2'", "1, 0, -1 or blank", "Correct the label.")
+    expected = "train.csv:7:Edema: found '2', expected 1, 0, -1 or blank. Correct the label."
+    assert str(problem) == expected
+
+
+def test_all_problems_are_raised_at_once_in_their_order():
+    problems = Problems()
+    problems.raise_if_any()
+    problems.add("b", "1", "2", "Mend b.")
+    problems.add("a", "3", "4", "Mend a.")
+    with pytest.raises(InputError) as caught:
+        problems.raise_if_any()
+    assert [problem.where for problem in caught.value.problems] == ["b", "a"]
+    assert str(caught.value) == "b: found 1, expected 2. Mend b.\na: found 3, expected 4. Mend a."

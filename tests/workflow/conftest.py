@@ -1,0 +1,110 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+TINY = {
+    "study": "tiny",
+    "seed": 3,
+    "phantom": {"train_images": 40, "val_images": 16, "test_images": 12, "longest_side": 72},
+    "data": {
+        "radiologist_masks": "CheXlocalize/hb_segmentations_test.json",
+        "index": {"expert_fraction": 0.5, "shards": 2},
+        "images": {"image_size": 64},
+    },
+    "defaults": {
+        "classifiers": {"initial_weights": "none", "epochs": 1},
+        "segmenters": {"initial_weights": "none", "epochs": 1, "decoder_channels": 16},
+    },
+    "classifiers": {
+        "small": {"architecture": "densenet_small", "stride": 8},
+        "resnet18": {"architecture": "resnet18"},
+    },
+    "saliency": {"gradcam": {"classifiers": ["small"]}},
+    "pseudo_masks": {
+        "cam": {"method": "threshold", "saliency": "gradcam"},
+        "irnet": {
+            "method": "irnet",
+            "saliency": "gradcam",
+            "backbone": "resnet18",
+            "backbone_architecture": "resnet18",
+            "training": {"epochs": 1, "radius": 4},
+        },
+    },
+    "segmenters": {
+        "weak_cam": {"masks": ["cam"]},
+        "full": {"masks": ["expert"]},
+        "chexseg": {
+            "masks": ["expert", "irnet"],
+            "initial_weights": "resnet18",
+            "expert_probability": 0.5,
+        },
+    },
+}
+
+
+class Workflow:
+    """Runs this repository's workflow in a folder of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def write(self, config: dict, name: str = "config.yaml") -> Path:
+        path = self.folder / name
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        return path
+
+    def run(self, config: Path, *arguments: str, ok: bool = True) -> str:
+        """Returns what snakemake printed; fails the test unless it ended as expected."""
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--directory", str(self.folder), "--configfile", str(config), "--cores", "2"]
+        tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": tools, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [*command, "--show-failed-logs", *arguments],
+            cwd=ROOT, env=environment, text=True, capture_output=True,
+        )  # fmt: skip
+        output = done.stdout + done.stderr
+        assert (done.returncode == 0) == ok, output
+        return output
+
+    def jobs(self, config: Path, *arguments: str) -> dict[str, int]:
+        """Returns how many jobs of each rule a run would start."""
+        output = self.run(config, "--dry-run", *arguments)
+        table = output.partition("Job stats:")[2].partition("total")[0]
+        counts = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
+        return {rule: int(count) for rule, count in counts if rule != "all"}
+
+
+@pytest.fixture
+def workflow(tmp_path):
+    return Workflow(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Config of a study with every kind of entry, as small as they get."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory):
+    """The tiny study, computed: its workflow and its config file."""
+    workflow = Workflow(tmp_path_factory.mktemp("tiny"))
+    config = workflow.write(TINY)
+    workflow.run(config)
+    return workflow, config
+
+
+@pytest.fixture(scope="session")
+def other_tiny_study(tmp_path_factory):
+    """The same study, computed once more from nothing, in another folder."""
+    workflow = Workflow(tmp_path_factory.mktemp("other_tiny"))
+    workflow.run(workflow.write(TINY))
+    return workflow

@@ -1,0 +1,62 @@
+"""The graphs of the shipped configs: nothing runs."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+DEMO = {
+    "make_phantom": 1, "build_index": 1, "store_images": 2, "store_masks": 1,
+    "train_classifier": 2, "compute_saliency": 2, "threshold_saliency": 2,
+    "label_affinity": 2, "train_irnet": 1, "compute_affinity": 2, "walk_saliency": 2,
+    "train_segmenter": 4, "predict_masks": 4, "evaluate": 5, "compare_runs": 1, "draw_figures": 1,
+}  # fmt: skip
+CHEXPERT = {
+    **{rule: 16 * count // 2 for rule, count in DEMO.items() if count == 2},
+    **{rule: count for rule, count in DEMO.items() if count != 2 and rule != "make_phantom"},
+    "train_classifier": 2,
+    "evaluate": 4,
+}
+
+
+@pytest.mark.parametrize(("name", "jobs"), [("demo", DEMO), ("chexpert", CHEXPERT)])
+def test_dry_run_of_shipped_configs(workflow, name, jobs):
+    data = workflow.folder / "data"
+    for file in ("train.csv", "val_labels.csv", "test_labels.csv"):
+        (data / "CheXpert").mkdir(parents=True, exist_ok=True)
+        (data / "CheXpert" / file).touch()
+    for file in ("gt_segmentations_val.json", "gt_segmentations_test.json"):
+        (data / "CheXlocalize").mkdir(exist_ok=True)
+        (data / "CheXlocalize" / file).touch()
+    assert workflow.jobs(ROOT / "config" / f"{name}.yaml") == jobs
+
+
+def test_all_shipped_configs_are_tried():
+    assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {"demo", "chexpert"}
+
+
+def test_absent_data_are_named(workflow):
+    output = workflow.run(ROOT / "config" / "chexpert.yaml", "--dry-run", ok=False)
+    assert "data/CheXpert/train.csv" in output
+
+
+def test_typo_stops_the_workflow_with_file_row_and_column(workflow):
+    config = workflow.folder / "typo.yaml"
+    shutil.copy(ROOT / "config" / "demo.yaml", config)
+    text = config.read_text().replace("chexseg: {masks: [expert, irnet]", "chexseg: {masks: [expert, irnt]")
+    row = next(i for i, line in enumerate(text.splitlines(), 1) if "irnt" in line)
+    config.write_text(text)
+    output = workflow.run(config, "--dry-run", ok=False)
+    column = text.splitlines()[row - 1].index("irnt") + 1
+    assert f"{config}:{row}:{column}" in output
+    assert "Did you mean 'irnet'?" in output
+    assert "Traceback" not in output
+
+
+def test_no_config_at_all_is_explained(workflow):
+    empty = workflow.folder / "empty.yaml"
+    empty.write_text("study: nothing\n")
+    output = workflow.run(empty, "--dry-run", ok=False)
+    assert "neither data.root nor phantom" in output

@@ -1,0 +1,169 @@
+"""A whole study on a tiny phantom: every rule runs, twice, and then only what changed."""
+
+import copy
+import filecmp
+
+import h5py
+import pandas as pd
+import pytest
+
+from chexseg.data.pathologies import PATHOLOGIES
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
+
+
+def results(workflow):
+    return workflow.folder / "results" / "tiny"
+
+
+def test_summary_has_every_run_metric_and_pathology(tiny_study):
+    summary = pd.read_csv(results(tiny_study[0]) / "summary.csv")
+    assert list(summary.columns) == [
+        "run", "pathology", "metric", "value", "ci_low", "ci_high", "n_images",
+    ]  # fmt: skip
+    runs = ["weak_cam", "full", "chexseg", "radiologists"]
+    expected = {
+        (run, pathology, metric)
+        for run in runs
+        for pathology in (*PATHOLOGIES, "mean")
+        for metric in ("iou_dataset", "iou_image")
+    }
+    assert set(map(tuple, summary[["run", "pathology", "metric"]].values)) == expected
+    assert len(summary) == len(expected)
+    scored = summary.dropna(subset="value")
+    assert (scored["ci_low"] <= scored["value"] + 1e-12).all()
+    assert (scored["value"] <= scored["ci_high"] + 1e-12).all()
+    human = summary[(summary["run"] == "radiologists") & (summary["pathology"] == "mean")]
+    assert (human["value"] > 0.4).all()  # the second reader sees the same lesions
+
+
+def test_every_artifact_is_a_file(tiny_study):
+    folder = results(tiny_study[0])
+    for path in (
+        "index.csv", "images/0000.h5", "images/0001.h5", "expert_masks.h5",
+        "classifiers/small/checkpoint.pt", "classifiers/small/metrics.csv",
+        "saliency/gradcam/0001.h5", "pseudo_masks/cam/masks/0000.h5",
+        "pseudo_masks/irnet/affinity_labels/0000.h5", "pseudo_masks/irnet/irnet.pt",
+        "pseudo_masks/irnet/affinity/0001.h5", "pseudo_masks/irnet/masks/0001.h5",
+        "segmenters/chexseg/checkpoint.pt", "segmenters/chexseg/metrics.csv",
+        "predictions/chexseg.json", "evaluation/chexseg.csv", "comparisons.csv",
+        "false_positives.csv", "figures/gallery.png", "figures/scores.png",
+        "figures/training.png", "figures/scores.html",
+    ):  # fmt: skip
+        assert (folder / path).stat().st_size > 0, path
+    assert not list(folder.rglob(".*.partial*"))
+
+
+def test_pseudo_masks_are_gated_by_the_labels(tiny_study):
+    folder = results(tiny_study[0])
+    index = pd.read_csv(folder / "index.csv", index_col="cxr_id")
+    drawn = 0
+    for shard in ("0000", "0001"):
+        for name in ("cam", "irnet"):
+            with h5py.File(folder / f"pseudo_masks/{name}/masks/{shard}.h5") as store:
+                for cxr_id, mask in zip(store["id"].asstr(), store["values"], strict=True):
+                    has = mask.any(axis=(1, 2))[PATHOLOGIES.index("Edema")]
+                    drawn += has
+                    assert not has or index["Edema"][cxr_id] == 1
+    assert drawn
+
+
+def test_report_works_offline(tiny_study):
+    workflow, config = tiny_study
+    report = workflow.folder / "report.html"
+    workflow.run(config, "--report", str(report))
+    page = report.read_text()
+    assert "gallery.png" in page
+    assert "summary.csv" in page
+    assert '<script src="http' not in page
+    assert '<link rel="stylesheet" href="http' not in page
+
+
+def test_nothing_is_computed_twice(tiny_study):
+    workflow, config = tiny_study
+    assert workflow.jobs(config) == {}
+
+
+def test_same_config_same_bits(tiny_study, other_tiny_study):
+    first, second = results(tiny_study[0]), results(other_tiny_study)
+    for path in (
+        "summary.csv", "comparisons.csv", "index.csv", "images/0001.h5",
+        "classifiers/small/checkpoint.pt", "pseudo_masks/irnet/irnet.pt",
+        "pseudo_masks/irnet/masks/0000.h5", "segmenters/chexseg/checkpoint.pt",
+        "predictions/full.json", "figures/gallery.png",
+    ):  # fmt: skip
+        assert filecmp.cmp(first / path, second / path, shallow=False), path
+
+
+TAIL = {"predict_masks": 1, "evaluate": 1, "compare_runs": 1, "draw_figures": 1}
+CHANGES = [
+    (("segmenters", "full", "epochs"), 2, {"train_segmenter": 1, **TAIL}),
+    (
+        ("pseudo_masks", "irnet", "walk", "beta"),
+        8,
+        {"walk_saliency": 2, "train_segmenter": 1, **TAIL},
+    ),
+    (
+        ("pseudo_masks", "cam", "threshold"),
+        0.4,
+        {"threshold_saliency": 2, "train_segmenter": 1, **TAIL},
+    ),
+    (
+        ("pseudo_masks", "irnet", "training", "epochs"),
+        2,
+        {"train_irnet": 1, "compute_affinity": 2, "walk_saliency": 2, "train_segmenter": 1, **TAIL},
+    ),
+    (("evaluation", "replicates"), 500, {"evaluate": 4, "compare_runs": 1, "draw_figures": 1}),
+    (("figures", "gallery_rows"), 3, {"draw_figures": 1}),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "jobs"), CHANGES, ids=[".".join(c[0]) for c in CHANGES])
+def test_a_changed_key_reruns_what_depends_on_it(tiny_study, tiny, key, value, jobs):
+    workflow, _ = tiny_study
+    changed = copy.deepcopy(tiny)
+    place = changed
+    for step in key[:-1]:
+        place = place.setdefault(step, {})
+    place[key[-1]] = value
+    assert workflow.jobs(workflow.write(changed, "changed.yaml")) == jobs
+
+
+def test_a_new_entry_computes_only_itself(tiny_study, tiny):
+    workflow, _ = tiny_study
+    changed = copy.deepcopy(tiny)
+    changed["segmenters"]["concatenated"] = {"masks": ["expert", "cam"], "mixing": "concatenation"}
+    jobs = {"train_segmenter": 1, **TAIL}
+    assert workflow.jobs(workflow.write(changed, "changed.yaml")) == jobs
+
+
+def test_predict_writes_masks_and_overlays(tiny_study, tmp_path):
+    from PIL import Image
+
+    from chexseg.cli import main
+    from chexseg.data.masks import decode, read_masks
+
+    folder = results(tiny_study[0])
+    x_rays = sorted((folder / "phantom" / "CheXpert" / "test").rglob("*.jpg"))[:2]
+    for number, x_ray in enumerate(x_rays):
+        Image.open(x_ray).save(tmp_path / f"x ray {number}.png")
+    paths = [str(tmp_path / f"x ray {number}.png") for number in range(2)]
+    checkpoint = folder / "segmenters" / "chexseg" / "checkpoint.pt"
+    out = tmp_path / "out"
+    assert main(["predict", *paths, "--checkpoint", str(checkpoint), "--out", str(out)]) == 0
+    masks = read_masks(out / "masks.json")
+    assert set(masks) == {"x ray 0", "x ray 1"}
+    for number, x_ray in enumerate(x_rays):
+        width, height = Image.open(x_ray).size
+        assert decode(masks[f"x ray {number}"]["Edema"]).shape == (height, width)
+        assert (out / f"x ray {number}.png").stat().st_size > 10_000
+
+
+def test_evaluating_a_file_against_itself_is_perfect(tiny_study, capsys):
+    from chexseg.cli import main
+
+    truth = str(
+        results(tiny_study[0]) / "phantom" / "CheXlocalize" / "gt_segmentations_test.json"
+    )
+    assert main(["evaluate", "--gt", truth, "--pred", truth]) == 0
+    assert "1.000 [1.000, 1.000]" in capsys.readouterr().out
