@@ -19,7 +19,7 @@ report: "workflow/report/workflow.rst"
 
 
 rule all:
+    default_target: True
     input:
         f"{RESULTS}/summary.csv",
         rules.draw_figures.output,
-    default_target: True

@@ -1,7 +1,8 @@
 """The random walk and the dense CRF: ours against the published algorithm and pydensecrf2.
 
-All run in one process, with as many CPU threads as torch has. The images are made up: smooth
-shapes, a slope and noise, in the grey levels of an X-ray.
+All run in one process. torch has its usual number of CPU threads, which `work` tells: on a busy
+machine set OMP_NUM_THREADS=1. The images are made up: smooth shapes, a slope and noise, in the
+grey levels of an X-ray.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def compare_walks(radius: int, beta: float, steps_log2: int) -> dict:
     theirs = dense_walk(maps, edge, **settings)
     peer_seconds = time.perf_counter() - start
     return {
-        "work": f"random walk, {PATHOLOGIES} maps of {WALK_SIDE} x {WALK_SIDE}, {settings}",
+        "work": f"random walk, {PATHOLOGIES} maps of {WALK_SIDE} x {WALK_SIDE}, {settings}, "
+        f"{torch.get_num_threads()} threads",
         "peer": "dense matrix, squared (torch, float32)",
         "ours_seconds": ours_seconds,
         "peer_seconds": peer_seconds,
@@ -134,7 +136,8 @@ def compare_crfs(images: int, masks: int) -> dict:
     peer_seconds, theirs = timed(peer, 1)
     count = images * masks
     return {
-        "work": f"dense CRF, {masks} masks of each of {images} images, {SIDE} px, per mask",
+        "work": f"dense CRF, {masks} masks of each of {images} images, {SIDE} px, per mask, "
+        f"{torch.get_num_threads()} threads",
         "peer": "pydensecrf2 (one thread; share of pixels that differ)",
         "ours_seconds": ours_seconds / count,
         "peer_seconds": peer_seconds / count,

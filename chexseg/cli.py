@@ -31,7 +31,7 @@ STAGES = (
 )
 """The stages, in the order of the pipeline."""
 
-COMMANDS = ("validate", "status", "evaluate", "predict")
+COMMANDS = ("validate", "evaluate", "predict")
 """What people run by hand."""
 
 

@@ -88,7 +88,7 @@ def refine(
         bilateral = _bilateral_kernel(
             grey, bilateral_sigma, intensity_sigma, bilateral_compatibility
         )
-        unary = trust * (2 * rough.flatten(1).T.contiguous().float() - 1)
+        unary = rough.flatten(1).T.float().contiguous().mul_(2 * trust).sub_(trust)
         log_odds = _mean_field(unary, [gaussian, bilateral], iterations)
         result.copy_((log_odds.T > 0).reshape(rough.shape))
     return refined
@@ -99,9 +99,10 @@ def _mean_field(unary: Tensor, kernels: list[_Kernel], iterations: int) -> Tenso
 
     A kernel K adds K (Q1 - Q0) = 2 K Q1 - K 1 to it, so one message serves both labels.
     """
-    constant = unary.clone()
+    of_one = torch.zeros_like(unary[:, :1])
     for kernel in kernels:
-        kernel.add_to(constant, torch.ones_like(unary), scale=-1)
+        kernel.add_to(of_one, torch.ones_like(of_one), scale=1)
+    constant = unary - of_one
     # In place from here on: fresh buffers of this size cost more time than the sums themselves.
     log_odds = unary.clone()
     foreground = torch.empty_like(unary)
@@ -143,12 +144,14 @@ class _Kernel:
         weights = weights * (compatibility / sums.clamp(min=1e-20)).sqrt()
 
         pixels, corners = cells.shape
-        cells, weights = cells.flatten().int(), weights.flatten()
+        cells, weights = cells.flatten(), weights.flatten()
         ends = corners * torch.arange(pixels + 1, device=cells.device)
         self.slicing = csr_matrix(ends, cells, weights, (pixels, count))
         by_cell = cells.argsort(stable=True)
         ends = F.pad(torch.bincount(cells, minlength=count).cumsum(0), (1, 0))
-        self.splatting = csr_matrix(ends, by_cell // corners, weights[by_cell], (count, pixels))
+        self.splatting = csr_matrix(
+            ends, by_cell.int() // corners, weights[by_cell], (count, pixels)
+        )
 
     def add_to(self, total: Tensor, values: Tensor, scale: float) -> None:
         """Adds scale x kernel x values to `total` in place; both are [N, M]."""
@@ -180,7 +183,7 @@ def _bilateral_kernel(
     """Kernel over (row, column, intensity) of one image; two grey levels share a cell."""
     height, width = grey.shape
     cells, weights, shape = _spatial_cells(height, width, sigma / BILATERAL_CELLS, grey.device)
-    level = grey.float().round().clamp(0, GREY_LEVELS - 1).long()
+    level = grey.float().round().clamp(0, GREY_LEVELS - 1).int()
     # Binning levels adds a variance of (n^2 - 1) / 12 at each end; a narrow kernel gets no bins.
     bin_size = LEVELS_PER_CELL if intensity_sigma >= LEVELS_PER_CELL**2 else 1
     bins = GREY_LEVELS // bin_size
@@ -206,7 +209,7 @@ def _spatial_cells(
     rows, columns = below[0][:, None] + corner, below[1][:, None] + corner
     cells = rows[:, None, :, None] * counts[1] + columns[None, :, None, :]
     weights = parts[0][:, None, :, None] * parts[1][None, :, None, :]
-    return cells.reshape(-1, 4), weights.reshape(-1, 4), (counts[0], counts[1])
+    return cells.reshape(-1, 4).int(), weights.reshape(-1, 4), (counts[0], counts[1])
 
 
 def _interpolated_blur(cells: int, sigma: float, device: torch.device) -> _Bands:

@@ -108,12 +108,15 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
         problems: receives X-rays that are absent, or outside `root`.
 
     Returns:
-        Paths relative to `root`, in the order of `table`.
+        Paths relative to `root`, links followed, in the order of `table`.
     """
     folder = Path(path).parent
     inside = root.resolve()
     found = []
-    for row, image in zip(table["row"], table["image"], strict=True):
+    for row, image, cxr_id in zip(table["row"], table["image"], table["cxr_id"], strict=True):
+        if pd.isna(cxr_id):  # `read_labels` has told it already
+            found.append(image)
+            continue
         file = folder / image
         first, _, rest = image.partition("/")
         if first in ("valid", "val") and not (folder / first).is_dir():

@@ -121,8 +121,11 @@ class Store:
         for number, path in enumerate(self.paths):
             try:
                 with h5py.File(path, "r", locking=False) as file:
-                    _check(file, path, kind, problems)
-                    ids = file["id"].asstr()[:] if "id" in file else []
+                    wrong = _wrong(file, kind)
+                    if wrong:
+                        problems.add(path, *wrong, _REBUILD)
+                        continue
+                    ids = file["id"].asstr()[:]
                     metas.append(file.attrs.get("meta", "{}"))
             except OSError as error:
                 problems.add(
@@ -175,12 +178,11 @@ class Store:
 _REBUILD = "Delete the file and run the workflow again."
 
 
-def _check(file: h5py.File, path: Path, kind: str, problems: Problems) -> None:
+def _wrong(file: h5py.File, kind: str) -> tuple[str, str] | None:
+    """Says what is wrong with a shard: found, expected."""
     schema, version = file.attrs.get("schema"), file.attrs.get("version")
     if schema != SCHEMA or version != VERSION:
-        expected = f"schema {SCHEMA}, version {VERSION}"
-        problems.add(path, f"schema {schema}, version {version}", expected, _REBUILD)
-    elif file.attrs["kind"] != kind:
-        problems.add(path, f"a store of {file.attrs['kind']}", f"a store of {kind}", _REBUILD)
-    elif not file.attrs.get("complete"):
-        problems.add(path, "an incomplete store", "a complete one", _REBUILD)
+        return f"schema {schema}, version {version}", f"schema {SCHEMA}, version {VERSION}"
+    if file.attrs["kind"] != kind:
+        return f"a store of {file.attrs['kind']}", f"a store of {kind}"
+    return None if file.attrs.get("complete") else ("an incomplete store", "a complete one")

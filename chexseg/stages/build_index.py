@@ -10,7 +10,7 @@ from chexseg.atomic import atomic
 from chexseg.data.chexpert import find_images, read_labels
 from chexseg.data.images import image_size
 from chexseg.data.masks import read_masks
-from chexseg.data.pathologies import OBSERVATIONS
+from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
 from chexseg.data.splits import SPLITS, check_disjoint, choose_patients
 from chexseg.errors import InputError, Problems
 from chexseg.settings import IndexSettings
@@ -33,6 +33,7 @@ def run(
     test_masks: Path,
     out: Path,
     settings: IndexSettings,
+    pathologies: tuple[str, ...] = PATHOLOGIES,
 ) -> None:
     """List the X-rays of a study, after checking tables, files and masks.
 
@@ -48,14 +49,43 @@ def run(
         val_masks: Expert masks of the validation X-rays (CheXlocalize JSON).
         test_masks: Expert masks of the test X-rays (CheXlocalize JSON).
         out: The index, a CSV with one row per X-ray.
+        pathologies: Pathologies of the study; each must have a mask in every entry.
 
     Raises:
         InputError: everything that is wrong with tables, files and masks, all at once.
     """
+    index = collect(
+        root, train_csv, val_csv, test_csv, val_masks, test_masks, pathologies, settings=settings
+    )
+    with atomic(out) as temporary:
+        index[list(COLUMNS)].to_csv(temporary, index=False)
+    for split in SPLITS:
+        rows = index[index["split"] == split]
+        print(f"{split:>10}: {len(rows):>6} X-rays of {rows['patient'].nunique():>6} patients")
+    print("No patient is in two splits.")
+
+
+def collect(
+    root: Path,
+    train_csv: Path,
+    val_csv: Path,
+    test_csv: Path,
+    val_masks: Path,
+    test_masks: Path,
+    pathologies: tuple[str, ...],
+    *,
+    settings: IndexSettings,
+) -> pd.DataFrame:
+    """Reads and checks everything that an index is made of; see `run`.
+
+    Returns:
+        The index: one row per X-ray, with COLUMNS and what the checks needed.
+    """
     problems = Problems()
-    parts = []
+    parts, named = [], {}
     for split, path in (("train", train_csv), ("validation", val_csv), ("test", test_csv)):
         table = read_labels(path, problems)
+        named[split] = set(table["cxr_id"])  # with the lateral ones: CheXlocalize outlines both
         table = table[table["view"] == "frontal"].copy()
         table["path"] = find_images(table, path, root, problems)
         table["source"] = [f"{path}:{row}:Path" for row in table["row"]]
@@ -72,26 +102,29 @@ def run(
 
     check_disjoint(index, problems)
     sizes = {}
-    for table, path in ((validation, val_masks), (test, test_masks)):
-        sizes |= _check_masks(table, path, root, problems)
+    for split, table, path in (("validation", validation, val_masks), ("test", test, test_masks)):
+        sizes |= _check_masks(table, named[split], path, root, pathologies, problems)
     problems.raise_if_any()
     for column, side in (("height", 0), ("width", 1)):
         known = {cxr_id: size[side] for cxr_id, size in sizes.items()}
         index[column] = index["cxr_id"].map(known).astype("Int64")
 
     index["shard"] = index.index * settings.shards // max(1, len(index))
-    with atomic(out) as temporary:
-        index[list(COLUMNS)].to_csv(temporary, index=False)
-    for split in SPLITS:
-        rows = index[index["split"] == split]
-        print(f"{split:>10}: {len(rows):>6} X-rays of {rows['patient'].nunique():>6} patients")
-    print("No patient is in two splits.")
+    return index
 
 
 def _check_masks(
-    table: pd.DataFrame, path: Path, root: Path, problems: Problems
+    table: pd.DataFrame,
+    named: set[str],
+    path: Path,
+    root: Path,
+    pathologies: tuple[str, ...],
+    problems: Problems,
 ) -> dict[str, tuple[int, int]]:
-    """Adds what is wrong with a file of masks; returns height and width of its X-rays."""
+    """Adds what is wrong with the masks of a table's frontal X-rays; returns height and width.
+
+    `named` holds every X-ray of the table: masks of lateral ones are passed over.
+    """
     sizes: dict[str, tuple[int, int]] = {}
     for cxr_id, image in zip(table["cxr_id"], table["path"], strict=True):
         try:
@@ -99,13 +132,13 @@ def _check_masks(
         except InputError as error:
             problems.found += error.problems
     try:
-        masks = read_masks(path, sizes=sizes)
+        masks = read_masks(path, pathologies=pathologies, sizes=sizes)
     except InputError as error:
         problems.found += error.problems
         return sizes
-    for cxr_id in sorted(set(masks) - set(table["cxr_id"])):
+    for cxr_id in sorted(set(masks) - named):
         problems.add(
-            f"{path}:{cxr_id}", "masks of an X-ray that no table names", "a frontal X-ray of "
-            "the table", "Delete the entry, or add the X-ray to the table.",
+            f"{path}:{cxr_id}", "masks of an X-ray that the table does not name",
+            "an X-ray of the table", "Delete the entry, or add the X-ray to the table.",
         )  # fmt: skip
     return sizes

@@ -76,8 +76,8 @@ def run(
     maps = Store(saliency, "saliency") if saliency else None
     pictures = Store(images, "images")
     size = pictures.meta["image_size"]
-    expert = read_masks(truth)
-    predicted = {n: read_masks(p) for n, p in zip(runs, predictions, strict=True)}
+    pathologies = tuple(dict.fromkeys(scores["pathology"]))[:-1]  # the last is their mean
+    expert, *predicted = [read_masks(p, pathologies=pathologies) for p in (truth, *predictions)]
     test = read_index(index, "test")
     rows = []
     for pathology, cxr_id in _median_images(overlaps, settings.gallery_rows):
@@ -94,7 +94,7 @@ def run(
         for name, store in pseudo.items():
             mask = store[cxr_id][store.meta["pathologies"].index(pathology)]
             cells[f"{name} mask"] = (image, mask)
-        for name, masks_of_run in predicted.items():
+        for name, masks_of_run in zip(runs, predicted, strict=True):
             cells[name] = (image, small(masks_of_run))
         rows.append((pathology, cells))
     gallery(rows, gallery_out)

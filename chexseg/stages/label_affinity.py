@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from chexseg.affinity.labels import affinity_labels
 
+from chexseg.affinity.labels import affinity_labels
 from chexseg.data.index import positives_of, read_index
 from chexseg.data.store import Store, write_store
 from chexseg.progress import progress

@@ -35,7 +35,7 @@ def run(
         pathologies: Pathologies of the study, in the order of the store.
     """
     rows = read_index(index, "expert", "validation")
-    expert = read_masks(masks)
+    expert = read_masks(masks, pathologies=pathologies)
     size = settings.image_size
     meta = {"columns": size, "pathologies": list(pathologies)}
     with write_store(out, "masks", meta) as store:

@@ -280,7 +280,7 @@ segmenters:
 
 EXPECTED_REFERENCES = {
     "4:16": ("'resnet'", "Did you mean 'resnet18'?"),
-    "7:38": ("'dense'", "Did you mean 'none'?"),
+    "7:38": ("'dense'", "Did you mean 'imagenet'?"),
     "8:3": ("'imagenet'", "It means initial weights."),
     "10:34": ("'densse'", "Did you mean 'dense'?"),
     "12:3": ("'expert'", "'expert' means the expert masks."),
@@ -290,7 +290,7 @@ EXPECTED_REFERENCES = {
     "17:23": ("'irnett'", "Did you mean 'irnet'?"),
     "18:7": ("['irnet', 'cam']", "Correct it."),
     "19:7": ("['expert', 'expert']", "Correct it."),
-    "19:32": ("'dense'", "Did you mean 'none'?"),
+    "19:32": ("'dense'", "Did you mean 'resnet18'?"),
     "20:3": ("'radiologists'", "It means the human benchmark."),
 }
 

@@ -162,8 +162,6 @@ def test_predict_writes_masks_and_overlays(tiny_study, tmp_path):
 def test_evaluating_a_file_against_itself_is_perfect(tiny_study, capsys):
     from chexseg.cli import main
 
-    truth = str(
-        results(tiny_study[0]) / "phantom" / "CheXlocalize" / "gt_segmentations_test.json"
-    )
+    truth = str(results(tiny_study[0]) / "phantom" / "CheXlocalize" / "gt_segmentations_test.json")
     assert main(["evaluate", "--gt", truth, "--pred", truth]) == 0
     assert "1.000 [1.000, 1.000]" in capsys.readouterr().out

@@ -10,12 +10,14 @@ rule train_classifier:
         metrics=f"{RESULTS}/classifiers/{{classifier}}/metrics.csv",
     log:
         f"{RESULTS}/logs/train_classifier/{{classifier}}.log",
-    params:
-        flags=lambda wildcards: flags(study.classifiers[wildcards.classifier]),
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=8000,
         runtime=1440,
         gpu=1,
+    params:
+        flags=lambda wildcards: flags(study.classifiers[wildcards.classifier]),
     shell:
         "chexseg train-classifier --index {input.index:q} --images {input.images:q}"
         " --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"

@@ -12,13 +12,17 @@ from chexseg.settings import flags
 try:
     study = read_study(config, tuple(workflow.configfiles))
 except InputError as error:
-    raise WorkflowError(f"{len(error.problems)} problem(s) in the config\n{error}") from None
+    raise WorkflowError(
+        f"{len(error.problems)} problem(s) in the config\n{error}"
+    ) from None
 
 RESULTS = f"results/{study.study}"
 DATA = study.data.root or f"{RESULTS}/phantom"
 SHARDS = [f"{shard:04d}" for shard in range(study.data.index.shards)]
 PATHOLOGIES = study.data.pathologies
-THRESHOLD_MASKS = [n for n, e in study.pseudo_masks.items() if isinstance(e, ThresholdEntry)]
+THRESHOLD_MASKS = [
+    n for n, e in study.pseudo_masks.items() if isinstance(e, ThresholdEntry)
+]
 IRNET_MASKS = [n for n, e in study.pseudo_masks.items() if isinstance(e, IRNetEntry)]
 HUMAN_RUNS = [HUMAN] if study.data.radiologist_masks else []
 TRAININGS = [
@@ -64,3 +68,16 @@ def quoted(*words):
     import shlex
 
     return " ".join(shlex.quote(str(word)) for word in words)
+
+
+def saliency_shard(wildcards):
+    """The shard of saliency maps that pseudo masks are made from."""
+    entry = study.pseudo_masks[wildcards.masks]
+    return f"{RESULTS}/saliency/{entry.saliency}/{wildcards.shard}.h5"
+
+
+def predictions_of_run(wildcards):
+    """A segmenter's masks, or those of the second reader."""
+    if wildcards.run == HUMAN:
+        return data("radiologist_masks")
+    return f"{RESULTS}/predictions/{wildcards.run}.json"

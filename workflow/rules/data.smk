@@ -14,12 +14,14 @@ if study.phantom:
             radiologist_masks=f"{DATA}/CheXlocalize/hb_segmentations_test.json",
         log:
             f"{RESULTS}/logs/make_phantom.log",
-        params:
-            flags=flags(study.phantom),
-            root=DATA,
+        conda:
+            "../../envs/chexseg.yaml"
         resources:
             mem_mb=2000,
             runtime=60,
+        params:
+            flags=flags(study.phantom),
+            root=lambda wildcards: DATA,
         shell:
             "chexseg make-phantom --out {params.root:q} {params.flags} > {log:q} 2>&1"
 
@@ -35,17 +37,21 @@ rule build_index:
         f"{RESULTS}/index.csv",
     log:
         f"{RESULTS}/logs/build_index.log",
-    params:
-        root=DATA,
-        flags=flags(study.data.index),
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=4000,
         runtime=120,
+    params:
+        root=lambda wildcards: DATA,
+        flags=flags(study.data.index),
+        pathologies=quoted(*PATHOLOGIES),
     shell:
         "chexseg build-index --root {params.root:q}"
         " --train-csv {input.train_csv:q} --val-csv {input.val_csv:q}"
         " --test-csv {input.test_csv:q} --val-masks {input.val_masks:q}"
-        " --test-masks {input.test_masks:q} --out {output:q} {params.flags} > {log:q} 2>&1"
+        " --test-masks {input.test_masks:q} --out {output:q} {params.flags}"
+        " --pathologies {params.pathologies} > {log:q} 2>&1"
 
 
 rule store_images:
@@ -55,13 +61,15 @@ rule store_images:
         f"{RESULTS}/images/{{shard}}.h5",
     log:
         f"{RESULTS}/logs/store_images/{{shard}}.log",
-    params:
-        root=DATA,
-        flags=flags(study.data.images),
+    conda:
+        "../../envs/chexseg.yaml"
     threads: 2
     resources:
         mem_mb=2000,
         runtime=240,
+    params:
+        root=lambda wildcards: DATA,
+        flags=flags(study.data.images),
     shell:
         "chexseg store-images --index {input.index:q} --root {params.root:q}"
         " --shard $((10#{wildcards.shard})) --out {output:q} {params.flags}"
@@ -76,12 +84,14 @@ rule store_masks:
         f"{RESULTS}/expert_masks.h5",
     log:
         f"{RESULTS}/logs/store_masks.log",
-    params:
-        flags=flags(study.data.images),
-        pathologies=quoted(*PATHOLOGIES),
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        flags=flags(study.data.images),
+        pathologies=quoted(*PATHOLOGIES),
     shell:
         "chexseg store-masks --index {input.index:q}"
         " --masks {input.masks:q} --out {output:q} {params.flags}"

@@ -1,29 +1,24 @@
 # Needs predictions and expert masks of the test set; makes scores, the summary and figures.
 
 
-def predictions(wildcards):
-    """A segmenter's masks, or those of the second reader."""
-    if wildcards.run == HUMAN:
-        return data("radiologist_masks")
-    return f"{RESULTS}/predictions/{wildcards.run}.json"
-
-
 rule evaluate:
     input:
         index=rules.build_index.output,
         truth=data("test_masks"),
-        predictions=predictions,
+        predictions=predictions_of_run,
     output:
         scores=f"{RESULTS}/evaluation/{{run}}.csv",
         overlaps=f"{RESULTS}/evaluation/{{run}}_overlaps.csv",
     log:
         f"{RESULTS}/logs/evaluate/{{run}}.log",
-    params:
-        flags=flags(study.evaluation),
-        pathologies=quoted(*PATHOLOGIES),
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        flags=flags(study.evaluation),
+        pathologies=quoted(*PATHOLOGIES),
     shell:
         "chexseg evaluate --gt {input.truth:q} --pred {input.predictions:q}"
         " --index {input.index:q} --run-name {wildcards.run:q} --out {output.scores:q}"
@@ -55,12 +50,14 @@ rule compare_runs:
         ),
     log:
         f"{RESULTS}/logs/compare_runs.log",
-    params:
-        flags=flags(study.evaluation),
-        names=quoted(*RUNS),
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        flags=flags(study.evaluation),
+        names=quoted(*RUNS),
     shell:
         "chexseg compare-runs --overlaps {input.overlaps:q} --names {params.names}"
         " --out {output.summary:q} --comparisons {output.comparisons:q}"
@@ -76,8 +73,16 @@ rule draw_figures:
         predictions=expand(rules.predict_masks.output, segmenter=study.segmenters),
         overlaps=expand(rules.evaluate.output.overlaps, run=study.segmenters),
         metrics=[f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
-        saliency=[path for name in [*study.saliency][:1] for path in shards(f"saliency/{name}")],
-        masks=[p for name in study.pseudo_masks for p in shards(f"pseudo_masks/{name}/masks")],
+        saliency=[
+            path
+            for name in [*study.saliency][:1]
+            for path in shards(f"saliency/{name}")
+        ],
+        masks=[
+            p
+            for name in study.pseudo_masks
+            for p in shards(f"pseudo_masks/{name}/masks")
+        ],
     output:
         gallery=report(
             f"{RESULTS}/figures/gallery.png",
@@ -105,14 +110,16 @@ rule draw_figures:
         ),
     log:
         f"{RESULTS}/logs/draw_figures.log",
+    conda:
+        "../../envs/chexseg.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         flags=flags(study.figures),
         runs=quoted(*study.segmenters),
         trainings=quoted(*TRAININGS),
         mask_names=quoted(*[name for name in study.pseudo_masks for _ in SHARDS]),
-    resources:
-        mem_mb=4000,
-        runtime=60,
     shell:
         "chexseg draw-figures --index {input.index:q}"
         " --images {input.images:q} --truth {input.truth:q} --summary {input.summary:q}"

@@ -1,12 +1,6 @@
 # Needs saliency maps; makes pseudo masks by threshold, or by an IRNet and a random walk.
 
 
-
-def saliency_shard(wildcards):
-    entry = study.pseudo_masks[wildcards.masks]
-    return f"{RESULTS}/saliency/{entry.saliency}/{wildcards.shard}.h5"
-
-
 rule threshold_saliency:
     input:
         index=rules.build_index.output,
@@ -14,17 +8,19 @@ rule threshold_saliency:
         saliency=saliency_shard,
     output:
         f"{RESULTS}/pseudo_masks/{{masks}}/masks/{{shard}}.h5",
-    wildcard_constraints:
-        masks=one_of(THRESHOLD_MASKS),
     log:
         f"{RESULTS}/logs/threshold_saliency/{{masks}}/{{shard}}.log",
+    wildcard_constraints:
+        masks=one_of(THRESHOLD_MASKS),
+    conda:
+        "../../envs/chexseg.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
     params:
         flags=lambda wildcards: flags(
             study.pseudo_masks[wildcards.masks], without=("method", "saliency")
         ),
-    resources:
-        mem_mb=2000,
-        runtime=120,
     shell:
         "chexseg threshold-saliency --index {input.index:q} --images {input.images:q}"
         " --saliency {input.saliency:q} --out {output:q} {params.flags} > {log:q} 2>&1"
@@ -39,12 +35,14 @@ rule label_affinity:
         f"{RESULTS}/pseudo_masks/{{masks}}/affinity_labels/{{shard}}.h5",
     log:
         f"{RESULTS}/logs/label_affinity/{{masks}}/{{shard}}.log",
-    params:
-        flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].labels),
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=4000,
         runtime=480,
         gpu=1,
+    params:
+        flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].labels),
     shell:
         "chexseg label-affinity --index {input.index:q} --images {input.images:q}"
         " --saliency {input.saliency:q} --out {output:q} {params.flags}"
@@ -54,17 +52,25 @@ rule label_affinity:
 rule train_irnet:
     input:
         images=shards("images"),
-        labels=lambda wildcards: shards(f"pseudo_masks/{wildcards.masks}/affinity_labels"),
+        labels=lambda wildcards: shards(
+            f"pseudo_masks/{wildcards.masks}/affinity_labels"
+        ),
         weights=lambda wildcards: classifier_weights(
             study.pseudo_masks[wildcards.masks].backbone
         ),
     output:
         checkpoint=f"{RESULTS}/pseudo_masks/{{masks}}/irnet.pt",
         metrics=f"{RESULTS}/pseudo_masks/{{masks}}/metrics.csv",
-    wildcard_constraints:
-        masks=one_of(IRNET_MASKS),
     log:
         f"{RESULTS}/logs/train_irnet/{{masks}}.log",
+    wildcard_constraints:
+        masks=one_of(IRNET_MASKS),
+    conda:
+        "../../envs/chexseg.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        gpu=1,
     params:
         flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].training),
         backbone=lambda wildcards: quoted(
@@ -73,10 +79,6 @@ rule train_irnet:
             "--backbone",
             study.pseudo_masks[wildcards.masks].backbone,
         ),
-    resources:
-        mem_mb=8000,
-        runtime=1440,
-        gpu=1,
     shell:
         "chexseg train-irnet --images {input.images:q} --labels {input.labels:q}"
         " --weights {input.weights:q} --out {output.checkpoint:q} --metrics {output.metrics:q}"
@@ -91,12 +93,14 @@ rule compute_affinity:
         f"{RESULTS}/pseudo_masks/{{masks}}/affinity/{{shard}}.h5",
     log:
         f"{RESULTS}/logs/compute_affinity/{{masks}}/{{shard}}.log",
-    params:
-        flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].affinity),
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=4000,
         runtime=240,
         gpu=1,
+    params:
+        flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].affinity),
     shell:
         "chexseg compute-affinity --images {input.images:q} --irnet {input.irnet:q}"
         " --out {output:q} {params.flags} --threads {threads} > {log:q} 2>&1"
@@ -110,16 +114,18 @@ rule walk_saliency:
         affinity=rules.compute_affinity.output,
     output:
         f"{RESULTS}/pseudo_masks/{{masks}}/masks/{{shard}}.h5",
-    wildcard_constraints:
-        masks=one_of(IRNET_MASKS),
     log:
         f"{RESULTS}/logs/walk_saliency/{{masks}}/{{shard}}.log",
-    params:
-        flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].walk),
+    wildcard_constraints:
+        masks=one_of(IRNET_MASKS),
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=4000,
         runtime=240,
         gpu=1,
+    params:
+        flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].walk),
     shell:
         "chexseg walk-saliency --index {input.index:q} --images {input.images:q}"
         " --saliency {input.saliency:q} --affinity {input.affinity:q} --out {output:q}"

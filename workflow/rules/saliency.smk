@@ -12,15 +12,17 @@ rule compute_saliency:
         f"{RESULTS}/saliency/{{saliency}}/{{shard}}.h5",
     log:
         f"{RESULTS}/logs/compute_saliency/{{saliency}}/{{shard}}.log",
+    conda:
+        "../../envs/chexseg.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=1,
     params:
         flags=lambda wildcards: flags(
             study.saliency[wildcards.saliency], without=("classifiers",)
         ),
         pathologies=quoted(*PATHOLOGIES),
-    resources:
-        mem_mb=4000,
-        runtime=240,
-        gpu=1,
     shell:
         "chexseg compute-saliency --images {input.images:q} --classifiers {input.classifiers:q}"
         " --out {output:q} {params.flags} --pathologies {params.pathologies}"

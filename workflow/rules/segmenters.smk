@@ -20,13 +20,17 @@ rule train_segmenter:
         metrics=f"{RESULTS}/segmenters/{{segmenter}}/metrics.csv",
     log:
         f"{RESULTS}/logs/train_segmenter/{{segmenter}}.log",
-    params:
-        flags=lambda wildcards: flags(study.segmenters[wildcards.segmenter], without=("masks",)),
-        expert=lambda wildcards: EXPERT in study.segmenters[wildcards.segmenter].masks,
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=8000,
         runtime=1440,
         gpu=1,
+    params:
+        flags=lambda wildcards: flags(
+            study.segmenters[wildcards.segmenter], without=("masks",)
+        ),
+        expert=lambda wildcards: EXPERT in study.segmenters[wildcards.segmenter].masks,
     shell:
         "chexseg train-segmenter --index {input.index:q} --images {input.images:q}"
         " --expert-masks {input.expert_masks:q} --expert {params.expert}"
@@ -44,12 +48,14 @@ rule predict_masks:
         f"{RESULTS}/predictions/{{segmenter}}.json",
     log:
         f"{RESULTS}/logs/predict_masks/{{segmenter}}.log",
-    params:
-        flags=flags(study.prediction),
+    conda:
+        "../../envs/chexseg.yaml"
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=1,
+    params:
+        flags=flags(study.prediction),
     shell:
         "chexseg predict-masks --index {input.index:q}"
         " --images {input.images:q} --checkpoint {input.checkpoint:q} --out {output:q}"

@@ -1,0 +1,373 @@
+import csv
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from chexseg.data.index import positives_of, read_index
+from chexseg.data.pathologies import COMPETITION, OBSERVATIONS, PATHOLOGIES
+from chexseg.data.store import Store
+from chexseg.errors import InputError
+from chexseg.models.trained import load_classifier, load_segmenter
+from chexseg.saliency.masks import cut
+from chexseg.settings import (
+    ClassifierSettings,
+    ImageSettings,
+    IndexSettings,
+    SaliencySettings,
+    SegmenterSettings,
+    ThresholdSettings,
+)
+from chexseg.stages import (
+    build_index,
+    compute_saliency,
+    store_images,
+    store_masks,
+    threshold_saliency,
+    train_classifier,
+    train_segmenter,
+)
+
+SIZE = 64
+SHORT = {"initial_weights": "none", "epochs": 1, "learning_rate": 1e-3, "seed": 3}
+CLASSIFIER = {"architecture": "densenet_small", "stride": 16, "batch_size": 8} | SHORT
+SEGMENTER = {"architecture": "unet", "decoder_channels": 16, "batch_size": 8} | SHORT
+
+
+def prepare(phantom, folder, shards):
+    """Index and stores of the phantom, in a number of shards."""
+    tables, masks = phantom / "CheXpert", phantom / "CheXlocalize"
+    files = SimpleNamespace(index=folder / "index.csv", expert=folder / "expert.h5", folder=folder)
+    build_index.run(
+        root=phantom,
+        train_csv=tables / "train.csv",
+        val_csv=tables / "val_labels.csv",
+        test_csv=tables / "test_labels.csv",
+        val_masks=masks / "gt_segmentations_val.json",
+        test_masks=masks / "gt_segmentations_test.json",
+        out=files.index,
+        settings=IndexSettings(expert_fraction=0.5, shards=shards),
+    )
+    settings = ImageSettings(image_size=SIZE)
+    files.images = tuple(folder / f"images{shard}.h5" for shard in range(shards))
+    for shard, path in enumerate(files.images):
+        store_images.run(index=files.index, root=phantom, out=path, settings=settings, shard=shard)
+    val_masks = masks / "gt_segmentations_val.json"
+    store_masks.run(index=files.index, masks=val_masks, out=files.expert, settings=settings)
+    return files
+
+
+def classify(files, name, **changes):
+    out, metrics = files.folder / f"{name}.pt", files.folder / f"{name}.csv"
+    train_classifier.run(
+        index=files.index,
+        images=files.images,
+        out=out,
+        metrics=metrics,
+        settings=ClassifierSettings(**(CLASSIFIER | changes)),
+    )
+    return out
+
+
+def segment(files, name, *, expert=True, pseudo_masks=(), weights=(), **changes):
+    out, metrics = files.folder / f"{name}.pt", files.folder / f"{name}.csv"
+    train_segmenter.run(
+        index=files.index,
+        images=files.images,
+        expert_masks=files.expert,
+        out=out,
+        metrics=metrics,
+        settings=SegmenterSettings(**(SEGMENTER | changes)),
+        expert=expert,
+        pseudo_masks=pseudo_masks,
+        weights=weights,
+    )
+    return out
+
+
+def saliency_of(files, name, classifiers, **settings):
+    outs = []
+    for shard, images in enumerate(files.images):
+        outs.append(files.folder / f"{name}{shard}.h5")
+        compute_saliency.run(
+            images=images,
+            classifiers=classifiers,
+            out=outs[-1],
+            settings=SaliencySettings(**({"batch_size": 8} | settings)),
+        )
+    return tuple(outs)
+
+
+def rows_of(path):
+    with path.with_suffix(".csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def files(phantom, tmp_path_factory):
+    """The phantom in one shard, with a classifier, its maps and their masks."""
+    files = prepare(phantom, tmp_path_factory.mktemp("study"), 1)
+    files.classifier = classify(files, "classifier")
+    files.saliency = saliency_of(files, "saliency", (files.classifier,))
+    files.pseudo = (files.folder / "pseudo.h5",)
+    threshold_saliency.run(
+        index=files.index,
+        images=files.images[0],
+        saliency=files.saliency[0],
+        out=files.pseudo[0],
+        settings=ThresholdSettings(threshold=0.5),
+    )
+    return files
+
+
+@pytest.fixture(scope="module")
+def sharded(phantom, tmp_path_factory):
+    """The phantom in three shards."""
+    return prepare(phantom, tmp_path_factory.mktemp("sharded"), 3)
+
+
+# Classifier
+
+
+def test_a_classifier_is_trained_and_tells_what_it_is(files):
+    model, settings = load_classifier(files.classifier)
+    assert settings == ClassifierSettings(**CLASSIFIER)
+    assert model(torch.zeros(2, 1, SIZE, SIZE)).shape == (2, 14)
+    checkpoint = torch.load(files.classifier, weights_only=True)
+    assert '"image_size": 64' in checkpoint["description"]
+
+
+def test_metrics_hold_the_auroc_of_every_observation(files):
+    (row,) = rows_of(files.classifier)
+    assert {f"auroc {observation}" for observation in OBSERVATIONS} <= row.keys()
+    scores = [float(row[f"auroc {name}"] or "nan") for name in COMPETITION]
+    assert float(row["score"]) == pytest.approx(np.nanmean(scores))
+    assert 0 <= float(row["score"]) <= 1
+
+
+def test_same_seed_same_classifier_to_the_byte(files):
+    again = classify(files, "again")
+    assert again.read_bytes() == files.classifier.read_bytes()
+    assert classify(files, "other", seed=4).read_bytes() != again.read_bytes()
+
+
+def test_shards_do_not_change_a_classifier(files, sharded):
+    assert classify(sharded, "classifier").read_bytes() == files.classifier.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"uncertain": "multiclass"}, {"uncertain": "ignore", "blank": "ignore"}]
+)
+def test_every_policy_trains(files, changes):
+    path = classify(files, "policy", **changes)
+    assert math.isfinite(float(rows_of(path)[0]["loss"]))
+    model, settings = load_classifier(path)
+    assert settings.uncertain == changes["uncertain"]
+
+
+def test_auroc_figures_of_literal_labels():
+    probability = torch.zeros(4, 14)
+    labels = torch.zeros(4, 14)
+    edema, effusion = OBSERVATIONS.index("Edema"), OBSERVATIONS.index("Pleural Effusion")
+    labels[:, edema] = torch.tensor([1, 1, 0, 0])
+    probability[:, edema] = torch.tensor([0.9, 0.4, 0.5, 0.1])
+    labels[:, effusion] = torch.tensor([1, -1, math.nan, 0])  # only 1 and 0 count
+    probability[:, effusion] = torch.tensor([0.2, 0.9, 0.9, 0.1])
+    figures = train_classifier.auroc_figures(probability, labels)
+    assert figures["auroc Edema"] == 0.75
+    assert figures["auroc Pleural Effusion"] == 1
+    assert math.isnan(figures["auroc Atelectasis"])
+    assert figures["score"] == pytest.approx(0.875)
+
+
+def test_no_auroc_without_both_kinds_of_labels():
+    figures = train_classifier.auroc_figures(torch.rand(3, 14), torch.zeros(3, 14))
+    assert all(math.isnan(value) for value in figures.values())
+
+
+# Saliency and its masks
+
+
+def test_maps_of_every_x_ray_and_pathology(files):
+    maps, images = Store(files.saliency, "saliency"), Store(files.images, "images")
+    assert maps.ids == images.ids
+    assert maps.meta == {"method": "gradcam", "pathologies": list(PATHOLOGIES)}
+    batch = maps.batch(maps.ids)
+    assert batch.shape == (42, 10, 4, 4)
+    assert batch.min() >= 0
+    assert torch.isfinite(batch).all()
+    assert batch.any()
+
+
+def test_one_shard_or_three_give_the_same_maps_to_the_bit(files, sharded):
+    whole = Store(files.saliency, "saliency")
+    parts = Store(saliency_of(sharded, "saliency", (files.classifier,)), "saliency")
+    assert parts.ids == whole.ids
+    for cxr_id in whole.ids:
+        assert np.array_equal(parts[cxr_id], whole[cxr_id])
+
+
+def test_some_pathologies_in_their_order(files):
+    out, chosen = files.folder / "two.h5", ("Edema", "Airspace Opacity")
+    compute_saliency.run(
+        images=files.images[0],
+        classifiers=(files.classifier,),
+        out=out,
+        settings=SaliencySettings(batch_size=8),
+        pathologies=chosen,
+    )
+    two, ten = Store([out], "saliency"), Store(files.saliency, "saliency")
+    assert two.meta["pathologies"] == list(chosen)
+    columns = [PATHOLOGIES.index(name) for name in chosen]
+    difference = two.batch(ten.ids) - ten.batch(ten.ids)[:, columns]
+    assert difference.abs().max() < 1e-3
+
+
+def test_maps_of_several_classifiers_are_scaled_and_averaged_at_the_finest(files):
+    coarse = classify(files, "coarse", stride=32)
+    (path,) = saliency_of(files, "both", (coarse, files.classifier))
+    both, fine = Store([path], "saliency"), Store(files.saliency, "saliency")
+    (path,) = saliency_of(files, "coarse", (coarse,))
+    small = Store([path], "saliency").batch(fine.ids)
+    assert small.shape[2:] == (2, 2)
+
+    def scaled(maps):
+        return maps / maps.amax((2, 3), keepdim=True).clamp(min=1e-12)
+
+    large = torch.nn.functional.interpolate(scaled(small), size=(4, 4), mode="bilinear")
+    expected = (scaled(fine.batch(fine.ids)) + large) / 2
+    assert both.batch(fine.ids).shape == (42, 10, 4, 4)
+    seen = (small.amax((2, 3)) > 1e-3) & (fine.batch(fine.ids).amax((2, 3)) > 1e-3)
+    assert seen.any()
+    assert (both.batch(fine.ids) - expected).abs().amax((2, 3))[seen].max() < 0.02
+
+
+def test_an_empty_shard_passes_through(phantom, files, tmp_path):
+    empty = SimpleNamespace(**vars(prepare(phantom, tmp_path, 50)))
+    sizes = [len(Store([path], "images")) for path in empty.images]
+    shard = sizes.index(0)
+    empty.images = empty.images[shard : shard + 1]
+    (maps,) = saliency_of(empty, "maps", (files.classifier,))
+    threshold_saliency.run(
+        index=empty.index,
+        images=empty.images[0],
+        saliency=maps,
+        out=tmp_path / "pseudo.h5",
+        settings=ThresholdSettings(),
+    )
+    assert len(Store([maps], "saliency")) == len(Store([tmp_path / "pseudo.h5"], "masks")) == 0
+
+
+def test_masks_by_threshold_are_gated_by_the_labels(files, capsys):
+    masks, maps = Store(files.pseudo, "masks"), Store(files.saliency, "saliency")
+    assert masks.ids == maps.ids
+    assert masks.meta == {"columns": SIZE, "pathologies": list(PATHOLOGIES)}
+    positive = torch.from_numpy(positives_of(read_index(files.index).loc[maps.ids], PATHOLOGIES))
+    drawn = masks.batch(masks.ids)
+    expected = cut(maps.batch(maps.ids), positive, size=SIZE, threshold=0.5)
+    assert torch.equal(drawn, expected)
+    assert drawn.any()
+    assert not drawn.any((2, 3))[~positive].any()
+
+
+def test_expert_masks_are_stored_for_the_x_rays_that_train_and_select(files):
+    store = Store([files.expert], "masks")
+    assert store.ids == list(read_index(files.index, "expert", "validation").index)
+    labels = positives_of(read_index(files.index).loc[store.ids], PATHOLOGIES)
+    drawn = store.batch(store.ids).any((2, 3)).numpy()
+    assert drawn.any()
+    assert not (drawn & ~labels).any()  # the phantom outlines what it labels
+
+
+# Segmenter
+
+
+def test_a_segmenter_is_trained_and_tells_what_it_is(files):
+    path = segment(files, "full")
+    model, checkpoint = load_segmenter(path)
+    assert checkpoint.pathologies == PATHOLOGIES
+    assert checkpoint.extra["image_size"] == SIZE
+    assert len(checkpoint.extra["thresholds"]) == 10
+    assert all(0 <= threshold < 1 for threshold in checkpoint.extra["thresholds"])
+    assert model.eval()(torch.zeros(1, 1, SIZE, SIZE)).shape == (1, 10, SIZE, SIZE)
+    (row,) = rows_of(path)
+    assert {f"iou {pathology}" for pathology in PATHOLOGIES} <= row.keys()
+    common = ("Enlarged Cardiomediastinum", "Support Devices", "Cardiomegaly", "Atelectasis")
+    scores = [float(row[f"iou {name}"] or "nan") for name in common]
+    assert float(row["score"]) == pytest.approx(np.nanmean(scores))
+
+
+def test_same_seed_same_segmenter_to_the_byte(files):
+    options = {"pseudo_masks": files.pseudo, "samples_per_epoch": 16, "augmentation": 0.5}
+    one, again = segment(files, "one", **options), segment(files, "two", **options)
+    assert one.read_bytes() == again.read_bytes()
+    other = segment(files, "three", **(options | {"seed": 4}))
+    assert other.read_bytes() != one.read_bytes()
+
+
+def test_deeplab_trains_to_the_same_bytes(files):
+    options = {"architecture": "deeplabv3plus", "decoder_channels": 8}
+    one, again = segment(files, "deeplab", **options), segment(files, "deeplab2", **options)
+    assert one.read_bytes() == again.read_bytes()
+
+
+def test_an_encoder_starts_from_a_classifier_of_the_study(files, capsys):
+    classifier = classify(files, "resnet", architecture="resnet18", stride=32)
+    capsys.readouterr()
+    options = {"initial_weights": "resnet", "samples_per_epoch": 8}
+    path = segment(files, "started", weights=(classifier,), **options)
+    assert "loaded=" in capsys.readouterr().out
+    assert path.read_bytes() != segment(files, "random", samples_per_epoch=8).read_bytes()
+
+
+class Watch:
+    """The X-rays that a training asks for, by their source."""
+
+    def __init__(self, monkeypatch):
+        self.asked = []
+        read = train_segmenter.Supervised.__getitem__
+
+        def asked(dataset, number):
+            self.asked.append(dataset.items[number][0].name)
+            return read(dataset, number)
+
+        monkeypatch.setattr(train_segmenter.Supervised, "__getitem__", asked)
+
+    def count(self, name):
+        return self.asked.count(name)
+
+
+@pytest.mark.parametrize(
+    ("expert", "pseudo", "changes", "expected"),
+    [
+        (True, False, {}, {"expert masks": 5}),
+        (False, True, {}, {"pseudo masks": 24}),
+        (True, True, {"expert_probability": 1, "samples_per_epoch": 16}, {"expert masks": 16}),
+        (True, True, {"expert_probability": 0, "samples_per_epoch": 16}, {"pseudo masks": 16}),
+    ],
+)
+def test_what_a_segmenter_learns_from(files, monkeypatch, expert, pseudo, changes, expected):
+    watch = Watch(monkeypatch)
+    segment(files, "watched", expert=expert, pseudo_masks=files.pseudo if pseudo else (), **changes)
+    assert watch.count("validation") == 5
+    assert {name: watch.count(name) for name in set(watch.asked) - {"validation"}} == expected
+
+
+def test_concatenation_shows_every_x_ray_once(files, monkeypatch):
+    watch = Watch(monkeypatch)
+    # 29 X-rays in batches of 29: none is dropped.
+    segment(files, "watched", pseudo_masks=files.pseudo, mixing="concatenation", batch_size=29)
+    assert (watch.count("expert masks"), watch.count("pseudo masks")) == (5, 24)
+
+
+def test_no_masks_to_learn_from(files, tmp_path):
+    with pytest.raises(InputError, match="no X-ray with masks"):
+        segment(files, "nothing", expert=False)
+    index = tmp_path / "index.csv"
+    index.write_text(files.index.read_text().replace(",expert,", ",validation,"))
+    none = SimpleNamespace(**(vars(files) | {"index": index}))
+    with pytest.raises(InputError, match="no X-ray with expert masks"):
+        segment(none, "nothing", pseudo_masks=files.pseudo)
+    assert not (files.folder / "nothing.pt").exists()

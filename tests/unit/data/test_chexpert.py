@@ -1,0 +1,309 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from chexseg.data.chexpert import find_images, read_labels
+from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, nearest, observation_of
+from chexseg.errors import Problems
+
+HEADER = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS)
+PATIENT = "patient00001/study1/view1_frontal.jpg"
+
+
+def write(path, rows, header=HEADER):
+    """Writes a table; a row is a dict over blanks, columns that are not there are left out."""
+    lines = [",".join(header)]
+    for row in rows:
+        lines.append(",".join(str(row.get(column, "")) for column in header))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def read(path):
+    problems = Problems()
+    table = read_labels(path, problems)
+    return table, problems.found
+
+
+def read_well(path):
+    table, found = read(path)
+    assert found == []
+    return table
+
+
+def place(root, image):
+    file = root / image
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"an X-ray")
+    return file
+
+
+def find(root, path):
+    table, problems = read_well(path), Problems()
+    return list(find_images(table, path, root, problems)), problems.found
+
+
+# Names
+
+
+def test_the_lists_of_names():
+    assert (len(OBSERVATIONS), len(PATHOLOGIES)) == (14, 10)
+    assert [observation_of(pathology) for pathology in PATHOLOGIES if pathology != "Edema"][
+        2:4
+    ] == [
+        "Lung Lesion",
+        "Lung Opacity",
+    ]
+    assert {observation_of(pathology) for pathology in PATHOLOGIES} < set(OBSERVATIONS)
+    with pytest.raises(KeyError):
+        observation_of("Lung Opacity")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("edma", "Edema"), ("EDEMA", "Edema"), ("", "Atelectasis"), ("xyz", None)],
+)
+def test_nearest_always_names_one(name, expected):
+    near = nearest(name, OBSERVATIONS)
+    assert near in OBSERVATIONS
+    if expected and name:
+        assert near == expected
+
+
+# Tables
+
+
+def test_columns_and_values_of_a_row(tmp_path):
+    path = write(
+        tmp_path / "train.csv",
+        [{"Path": f"CheXpert-v1.0/train/{PATIENT}", "Frontal/Lateral": "Frontal", "Edema": "1.0"}],
+    )
+    table = read_well(path)
+    assert list(table) == ["row", "cxr_id", "image", "patient", "study", "view", *OBSERVATIONS]
+    row = table.iloc[0]
+    assert row["row"] == 2
+    assert row["cxr_id"] == "patient00001_study1_view1_frontal"
+    assert row["image"] == f"train/{PATIENT}"
+    assert (row["patient"], row["study"], row["view"]) == ("patient00001", "study1", "frontal")
+    assert row["Edema"] == 1
+    assert math.isnan(row["Cardiomegaly"])
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("1", 1), ("1.0", 1), ("0", 0), ("0.0", 0), ("-1", -1), ("-1.0", -1), (" 1.0 ", 1)],
+)
+def test_every_spelling_of_a_label(tmp_path, written, value):
+    table = read_well(
+        write(tmp_path / "t.csv", [{"Path": f"train/{PATIENT}", "Edema": written, "Fracture": "0"}])
+    )
+    assert table["Edema"].tolist() == [value]
+    assert table["Fracture"].tolist() == [0]
+
+
+@pytest.mark.parametrize("written", ["", "  "])
+def test_a_blank_label_is_nan(tmp_path, written):
+    table = read_well(
+        write(tmp_path / "t.csv", [{"Path": f"train/{PATIENT}", "Pneumonia": written}])
+    )
+    assert table["Pneumonia"].isna().tolist() == [True]
+
+
+@pytest.mark.parametrize("written", ["2", "x", "nan", "NA", "-2.0", "1.5", "True"])
+def test_unknown_labels_are_told_with_row_and_column(tmp_path, written):
+    path = write(
+        tmp_path / "t.csv",
+        [
+            {"Path": "train/patient1/study1/view1_frontal.jpg", "Edema": "1"},
+            {"Path": "train/patient2/study1/view1_frontal.jpg", "Edema": written},
+            {"Path": "train/patient3/study1/view1_frontal.jpg", "Lung Lesion": written},
+        ],
+    )
+    _, found = read(path)
+    assert {(p.where, p.found) for p in found} == {
+        (f"{path}:3:Edema", repr(written)),
+        (f"{path}:4:Lung Lesion", repr(written)),
+    }
+    assert found[0].expected == "1, 0, -1 (uncertain) or blank"
+
+
+def test_missing_columns_are_all_told_with_the_nearest(tmp_path):
+    header = [name for name in HEADER if name not in ("Edema", "Pneumonia")] + ["Pneumona"]
+    path = write(tmp_path / "t.csv", [{"Path": f"train/{PATIENT}"}], header)
+    table, found = read(path)
+    assert len(table) == 0
+    assert [(p.where, p.found) for p in found] == [
+        (f"{path}:1", "no column 'Edema'"),
+        (f"{path}:1", "no column 'Pneumonia'"),
+    ]
+    assert found[1].remedy == "Add it; the nearest column there is 'Pneumona'."
+
+
+@pytest.mark.parametrize("prefix", ["CheXpert-v1.0/", "CheXpert-v1.0-small/", "CheXpert/", ""])
+def test_the_release_before_a_path_is_removed(tmp_path, prefix):
+    table = read_well(write(tmp_path / "t.csv", [{"Path": f"{prefix}train/{PATIENT}"}]))
+    assert table["image"].tolist() == [f"train/{PATIENT}"]
+
+
+@pytest.mark.parametrize("path", ["train/view1.jpg", "", "patient1/study1/", "train/p1/s1/v1.jpg"])
+def test_paths_that_name_no_patient_are_told(tmp_path, path):
+    file = write(tmp_path / "t.csv", [{"Path": f"train/{PATIENT}"}, {"Path": path, "Edema": 1}])
+    _, found = read(file)
+    assert [(p.where, p.found) for p in found] == [(f"{file}:3:Path", repr(path))]
+
+
+def test_a_doubled_x_ray_is_told_even_in_another_folder(tmp_path):
+    rows = [{"Path": f"train/{PATIENT}"}, {"Path": f"CheXpert-v1.0/valid/{PATIENT}"}]
+    path = write(tmp_path / "t.csv", rows)
+    _, found = read(path)
+    assert [(p.where, p.found) for p in found] == [
+        (f"{path}:3:Path", "patient00001_study1_view1_frontal again")
+    ]
+
+
+def test_lateral_by_column_and_without_it_by_the_name_of_the_file(tmp_path):
+    frontal, lateral = (
+        "train/patient1/study1/view1_frontal.jpg",
+        "train/patient1/study1/view2_{}.jpg",
+    )
+    rows = [
+        {"Path": frontal, "Frontal/Lateral": "Frontal"},
+        {"Path": lateral.format("frontal"), "Frontal/Lateral": "Lateral"},
+        {"Path": lateral.format("lateral"), "Frontal/Lateral": "Frontal"},
+    ]
+    assert read_well(write(tmp_path / "t.csv", rows))["view"].tolist() == [
+        "frontal", "lateral", "frontal",
+    ]  # fmt: skip
+    header = ("Path", *OBSERVATIONS)
+    assert read_well(write(tmp_path / "test_labels.csv", rows, header))["view"].tolist() == [
+        "frontal", "frontal", "lateral",
+    ]  # fmt: skip
+
+
+def test_all_problems_of_a_table_at_once(tmp_path):
+    rows = [
+        {"Path": "nowhere.jpg", "Edema": "7"},
+        {"Path": f"train/{PATIENT}", "Fracture": "y"},
+        {"Path": f"train/{PATIENT}"},
+    ]
+    path = write(tmp_path / "t.csv", rows)
+    _, found = read(path)
+    assert sorted(p.where.removeprefix(f"{path}:") for p in found) == [
+        "2:Edema", "2:Path", "3:Fracture", "4:Path",
+    ]  # fmt: skip
+
+
+def test_a_table_without_rows_is_empty(tmp_path):
+    table = read_well(write(tmp_path / "t.csv", []))
+    assert len(table) == 0
+    assert "Edema" in table
+    assert find(tmp_path, tmp_path / "t.csv") == ([], [])
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
+    path = write(tmp_path / "t.csv", [{"Path": f"train/{PATIENT}"}])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read_well(path)) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        (",".join(HEADER) + f"\ntrain/{PATIENT}" + "," * len(HEADER)).encode(),
+        (",".join(HEADER) + "\n" + f"train/{PATIENT}" + ",1" * len(HEADER)).encode(),
+    ],
+    ids=["empty", "binary", "comma too many", "value too many"],
+)
+def test_an_unreadable_table_is_one_problem(tmp_path, content):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    table, found = read(path)
+    assert len(table) == 0
+    assert [p.where for p in found] == [str(path)]
+    assert "unreadable" in found[0].found
+
+
+def test_an_absent_table_is_one_problem(tmp_path):
+    _, found = read(tmp_path / "absent.csv")
+    assert [(p.where, p.found) for p in found] == [(f"{tmp_path}/absent.csv", "no such file")]
+
+
+# X-rays
+
+
+def test_x_rays_lie_beside_the_table(tmp_path):
+    place(tmp_path, f"CheXpert/train/{PATIENT}")
+    path = write(tmp_path / "CheXpert/t.csv", [{"Path": f"CheXpert-v1.0/train/{PATIENT}"}])
+    assert find(tmp_path, path) == ([f"CheXpert/train/{PATIENT}"], [])
+
+
+@pytest.mark.parametrize(
+    ("written", "there"), [("valid", "val"), ("val", "valid"), ("val", "val"), ("valid", "valid")]
+)
+def test_valid_and_val_are_one_folder(tmp_path, written, there):
+    place(tmp_path, f"{there}/{PATIENT}")
+    path = write(tmp_path / "t.csv", [{"Path": f"CheXpert-v1.0/{written}/{PATIENT}"}])
+    assert find(tmp_path, path) == ([f"{there}/{PATIENT}"], [])
+
+
+def test_root_and_table_may_be_written_in_different_ways(tmp_path, monkeypatch):
+    place(tmp_path, f"data/train/{PATIENT}")
+    write(tmp_path / "data/t.csv", [{"Path": f"train/{PATIENT}"}])
+    monkeypatch.chdir(tmp_path)
+    for root in (Path("data"), tmp_path / "data", Path("data/../data")):
+        for path in (Path("data/t.csv"), tmp_path / "data/t.csv"):
+            assert find(root, path) == ([f"train/{PATIENT}"], [])
+
+
+def test_an_absent_x_ray_is_told_with_its_row(tmp_path):
+    place(tmp_path, f"train/{PATIENT}")
+    rows = [{"Path": f"train/{PATIENT}"}, {"Path": "train/patient2/study1/view1_frontal.jpg"}]
+    path = write(tmp_path / "t.csv", rows)
+    _, found = find(tmp_path, path)
+    assert [(p.where, p.found, p.remedy) for p in found] == [
+        (
+            f"{path}:3:Path",
+            f"no file {tmp_path}/train/patient2/study1/view1_frontal.jpg",
+            "Fetch the X-ray, or delete the row.",
+        )
+    ]
+
+
+def test_a_wrong_prefix_is_proposed_for_removal(tmp_path):
+    place(tmp_path, f"train/{PATIENT}")
+    path = write(tmp_path / "t.csv", [{"Path": f"my/copy/train/{PATIENT}"}])
+    _, found = find(tmp_path, path)
+    expected = "The file is there without the prefix 'my/copy': remove it."
+    assert [p.remedy for p in found] == [expected]
+
+
+@pytest.mark.parametrize("way", ["dots", "absolute", "link to a file", "link to a folder"])
+def test_an_x_ray_outside_the_root_is_refused(tmp_path, way):
+    root, outside = tmp_path / "root", place(tmp_path, f"outside/{PATIENT}")
+    (root / "train").mkdir(parents=True)
+    image = f"train/{PATIENT}"
+    if way == "dots":
+        image = f"../outside/{PATIENT}"
+    elif way == "absolute":
+        image = str(outside)
+    elif way == "link to a file":
+        (root / image).parent.mkdir(parents=True)
+        (root / image).symlink_to(outside)
+    else:
+        (root / "linked").symlink_to(tmp_path / "outside")
+        image = f"linked/{PATIENT}"
+    path = write(root / "t.csv", [{"Path": image}])
+    _, found = find(root, path)
+    assert [(p.where, p.found, p.expected) for p in found] == [
+        (f"{path}:2:Path", repr(image), f"an X-ray inside {root}")
+    ]
+
+
+def test_a_link_that_stays_inside_the_root_is_followed(tmp_path):
+    place(tmp_path, f"valid/{PATIENT}")
+    (tmp_path / "val").symlink_to("valid")
+    path = write(tmp_path / "t.csv", [{"Path": f"val/{PATIENT}"}])
+    assert find(tmp_path, path) == ([f"valid/{PATIENT}"], [])

@@ -1,0 +1,283 @@
+import json
+import multiprocessing
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from chexseg.data.store import KINDS, Store, write_store
+from chexseg.errors import InputError
+
+SHAPES = {
+    "images": (20, 20),
+    "masks": (3, 20, 20),
+    "saliency": (3, 5, 5),
+    "affinity_labels": (3, 5, 5),
+    "affinity": (5, 5),
+}
+
+
+def items_of(kind, number, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (number, *SHAPES[kind])
+    if kind == "masks":
+        return rng.random(shape) > 0.5
+    if KINDS[kind].dtype == "float16":
+        return rng.random(shape).astype(np.float16)
+    return rng.integers(0, 256, shape, dtype=np.uint8)
+
+
+def meta_of(kind):
+    return {"columns": 20} if kind == "masks" else {"of": kind}
+
+
+def write(path, kind, items, start=0, meta=None):
+    with write_store(path, kind, meta_of(kind) if meta is None else meta) as store:
+        for number, item in enumerate(items):
+            store.append(f"cxr{start + number}", item)
+    return path
+
+
+def problems_of(paths, kind="images"):
+    with pytest.raises(InputError) as caught:
+        Store(paths, kind)
+    return [(problem.where, problem.found) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_round_trip(tmp_path, kind):
+    items = items_of(kind, 4)
+    store = Store([write(tmp_path / "a.h5", kind, items)], kind)
+    assert store.ids == ["cxr0", "cxr1", "cxr2", "cxr3"]
+    assert len(store) == 4
+    assert "cxr3" in store
+    assert "cxr4" not in store
+    assert store.meta == meta_of(kind)
+    for number in (3, 0, 2, 1):
+        read = store[f"cxr{number}"]
+        assert read.dtype == items.dtype
+        assert np.array_equal(read, items[number])
+
+
+@pytest.mark.parametrize("columns", [1, 7, 8, 9, 60])
+def test_masks_of_any_width(tmp_path, columns):
+    masks = np.random.default_rng(columns).random((2, 4, 5, columns)) > 0.5
+    path = write(tmp_path / "a.h5", "masks", masks, meta={"columns": columns})
+    store = Store([path], "masks")
+    assert np.array_equal(store["cxr1"], masks[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shards_read_as_one_store(tmp_path, kind):
+    items = items_of(kind, 7)
+    whole = Store([write(tmp_path / "whole.h5", kind, items)], kind)
+    parts = [
+        write(tmp_path / "0.h5", kind, items[:3]),
+        write(tmp_path / "1.h5", kind, items[3:3], start=3),
+        write(tmp_path / "2.h5", kind, items[3:], start=3),
+    ]
+    sharded = Store(parts, kind)
+    assert sharded.ids == whole.ids
+    assert sharded.meta == whole.meta
+    ids = whole.ids[::-1]
+    assert torch.equal(sharded.batch(ids), whole.batch(ids))
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("images", torch.uint8), ("masks", torch.bool), ("saliency", torch.float32)]
+)
+def test_batches(tmp_path, kind, dtype):
+    items = items_of(kind, 3)
+    batch = Store([write(tmp_path / "a.h5", kind, items)], kind).batch(["cxr2", "cxr0"])
+    assert batch.dtype == dtype
+    assert torch.equal(batch, torch.from_numpy(items[[2, 0]]).to(dtype))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_shard_is_a_store(tmp_path, kind):
+    store = Store([write(tmp_path / "a.h5", kind, [])], kind)
+    assert (len(store), store.ids, store.meta) == (0, [], meta_of(kind))
+
+
+def test_same_items_same_bytes(tmp_path):
+    items = items_of("saliency", 3)
+    first = write(tmp_path / "a.h5", "saliency", items).read_bytes()
+    assert write(tmp_path / "b.h5", "saliency", items).read_bytes() == first
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plain_h5py_reads_it(tmp_path, kind):
+    items = items_of(kind, 3)
+    with h5py.File(write(tmp_path / "a.h5", kind, items)) as file:
+        assert dict(file.attrs) == {
+            "schema": "chexseg-store",
+            "version": 1,
+            "kind": kind,
+            "complete": True,
+            "meta": json.dumps(meta_of(kind)),
+        }
+        assert list(file["id"].asstr()) == ["cxr0", "cxr1", "cxr2"]
+        values = file["values"][:]
+        if kind == "masks":
+            values = np.unpackbits(values, axis=-1, count=20).astype(bool)
+        assert np.array_equal(values, items)
+        assert file["values"].chunks == (1, *file["values"].shape[1:])
+
+
+# Nothing half-written
+
+
+def test_an_exception_leaves_nothing_behind(tmp_path):
+    with pytest.raises(ZeroDivisionError), write_store(tmp_path / "a.h5", "images") as store:
+        store.append("cxr0", items_of("images", 1)[0])
+        1 / 0  # noqa: B018
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exception_leaves_the_old_store(tmp_path):
+    path = write(tmp_path / "a.h5", "images", items_of("images", 2))
+    before = path.read_bytes()
+    with pytest.raises(ZeroDivisionError), write_store(path, "images"):
+        1 / 0  # noqa: B018
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_store_is_not_there_before_its_end(tmp_path):
+    with write_store(tmp_path / "a.h5", "images") as store:
+        store.append("cxr0", items_of("images", 1)[0])
+        assert not (tmp_path / "a.h5").exists()
+    assert (tmp_path / "a.h5").exists()
+
+
+@pytest.mark.parametrize("shape", [(1, 20), (20, 19), (2, 20, 20), ()])
+def test_items_of_another_shape_are_refused(tmp_path, shape):
+    with (
+        pytest.raises(ValueError, match="cxr1 has shape"),
+        write_store(tmp_path / "a.h5", "images") as store,
+    ):
+        store.append("cxr0", np.zeros((20, 20), np.uint8))
+        store.append("cxr1", np.zeros(shape, np.uint8))
+
+
+# What is no store
+
+
+def test_a_store_that_was_cut_off_is_refused(tmp_path):
+    path = write(tmp_path / "a.h5", "images", items_of("images", 2))
+    with h5py.File(path, "r+") as file:
+        del file.attrs["complete"]
+    assert problems_of([path]) == [(str(path), "an incomplete store")]
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    path = write(tmp_path / "a.h5", "images", items_of("images", 20))
+    path.write_bytes(path.read_bytes()[:-3000])
+    ((where, found),) = problems_of([path])
+    assert where == str(path)
+    assert "no readable HDF5 file" in found
+
+
+@pytest.mark.parametrize("content", [b"", b"text, no store", None])
+def test_what_is_no_hdf5_is_refused(tmp_path, content):
+    path = tmp_path / "a.h5"
+    if content is not None:
+        path.write_bytes(content)
+    ((where, found),) = problems_of([path])
+    assert where == str(path)
+    assert "no readable HDF5 file" in found
+
+
+def test_foreign_hdf5_is_refused(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["values"] = [1, 2, 3]
+    assert problems_of([path]) == [(str(path), "schema None, version None")]
+
+
+def test_another_version_is_refused(tmp_path):
+    path = write(tmp_path / "a.h5", "images", items_of("images", 2))
+    with h5py.File(path, "r+") as file:
+        file.attrs["version"] = 2
+    assert problems_of([path]) == [(str(path), "schema chexseg-store, version 2")]
+
+
+def test_another_kind_is_refused(tmp_path):
+    path = write(tmp_path / "a.h5", "saliency", items_of("saliency", 2))
+    assert problems_of([path]) == [(str(path), "a store of saliency")]
+
+
+def test_an_id_that_occurs_twice_is_refused(tmp_path):
+    first = write(tmp_path / "a.h5", "images", items_of("images", 2))
+    second = write(tmp_path / "b.h5", "images", items_of("images", 2), start=1)
+    assert problems_of([first, second]) == [(str(second), "cxr1 twice")]
+
+
+def test_shards_of_different_settings_are_refused(tmp_path):
+    first = write(tmp_path / "a.h5", "images", items_of("images", 2), meta={"image_size": 20})
+    second = write(tmp_path / "b.h5", "images", items_of("images", 2), 2, {"image_size": 64})
+    assert problems_of([first, second]) == [(str(first), "shards of different settings")]
+
+
+def test_all_bad_shards_are_told_at_once(tmp_path):
+    good = write(tmp_path / "a.h5", "images", items_of("images", 2))
+    other = write(tmp_path / "b.h5", "saliency", items_of("saliency", 2), meta=meta_of("images"))
+    found = problems_of([tmp_path / "absent.h5", good, other])
+    assert [where for where, _ in found] == [str(tmp_path / "absent.h5"), str(other)]
+
+
+def test_an_x_ray_that_is_not_there_is_told_with_the_files(tmp_path):
+    store = Store([write(tmp_path / "a.h5", "images", items_of("images", 1))], "images")
+    with pytest.raises(InputError, match=r"a\.h5: found no cxr7"):
+        store["cxr7"]
+
+
+# Other processes
+
+
+def test_a_store_that_was_read_can_be_pickled(tmp_path):
+    items = items_of("images", 2)
+    store = Store([write(tmp_path / "a.h5", "images", items)], "images")
+    store["cxr0"]
+    again = pickle.loads(pickle.dumps(store))
+    assert np.array_equal(again["cxr1"], items[1])
+    assert np.array_equal(store["cxr1"], items[1])
+
+
+class Items(Dataset):
+    def __init__(self, store):
+        self.store = store
+
+    def __len__(self):
+        return len(self.store)
+
+    def __getitem__(self, number):
+        return torch.from_numpy(self.store[self.store.ids[number]])
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_workers_of_a_data_loader_read_it(tmp_path, method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    items = items_of("images", 6)
+    paths = [
+        write(tmp_path / "a.h5", "images", items[:3]),
+        write(tmp_path / "b.h5", "images", items[3:], start=3),
+    ]
+    store = Store(paths, "images")
+    store["cxr0"]
+    store["cxr5"]  # open in this process before the workers start
+    loader = DataLoader(Items(store), batch_size=2, num_workers=2, multiprocessing_context=method)
+    assert torch.equal(torch.cat(list(loader)), torch.from_numpy(items))
+
+
+def test_a_store_can_be_replaced_while_it_is_open(tmp_path):
+    path = write(tmp_path / "a.h5", "images", items_of("images", 2, seed=1))
+    store = Store([path], "images")
+    old = store["cxr0"]
+    write(path, "images", items_of("images", 2, seed=2))
+    assert np.array_equal(store["cxr0"], old)
+    assert not np.array_equal(Store([path], "images")["cxr0"], old)

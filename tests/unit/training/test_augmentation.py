@@ -1,0 +1,142 @@
+import math
+
+import pytest
+import torch
+
+from chexseg.training.augmentation import augment
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def squares(batch=8, side=64):
+    """X-rays with a bright square above the middle and left of it, and its mask."""
+    image = torch.full((batch, 1, side, side), 0.2)
+    image[:, :, side // 4 : side // 2, side // 4 : side // 2] = 0.8
+    return image, (image > 0.5).float()
+
+
+def centres(masks):
+    """Row and column of the centre of each mask, in shares of the side."""
+    side = masks.shape[-1]
+    place = (torch.arange(side) + 0.5) / side
+    weight = masks.sum((1, 2, 3))
+    rows = (masks.sum((1, 3)) * place).sum(1) / weight
+    columns = (masks.sum((1, 2)) * place).sum(1) / weight
+    return torch.stack([rows, columns], 1)
+
+
+def test_strength_0_changes_nothing_and_draws_nothing():
+    image, masks = squares()
+    state = generator()
+    moved, moved_masks = augment(image, masks, 0, state)
+    assert moved is image
+    assert moved_masks is masks
+    assert torch.equal(state.get_state(), generator().get_state())
+
+
+def test_shapes_types_and_range_are_kept():
+    image, masks = squares(3)
+    moved, moved_masks = augment(image, masks.to(torch.uint8), 1, generator())
+    assert moved.shape == image.shape
+    assert moved.dtype == torch.float32
+    assert 0 <= moved.min() < moved.max() <= 1
+    assert moved_masks.dtype == torch.uint8
+    assert moved_masks.shape == masks.shape
+    assert set(moved_masks.unique().tolist()) == {0, 1}
+    moved, none = augment(image, None, 1, generator())
+    assert none is None
+    assert torch.equal(moved, augment(image, masks, 1, generator())[0])
+
+
+def test_masks_move_with_the_image():
+    image, masks = squares(32)
+    moved, moved_masks = augment(image, masks, 1, generator())
+    # Exposure changes the grey, not the order: the square stays the brightest part.
+    middle = (moved.amax((1, 2, 3), keepdim=True) + moved[:, :, 32:, 32:].mean((1, 2, 3), True)) / 2
+    bright = (moved > middle).float()
+    overlap = (bright * moved_masks).sum((1, 2, 3)) / (bright + moved_masks).clamp(max=1).sum(
+        (1, 2, 3)
+    )
+    assert overlap.min() > 0.8
+    assert (centres(moved_masks) - centres(masks)).norm(dim=1).median() > 0.03
+
+
+def test_masks_of_another_resolution_move_alike():
+    image, masks = squares(16)
+    _, fine = augment(image, masks, 1, generator())
+    _, coarse = augment(image, squares(16, 32)[1], 1, generator())
+    assert coarse.shape == (16, 1, 32, 32)
+    assert (centres(fine) - centres(coarse)).abs().max() < 0.02
+
+
+def test_pathologies_of_an_x_ray_move_together():
+    image, masks = squares(4)
+    both = torch.cat([masks, masks], 1)
+    _, moved = augment(image, both, 1, generator())
+    assert torch.equal(moved[:, 0], moved[:, 1])
+
+
+def test_each_x_ray_of_a_batch_moves_in_its_own_way():
+    image, masks = squares(8)
+    _, moved = augment(image, masks, 1, generator())
+    places = centres(moved)
+    assert len({tuple(place) for place in places.tolist()}) == 8
+
+
+def test_same_generator_same_bits():
+    image, masks = squares()
+    first, again = (
+        augment(image, masks, 0.5, generator(3)),
+        augment(image, masks, 0.5, generator(3)),
+    )
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], augment(image, masks, 0.5, generator(4))[0])
+
+
+def angles_and_scales(strength):
+    """How an L of two squares lies after augmentation, over many draws."""
+    masks = torch.zeros(256, 3, 96, 96)
+    masks[:, 0, 46:50, 46:50] = 1  # the corner, in the middle
+    masks[:, 1, 46:50, 62:66] = 1  # 16 pixels to its right
+    masks[:, 2, 30:34, 46:50] = 1  # 16 pixels above it
+    _, moved = augment(torch.zeros(256, 1, 96, 96), masks, strength, generator())
+    corner, right, above = (centres(moved[:, [number]]) * 96 for number in range(3))
+    right, above = right - corner, above - corner
+    return corner, right, above
+
+
+@pytest.mark.parametrize("strength", [0.3, 1])
+def test_x_rays_are_never_mirrored(strength):
+    _, right, above = angles_and_scales(strength)
+    turn = right[:, 1] * above[:, 0] - right[:, 0] * above[:, 1]
+    assert (turn < 0).all()  # rows count downwards: above has a smaller row
+    assert (right[:, 1] > 0).all()
+    assert (above[:, 0] < 0).all()
+
+
+@pytest.mark.parametrize("strength", [0.3, 1])
+def test_rotations_scales_and_shifts_reach_their_bounds_and_not_beyond(strength):
+    corner, right, _ = angles_and_scales(strength)
+    angle = torch.atan2(right[:, 0], right[:, 1]).abs().rad2deg()
+    assert angle.max() <= 20 * strength + 3
+    assert angle.max() > 20 * strength * 0.8
+    enlarged = right.norm(dim=1) / 16  # the grid is scaled, so the X-ray by the inverse
+    assert enlarged.max() <= 1 / (1 - 0.25 * strength) + 0.06
+    assert enlarged.min() >= 1 / (1 + 0.25 * strength) - 0.06
+    assert enlarged.max() > 1 + 0.2 * strength
+    assert enlarged.min() < 1 - 0.12 * strength
+    shift = (corner - 48).abs().max() / 96
+    assert 0.12 * strength < shift < 0.3 * strength
+
+
+def test_exposure_changes_contrast_and_brightness():
+    # An even X-ray has no contrast to change, and moving it changes its rim only.
+    image = torch.full((256, 1, 32, 32), 0.5)
+    moved, _ = augment(image, None, 1, generator())
+    middle = moved[:, 0, 16, 16] - 0.5
+    assert middle.max() > 0.2
+    assert middle.min() < -0.15
+    assert math.isclose(middle.mean(), 0, abs_tol=0.08)

@@ -1,0 +1,230 @@
+import csv
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from chexseg.settings import TrainingSettings
+from chexseg.training.loop import SCORE, fit, start
+from chexseg.training.sampling import shuffled
+
+SETTINGS = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05, "augmentation": 0}
+
+
+def data(number=16):
+    """Points and which side of a line they lie on."""
+    points = torch.randn(number, 2, generator=torch.Generator().manual_seed(0))
+    return points, (points[:, :1] - points[:, 1:] > 0).float()
+
+
+def loss_of(model, batch, generator):
+    return nn.functional.binary_cross_entropy_with_logits(model(batch[0]), batch[1])
+
+
+class Training:
+    """One training of a small network, and what came of it."""
+
+    def __init__(self, folder, scores=None, number=16, loss=loss_of, dropout=0.0, **changes):
+        settings = TrainingSettings(**(SETTINGS | changes))
+        fabric = start(settings, 1)
+        self.model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, 1))
+        self.states, self.modes, self.batches = [], [], []
+        points, labels = data(number)
+
+        def counted(model, batch, generator):
+            self.modes.append(model.training)
+            self.batches.append(len(batch[0]))
+            return loss(model, batch, generator)
+
+        def validate(model):
+            self.modes.append(model.training or torch.is_grad_enabled())
+            state = model.state_dict()
+            self.states.append({name: value.clone() for name, value in state.items()})
+            epoch = len(self.states)
+            score = 0.0 if scores is None else scores[epoch - 1]
+            return {"accuracy": epoch / 10, SCORE: score}
+
+        self.metrics = folder / "metrics.csv"
+        self.state, self.epoch = fit(
+            fabric,
+            self.model,
+            TensorDataset(points, labels),
+            shuffled(number),
+            counted,
+            validate,
+            settings,
+            metrics=self.metrics,
+        )
+
+    def rows(self):
+        with self.metrics.open() as file:
+            return list(csv.DictReader(file))
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_toy_problem_is_overfitted(tmp_path):
+    training = Training(tmp_path, epochs=60, scores=[float(epoch) for epoch in range(60)])
+    losses = [float(row["loss"]) for row in training.rows()]
+    assert losses[0] > 0.5
+    assert losses[-1] < 0.05
+    training.model.load_state_dict(training.state)
+    points, labels = data()
+    assert torch.equal(training.model.eval()(points) > 0, labels == 1)
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([0.1, 0.3, 0.2], 2),
+        ([0.3, 0.3, 0.3], 1),
+        ([0.1, 0.4, 0.4], 2),
+        ([-3.0, -2.0, -5.0], 2),
+        ([float("nan")] * 3, 3),
+        ([float("nan"), 0.0, float("nan")], 2),
+        ([0.2, float("nan"), 0.1], 1),
+        ([0.5, float("inf"), 0.1], 1),
+        ([float("-inf"), 0.1, 0.0], 2),
+    ],
+)
+def test_the_first_epoch_with_the_highest_finite_score_wins(tmp_path, scores, best):
+    training = Training(tmp_path, scores=scores)
+    assert training.epoch == best
+    assert equal(training.state, training.states[best - 1])
+    assert not equal(training.states[0], training.states[1])
+
+
+def test_metrics_have_a_row_per_epoch(tmp_path):
+    rows = Training(tmp_path, scores=[0.25, 0.5, 0.125]).rows()
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert [row["score"] for row in rows] == ["0.25", "0.5", "0.125"]
+    assert [row["accuracy"] for row in rows] == ["0.1", "0.2", "0.3"]
+    assert {"loss", "learning_rate", "seconds"} < rows[0].keys()
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]
+
+
+def test_metrics_are_written_after_every_epoch(tmp_path):
+    scores = [0.1, 0.2]  # the third epoch fails
+    with pytest.raises(IndexError):
+        Training(tmp_path, scores=scores)
+    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 3
+
+
+def test_the_loss_of_a_row_is_the_mean_over_its_batches(tmp_path):
+    values = iter(range(1, 13))
+
+    def loss(model, batch, generator):
+        return model(batch[0]).sum() * 0 + next(values)
+
+    rows = Training(tmp_path, loss=loss).rows()
+    assert [float(row["loss"]) for row in rows] == [2.5, 6.5, 10.5]
+
+
+def test_same_seed_same_bits(tmp_path):
+    def loss(model, batch, generator):  # noise as augmentation draws it
+        noise = torch.rand(len(batch[0]), 2, generator=generator)
+        return loss_of(model, (batch[0] + noise, batch[1]), generator)
+
+    options = {"loss": loss, "dropout": 0.5, "seed": 5}
+    first, again = Training(tmp_path, **options), Training(tmp_path, **options)
+    assert equal(first.state, again.state)
+    other = Training(tmp_path, **(options | {"seed": 6}))
+    assert not equal(first.state, other.state)
+
+
+def test_noise_differs_between_epochs(tmp_path):
+    drawn = []
+
+    def loss(model, batch, generator):
+        drawn.append(float(torch.rand((), generator=generator)))
+        return loss_of(model, batch, generator)
+
+    Training(tmp_path, loss=loss)
+    assert len(set(drawn)) == len(drawn) == 12
+
+
+def test_training_and_evaluation_modes_alternate(tmp_path):
+    training = Training(tmp_path)
+    assert training.modes == ([True] * 4 + [False]) * 3
+
+
+@pytest.mark.parametrize(
+    ("number", "batches"), [(16, [4] * 4), (18, [4] * 4), (3, [3]), (4, [4]), (7, [4])]
+)
+def test_small_last_batches_are_dropped_but_an_epoch_has_at_least_one(tmp_path, number, batches):
+    assert Training(tmp_path, number=number).batches == batches * 3
+
+
+def test_only_given_parameters_are_trained(tmp_path):
+    settings = TrainingSettings(**SETTINGS)
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state, _ = fit(
+        start(settings, 1),
+        model,
+        TensorDataset(*data()),
+        shuffled(16),
+        loss_of,
+        lambda model: {},
+        settings,
+        metrics=tmp_path / "metrics.csv",
+        parameters=[{"params": list(model[1].parameters())}],
+    )
+    assert torch.equal(state["0.weight"], before["0.weight"])
+    assert not torch.equal(state["1.weight"], before["1.weight"])
+
+
+# The learning rate
+
+
+def rates_of(tmp_path, monkeypatch, groups=False, **changes):
+    """The learning rates at each step, and the momentum of the last."""
+    rates, momenta = [], []
+    name = {"adam": "Adam", "sgd": "SGD"}[changes.get("optimizer", "adam")]
+    base = getattr(torch.optim, name)
+
+    class Watched(base):
+        def step(self, *arguments, **options):
+            rates.append(self.param_groups[0]["lr"])
+            momenta.append(self.param_groups[0].get("momentum"))
+            return super().step(*arguments, **options)
+
+    monkeypatch.setattr(torch.optim, name, Watched)
+    Training(tmp_path, learning_rate=0.1, **changes)
+    assert len(rates) == 4 * changes.get("epochs", 3)
+    return rates, momenta
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_constant_rate(tmp_path, monkeypatch, optimizer):
+    rates, _ = rates_of(tmp_path, monkeypatch, optimizer=optimizer)
+    assert rates == [0.1] * 12
+
+
+def test_a_polynomial_rate_falls_with_power_nine_tenths(tmp_path, monkeypatch):
+    rates, _ = rates_of(tmp_path, monkeypatch, schedule="polynomial")
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[6] == pytest.approx(0.1 * 0.5**0.9)
+    assert rates[11] == pytest.approx(0.1 * (1 / 12) ** 0.9)
+
+
+def test_one_cycle_rises_to_the_rate_and_falls_to_almost_nothing(tmp_path, monkeypatch):
+    rates, _ = rates_of(tmp_path, monkeypatch, schedule="onecycle", epochs=5)
+    assert rates[0] == pytest.approx(0.1 / 25)
+    assert max(rates) == pytest.approx(0.1, rel=0.01)
+    assert 4 <= rates.index(max(rates)) <= 6
+    assert rates[-1] < 0.1 / 50
+
+
+def test_one_cycle_of_a_single_step(tmp_path):
+    training = Training(tmp_path, schedule="onecycle", epochs=1, number=4, scores=[1.0])
+    assert training.epoch == 1
+
+
+@pytest.mark.parametrize("schedule", ["constant", "onecycle", "polynomial"])
+def test_plain_sgd_has_no_momentum(tmp_path, monkeypatch, schedule):
+    _, momenta = rates_of(tmp_path, monkeypatch, optimizer="sgd", schedule=schedule)
+    assert set(momenta) == {0}

@@ -1,0 +1,92 @@
+from collections import Counter
+
+import pytest
+import torch
+
+from chexseg.training.datasets import EpochSampler
+from chexseg.training.sampling import mixed, shuffled
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("draw", [shuffled(50), mixed(20, 30, 0.5, 60)])
+def test_same_seed_same_draw(draw):
+    assert draw(generator(1)) == draw(generator(1))
+    assert draw(generator(1)) != draw(generator(2))
+
+
+def test_all_items_once_in_random_order():
+    items = shuffled(100)(generator())
+    assert sorted(items) == list(range(100))
+    assert items != list(range(100))
+
+
+def test_fewer_samples_than_items_are_all_different():
+    items = shuffled(100, 30)(generator())
+    assert len(items) == len(set(items)) == 30
+
+
+@pytest.mark.parametrize("samples", [25, 30, 31, 999])
+def test_every_item_comes_once_before_any_comes_twice(samples):
+    items = shuffled(10, samples)(generator())
+    assert len(items) == samples
+    for start in range(0, samples, 10):
+        passed = items[start : start + 10]
+        assert len(set(passed)) == len(passed)
+    counts = Counter(items)
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+@pytest.mark.parametrize("rho", [0.1, 0.5, 0.9])
+def test_the_share_of_experts_is_rho(rho):
+    samples = 20_000
+    items = mixed(40, 600, rho, samples)(generator())
+    share = sum(item < 40 for item in items) / samples
+    deviation = (rho * (1 - rho) / samples) ** 0.5
+    assert abs(share - rho) < 4 * deviation
+    assert share != rho  # a chance for each sample, not a quota
+
+
+def test_each_sample_is_drawn_on_its_own():
+    items = torch.tensor(mixed(5, 5, 0.5, 20_000)(generator())) < 5
+    followed = items[1:][items[:-1]].float().mean()
+    assert abs(followed - 0.5) < 0.02
+
+
+@pytest.mark.parametrize(("rho", "allowed"), [(0.0, range(40, 100)), (1.0, range(40))])
+def test_rho_0_and_1_are_exact(rho, allowed):
+    items = mixed(40, 60, rho, 5000)(generator())
+    assert set(items) == set(allowed)
+
+
+def test_within_a_source_samples_come_in_passes():
+    items = mixed(10, 20, 0.3, 300)(generator())
+    for first, last in ((0, 10), (10, 30)):
+        source = [item for item in items if first <= item < last]
+        counts = Counter(source)
+        assert max(counts.values()) - min(counts.values()) <= 1
+        assert set(source[: last - first]) == set(range(first, last))
+
+
+def test_a_source_without_items_can_only_be_left_out():
+    assert set(mixed(0, 3, 0.0, 9)(generator())) == {0, 1, 2}
+    assert set(mixed(3, 0, 1.0, 9)(generator())) == {0, 1, 2}
+    with pytest.raises(ValueError, match="without items"):
+        mixed(0, 3, 0.5, 50)(generator())
+    with pytest.raises(ValueError, match="without items"):
+        shuffled(0, 5)(generator())
+    assert shuffled(0)(generator()) == []
+
+
+def test_epochs_differ_and_can_be_repeated():
+    sampler = EpochSampler(shuffled(30), seed=0)
+    first = list(sampler)
+    assert len(sampler) == 30
+    assert list(sampler) == first
+    sampler.epoch = 1
+    assert list(sampler) != first
+    sampler.epoch = 0
+    assert list(sampler) == first
+    assert list(EpochSampler(shuffled(30), seed=1)) != first
