@@ -30,6 +30,7 @@ def run(
     out: Path,
     metrics: Path,
     settings: ClassifierSettings,
+    weights: tuple[Path, ...] = (),
     threads: int = 1,
 ) -> None:
     """Train a classifier on the labels of the train X-rays.
@@ -43,6 +44,7 @@ def run(
         images: The shards of the image store.
         out: The checkpoint.
         metrics: CSV with one row per epoch.
+        weights: The file that `initial_weights` names, if it names one.
         threads: CPU threads.
 
     Raises:
@@ -55,10 +57,10 @@ def run(
     truth = torch.from_numpy(observations_of(validation))
 
     model = classifier_of(settings)
-    report = initialise(
-        model.backbone, settings.initial_weights, architecture=settings.architecture
+    initial = str(weights[0]) if weights else settings.initial_weights
+    print(
+        initialise(model.backbone, initial, architecture=settings.architecture) or "random weights"
     )
-    print(report or "random initial weights")
 
     def loss_of(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
         image, _ = augment(to_float(batch[0]), None, settings.augmentation, generator)

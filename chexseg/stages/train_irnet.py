@@ -43,7 +43,7 @@ def run(
         metrics: CSV with one row per epoch.
         backbone_architecture: resnet18 or resnet50.
         backbone: Weights of the backbone: none, imagenet or a path.
-        weights: Checkpoint of the study's classifier that `backbone` names, if it does.
+        weights: The file that `backbone` names, if it names one.
         threads: CPU threads.
 
     Raises:

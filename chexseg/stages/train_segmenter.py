@@ -49,7 +49,7 @@ def run(
         metrics: CSV with one row per epoch.
         expert: Learn from expert masks.
         pseudo_masks: The shards of a store of pseudo masks to learn from.
-        weights: Checkpoint of the study's classifier that `initial_weights` names, if it does.
+        weights: The file that `initial_weights` names, if it names one.
         threads: CPU threads.
 
     Raises:

@@ -21,9 +21,14 @@ def test_the_file_appears_whole_when_the_block_ends(tmp_path):
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path, error):
     target = tmp_path / "table.csv"
     target.write_text("old")
-    with pytest.raises(error), atomic(target) as temporary:
-        temporary.write_text("half")
-        raise error
+
+    def fail():
+        with atomic(target) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
 

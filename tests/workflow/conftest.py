@@ -54,6 +54,8 @@ class Workflow:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": tools, "OMP_NUM_THREADS": "1"}
 
     def write(self, config: dict, name: str = "config.yaml") -> Path:
         path = self.folder / name
@@ -63,12 +65,10 @@ class Workflow:
     def run(self, config: Path, *arguments: str, ok: bool = True) -> str:
         """Returns what snakemake printed; fails the test unless it ended as expected."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--directory", str(self.folder), "--configfile", str(config), "--cores", "2"]
-        tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": tools, "OMP_NUM_THREADS": "1"}
+        command += ["--directory", str(self.folder), "--cores", "2", "--show-failed-logs"]
         done = subprocess.run(
-            [*command, "--show-failed-logs", *arguments],
-            cwd=ROOT, env=environment, text=True, capture_output=True,
+            [*command, "--configfile", str(config), *arguments],
+            cwd=ROOT, env=self.environment, text=True, capture_output=True,
         )  # fmt: skip
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == ok, output
@@ -85,6 +85,12 @@ class Workflow:
 @pytest.fixture
 def workflow(tmp_path):
     return Workflow(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def new_workflow():
+    """Makes the workflow of a folder."""
+    return Workflow
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,9 @@ rule train_classifier:
     input:
         index=rules.build_index.output,
         images=shards("images"),
+        weights=lambda wildcards: initial_weights(
+            study.classifiers[wildcards.classifier].initial_weights
+        ),
     output:
         checkpoint=f"{RESULTS}/classifiers/{{classifier}}/checkpoint.pt",
         metrics=f"{RESULTS}/classifiers/{{classifier}}/metrics.csv",
@@ -20,5 +23,5 @@ rule train_classifier:
         flags=lambda wildcards: flags(study.classifiers[wildcards.classifier]),
     shell:
         "chexseg train-classifier --index {input.index:q} --images {input.images:q}"
-        " --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
+        " --weights {input.weights:q} --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
         " --threads {threads} > {log:q} 2>&1"

@@ -5,7 +5,14 @@ import shlex
 
 from snakemake.exceptions import WorkflowError
 
-from chexseg.config import EXPERT, HUMAN, IRNetEntry, ThresholdEntry, read_study
+from chexseg.config import (
+    EXPERT,
+    HUMAN,
+    UNNAMED_WEIGHTS,
+    IRNetEntry,
+    ThresholdEntry,
+    read_study,
+)
 from chexseg.errors import InputError
 from chexseg.settings import flags
 
@@ -57,10 +64,15 @@ def shards(folder):
     return [f"{RESULTS}/{folder}/{shard}.h5" for shard in SHARDS]
 
 
-def classifier_weights(name):
-    """The checkpoint that a setting of initial weights names, if it is a classifier's."""
-    named = name in study.classifiers
-    return [f"{RESULTS}/classifiers/{name}/checkpoint.pt"] if named else []
+def initial_weights(name):
+    """The file that a setting of initial weights names: a classifier's checkpoint, or a path."""
+    if name in UNNAMED_WEIGHTS:
+        return []
+    return (
+        f"{RESULTS}/classifiers/{name}/checkpoint.pt"
+        if name in study.classifiers
+        else name
+    )
 
 
 def quoted(*words):

@@ -55,7 +55,7 @@ rule train_irnet:
         labels=lambda wildcards: shards(
             f"pseudo_masks/{wildcards.masks}/affinity_labels"
         ),
-        weights=lambda wildcards: classifier_weights(
+        weights=lambda wildcards: initial_weights(
             study.pseudo_masks[wildcards.masks].backbone
         ),
     output:

@@ -12,7 +12,7 @@ rule train_segmenter:
             if name != EXPERT
             for shard in shards(f"pseudo_masks/{name}/masks")
         ],
-        weights=lambda wildcards: classifier_weights(
+        weights=lambda wildcards: initial_weights(
             study.segmenters[wildcards.segmenter].initial_weights
         ),
     output:

@@ -76,7 +76,7 @@ def test_labels_as_the_exact_mean_field(size, settings):
     image, label = noisy_disc(*size)
     refined = refine(image[None], label[None, None], **settings)[0, 0]
     expected = literal_refine(image, label, **settings)
-    assert (refined == expected).float().mean() > 0.98
+    assert (refined == expected).float().mean() >= 0.99
     assert (refined != label).float().mean() > 0.02  # or else agreeing were easy
 
 

@@ -1,0 +1,89 @@
+"""The rules of the house that no single module can hold: imports, pins, generated files."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chexseg import reference
+from chexseg.cli import COMMANDS, STAGES
+
+ROOT = Path(__file__).parents[2]
+TOOLKITS = {"models", "saliency", "affinity", "losses", "training", "evaluation"}
+ROOMS = {"data": set(), "stages": TOOLKITS | {"data"}} | dict.fromkeys(
+    TOOLKITS, TOOLKITS | {"data"}
+)
+COMMON = {"atomic", "errors", "progress", "settings"}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Names of the rooms of chexseg that a module imports, at its top or anywhere else."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module]
+        found |= {name.split(".")[1] for name in names if re.match(r"chexseg\.\w", name or "")}
+    return found
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_imports_go_one_way(room):
+    allowed = ROOMS[room] | COMMON | {room}
+    if room == "stages":
+        allowed |= {"config"}
+    for path in (ROOT / "chexseg" / room).rglob("*.py"):
+        assert imports_of(path) <= allowed, path
+
+
+def test_settings_and_config_stay_light():
+    assert imports_of(ROOT / "chexseg" / "settings.py") == {"data"}
+    assert imports_of(ROOT / "chexseg" / "config.py") == {"data", "errors", "positions", "settings"}
+
+
+def test_every_stage_has_a_command_and_a_rule():
+    modules = {path.stem for path in (ROOT / "chexseg" / "stages").glob("[!_]*.py")}
+    assert {command.replace("-", "_") for command in STAGES + COMMANDS} == modules
+    rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    for stage in STAGES:
+        assert f"chexseg {stage} " in rules, stage
+
+
+def pins(lines) -> dict[str, str]:
+    found = re.findall(
+        r"^([\w.-]+)==([\w.+!]+)(?! ; python_full_version >=)", "\n".join(lines), re.M
+    )
+    return dict(reversed(found))  # the first of several: the oldest Python
+
+
+def test_the_environment_has_the_pins_of_the_requirements():
+    required = pins((ROOT / "requirements.txt").read_text().splitlines())
+    environment = yaml.safe_load((ROOT / "envs" / "chexseg.yaml").read_text())
+    pinned = pins(environment["dependencies"][-1]["pip"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[<>=]", name)[0] for name in project["dependencies"]}
+    assert set(pinned) == needed
+    assert pinned == {name: required[name] for name in needed}
+
+
+def test_requirements_name_no_address():
+    text = (ROOT / "requirements.txt").read_text()
+    assert "://" not in text
+    assert not re.search(r"^(-|--)", text, re.M)
+
+
+def test_schema_and_reference_are_those_of_the_settings():
+    assert (ROOT / reference.SCHEMA).read_text() == reference.schema_text()
+    page = (ROOT / reference.REFERENCE).read_text()
+    assert page == reference.with_reference(page)
+
+
+def test_the_schema_is_closed():
+    schema = yaml.safe_load((ROOT / reference.SCHEMA).read_text())
+    sections = [schema, *schema["$defs"].values()]
+    assert all(section["additionalProperties"] is False for section in sections)
