@@ -1,4 +1,4 @@
-# make demo | test | test-fast | lint | bench | evidence: each sets up .venv by itself.
+# make demo | test | test-fast | lint | bench | evidence | reference: each sets up .venv by itself.
 
 VENV := .venv
 PYTHON ?= python3
@@ -34,6 +34,11 @@ test: $(READY)
 
 test-fast: $(READY)
 	$(VENV)/bin/pytest -n $(CORES) -m "not slow"
+
+# Ours against the tools that one would pick instead; they are installed only for this.
+bench: $(READY)
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python grad-cam==1.5.7 pydensecrf2==1.1
+	$(VENV)/bin/python benchmarks/run.py
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -14,6 +14,9 @@ from chexseg.errors import Problems
 RELEASES = ("CheXpert-v1.0", "CheXpert-v1.0-small", "CheXpert")
 """First folders that a `Path` may begin with; the X-rays lie beside the table, without it."""
 
+SPLIT_FOLDERS = ("train", "valid", "val", "test")
+"""Folders beside the tables that hold the X-rays of a split."""
+
 LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": float("nan")}
 """Every way in which a label may be written; a blank is NaN: the report does not mention it."""
 
@@ -99,7 +102,9 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
     """Finds the file of every X-ray of a table.
 
     The X-rays lie beside the table that names them. CheXpert calls its validation folder
-    `valid/`, CheXlocalize calls it `val/`: whichever of the two is there is taken.
+    `valid/`, CheXlocalize calls it `val/`: whichever of the two is there is taken. The folder of
+    the table and its split folders may be links, since data sets are often put together by links;
+    no other link may lead out of `root`.
 
     Args:
         table: what `read_labels` returned for `path`.
@@ -108,10 +113,12 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
         problems: receives X-rays that are absent, or outside `root`.
 
     Returns:
-        Paths relative to `root`, links followed, in the order of `table`.
+        Paths relative to `root`, links followed, in the order of `table`; absolute where a link
+        leads out of `root`.
     """
     folder = Path(path).parent
     inside = root.resolve()
+    allowed = [inside, folder.resolve(), *((folder / name).resolve() for name in SPLIT_FOLDERS)]
     found = []
     for row, image, cxr_id in zip(table["row"], table["image"], table["cxr_id"], strict=True):
         if pd.isna(cxr_id):  # `read_labels` has told it already
@@ -122,13 +129,14 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
         if first in ("valid", "val") and not (folder / first).is_dir():
             file = folder / {"valid": "val", "val": "valid"}[first] / rest
         real = file.resolve()
-        if not real.is_relative_to(inside):
+        if not any(real.is_relative_to(place) for place in allowed):
             found.append(str(real))
             problems.add(
                 f"{path}:{row}:Path", repr(image), f"an X-ray inside {root}", "Correct the path."
             )
             continue
-        found.append(real.relative_to(inside).as_posix())
+        in_root = real.is_relative_to(inside)
+        found.append(real.relative_to(inside).as_posix() if in_root else str(real))
         if not real.is_file():
             problems.add(
                 f"{path}:{row}:Path", f"no file {file}", "an X-ray", _remedy(folder, image)

@@ -307,3 +307,16 @@ def test_a_link_that_stays_inside_the_root_is_followed(tmp_path):
     (tmp_path / "val").symlink_to("valid")
     path = write(tmp_path / "t.csv", [{"Path": f"val/{PATIENT}"}])
     assert find(tmp_path, path) == ([f"valid/{PATIENT}"], [])
+
+
+def test_split_folders_and_the_folder_of_the_table_may_be_links(tmp_path):
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
+    place(elsewhere, f"big/train/{PATIENT}")
+    root.mkdir()
+    (root / "train").symlink_to(elsewhere / "big" / "train")
+    (root / "CheXpert").symlink_to(elsewhere / "big")
+    expected = [str((elsewhere / "big" / "train" / PATIENT).resolve())]
+    path = write(root / "t.csv", [{"Path": f"train/{PATIENT}"}])
+    assert find(root, path) == (expected, [])
+    path = write(root / "CheXpert" / "t.csv", [{"Path": f"train/{PATIENT}"}])
+    assert find(root, path) == (expected, [])

@@ -99,6 +99,13 @@ def test_a_mask_is_set_where_at_least_half_of_the_area_is():
     assert squares[0, 0, 0]
 
 
+@pytest.mark.parametrize(("pixels", "is_set"), [(6, False), (7, False), (8, True), (9, True)])
+def test_half_of_sixteen_pixels(pixels, is_set):
+    mask = np.zeros((128, 128), bool)
+    mask[:4, :4] = np.arange(16).reshape(4, 4) < pixels
+    assert Letterbox(128, 128, 32).masks(mask[None])[0, 0, 0] == is_set
+
+
 def test_empty_masks_stay_empty_and_full_ones_fill_the_image():
     masks = np.stack([np.zeros((50, 100), bool), np.ones((50, 100), bool)])
     squares = Letterbox(50, 100, 32).masks(masks)
@@ -193,15 +200,15 @@ def test_the_orientation_of_a_phone_is_undone(tmp_path):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1500, 1200), (1111, 1777)])
-def test_a_large_jpeg_is_decoded_small_with_nearly_the_same_result(tmp_path, height, width):
+@pytest.mark.parametrize("size", [64, 256])
+def test_a_large_jpeg_is_decoded_small_with_nearly_the_same_result(tmp_path, height, width, size):
     Image.fromarray(smooth(height, width)).save(tmp_path / "a.jpg", quality=95)
-    drafted, *size = open_image(tmp_path / "a.jpg", longest=64)
-    assert tuple(size) == (height, width)
-    assert max(drafted.size) < max(height, width) / 2
-    assert min(drafted.size) >= 64
+    drafted, *native = open_image(tmp_path / "a.jpg", longest=size)
+    assert tuple(native) == (height, width)
+    assert size <= min(drafted.size) < min(height, width)
     whole, *_ = open_image(tmp_path / "a.jpg")
-    expected = Letterbox(height, width, 64).image(whole).astype(int)
-    difference = np.abs(letterboxed(tmp_path / "a.jpg", 64) - expected)
+    expected = Letterbox(height, width, size).image(whole).astype(int)
+    difference = np.abs(letterboxed(tmp_path / "a.jpg", size) - expected)
     assert difference.max() <= 6
     assert difference.mean() < 1
 

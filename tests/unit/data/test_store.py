@@ -247,6 +247,23 @@ def test_a_store_that_was_read_can_be_pickled(tmp_path):
     assert np.array_equal(store["cxr1"], items[1])
 
 
+def test_a_file_is_opened_once_in_a_process_and_anew_in_another(tmp_path, monkeypatch):
+    paths = [write(tmp_path / "a.h5", "images", items_of("images", 3))]
+    store, opened = Store(paths, "images"), []
+
+    class Watched(h5py.File):
+        def __init__(self, path, *arguments, **options):
+            opened.append(path)
+            super().__init__(path, *arguments, **options)
+
+    monkeypatch.setattr(h5py, "File", Watched)
+    store.batch(["cxr0", "cxr1", "cxr2"])
+    assert opened == paths
+    monkeypatch.setattr("os.getpid", lambda: -1)  # as behind a fork
+    store.batch(["cxr0", "cxr1"])
+    assert opened == paths * 2
+
+
 class Items(Dataset):
     def __init__(self, store):
         self.store = store

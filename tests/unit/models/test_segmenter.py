@@ -29,7 +29,7 @@ def test_pooled_batch_norm_differs_from_batch_norm_for_one_value_only():
     features = torch.tensor([[[[1.0]], [[2.0]]], [[[3.0]], [[5.0]]]])
     torch.testing.assert_close(ours(features), plain(features))
     torch.testing.assert_close(ours.running_mean, torch.tensor([0.2, 0.35]))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="more than 1 value"):
         plain(features[:1])
     expected = (torch.tensor([1.0, 2.0]) - ours.running_mean) / (ours.running_var + 1e-5).sqrt()
     torch.testing.assert_close(ours(features[:1]).flatten(), expected)

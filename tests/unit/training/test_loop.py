@@ -146,6 +146,19 @@ def test_noise_differs_between_epochs(tmp_path):
     assert len(set(drawn)) == len(drawn) == 12
 
 
+def test_every_epoch_has_its_own_order(tmp_path):
+    shown = []
+
+    def loss(model, batch, generator):
+        shown.append(batch[0][:, 0].tolist())
+        return loss_of(model, batch, generator)
+
+    Training(tmp_path, loss=loss)
+    epochs = [sum(shown[start : start + 4], []) for start in (0, 4, 8)]
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(data()[0][:, 0].tolist())
+
+
 def test_training_and_evaluation_modes_alternate(tmp_path):
     training = Training(tmp_path)
     assert training.modes == ([True] * 4 + [False]) * 3

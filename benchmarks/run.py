@@ -1,0 +1,25 @@
+"""All benchmarks in one process: prints one table and writes benchmarks/results/cpu.csv."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import affinity
+import pandas as pd
+import saliency
+import scoring
+
+COLUMNS = ("work", "peer", "ours_seconds", "peer_seconds", "ratio", "max_abs_diff", "bar")
+OUT = Path("benchmarks/results/cpu.csv")
+
+
+def main() -> None:
+    rows = [row for module in (saliency, affinity, scoring) for row in module.rows()]
+    table = pd.DataFrame(rows)[list(COLUMNS)]
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(OUT, index=False)
+    print(table.to_string(index=False, float_format="{:.4g}".format))
+
+
+if __name__ == "__main__":
+    main()
