@@ -341,7 +341,7 @@ def _check_references(study: Study, place: Place, problems: Problems) -> None:
             where = place("segmenters", name, "masks")
             problems.add(where, str(list(entry.masks)), "'expert' and one other", "Correct it.")
         outside = [p for p in entry.selection if p not in study.data.pathologies]
-        if len(outside) == len(entry.selection):
+        if entry.selection and len(outside) == len(entry.selection):
             where = place("segmenters", name, "selection")
             expected = "at least one of data.pathologies"
             problems.add(where, str(outside), expected, "Set 'selection'.")

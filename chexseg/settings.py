@@ -194,7 +194,7 @@ class SegmenterSettings(TrainingSettings):
     )
     selection: tuple[Pathology, ...] = Field(
         ("Enlarged Cardiomediastinum", "Support Devices", "Cardiomegaly", "Atelectasis"),
-        description="Pathologies whose mean validation IoU selects the epoch.",
+        description="Pathologies whose mean validation IoU selects the epoch; an empty list: all.",
     )
 
 

@@ -90,10 +90,10 @@ def gallery(rows: Sequence[tuple[str, Mapping[str, tuple[np.ndarray, np.ndarray 
                 axes.imshow(image, cmap="inferno", vmin=0, vmax=1)
             if mask is not None:
                 outline(axes, mask, COLOURS[pathology])
-            if line is grid[0]:
-                axes.set_title(title, fontsize=10)
-        line[0].set_ylabel(pathology, fontsize=9)
-    figure.subplots_adjust(0.035, 0.01, 0.995, 0.95, wspace=0.03, hspace=0.04)
+        line[0].set_ylabel(pathology.replace(" ", "\n"), fontsize=9)
+    for axes, title in zip(grid[0], titles, strict=True):
+        axes.set_title(title, fontsize=10)
+    figure.subplots_adjust(0.045, 0.01, 0.995, 0.97, wspace=0.03, hspace=0.04)
     save(figure, path)
 
 

@@ -85,15 +85,16 @@ def run(
         return dice_loss(model(image), masks)
 
     checked = Supervised(store, Source("validation", validation, truth.__getitem__))
-    selected = [pathologies.index(p) for p in settings.selection if p in pathologies]
+    selection = settings.selection or pathologies
+    selected = [pathologies.index(p) for p in selection if p in pathologies]
     thresholds_of_epochs: list[list[float]] = []
 
     def validate(model: nn.Module) -> dict[str, float]:
-        selection = ThresholdSelection(len(pathologies), CANDIDATES)
+        thresholding = ThresholdSelection(len(pathologies), CANDIDATES)
         for image, masks in in_order(checked, settings.batch_size, threads):
             probability = model(to_float(image.to(fabric.device))).float().sigmoid()
-            selection.update(probability, masks.to(fabric.device))
-        thresholds, iou = selection.best()
+            thresholding.update(probability, masks.to(fabric.device))
+        thresholds, iou = thresholding.best()
         score = float(iou[selected].nanmean())
         thresholds_of_epochs.append(thresholds.tolist())
         names = {f"iou {p}": float(value) for p, value in zip(pathologies, iou, strict=True)}
