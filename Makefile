@@ -37,11 +37,11 @@ test-fast: $(READY)
 
 # Ours against the tools that one would pick instead; they are installed only for this.
 bench: $(READY)
-	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python grad-cam==1.5.7 pydensecrf2==1.1
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --constraint requirements.txt grad-cam==1.5.7 pydensecrf2==1.1
 	$(VENV)/bin/python benchmarks/run.py
 
 lint: $(READY)
-	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff check --no-cache .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
 	$(VENV)/bin/snakemake --lint --configfile config/demo.yaml

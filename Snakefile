@@ -21,5 +21,17 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/summary.csv",
-        rules.draw_figures.output,
+        # A study without segmenters ends with its pseudo masks.
+        (
+            [rules.compare_runs.output, rules.draw_figures.output]
+            if study.segmenters
+            else [
+                *[f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
+                *[p for name in study.saliency for p in shards(f"saliency/{name}")],
+                *[
+                    p
+                    for n in study.pseudo_masks
+                    for p in shards(f"pseudo_masks/{n}/masks")
+                ],
+            ]
+        ),

@@ -18,6 +18,7 @@ from chexseg.data.pathologies import PATHOLOGIES, nearest
 from chexseg.errors import Problems
 from chexseg.positions import Positions, load_yaml
 from chexseg.settings import (
+    UNTRAINED,
     AffinityLabelSettings,
     AffinitySettings,
     ClassifierSettings,
@@ -328,6 +329,12 @@ def _check_references(study: Study, place: Place, problems: Problems) -> None:
         if name == EXPERT:
             where = place("pseudo_masks", name)
             problems.add(where, repr(name), "another name", "'expert' means the expert masks.")
+        if isinstance(entry, IRNetEntry) and entry.labels.background > entry.labels.foreground:
+            where = place("pseudo_masks", name, "labels")
+            found = (
+                f"background {entry.labels.background:g}, foreground {entry.labels.foreground:g}"
+            )
+            problems.add(where, found, "background at most foreground", "Correct one of them.")
         if isinstance(entry, IRNetEntry):
             here = ("pseudo_masks", name, "backbone")
             _check_weights(study, entry.backbone, entry.backbone_architecture, check, here)
@@ -350,6 +357,10 @@ def _check_references(study: Study, place: Place, problems: Problems) -> None:
     for name, entry in study.classifiers.items():
         here = ("classifiers", name, "initial_weights")
         _check_weights(study, entry.initial_weights, entry.architecture, check, here, names=())
+        if entry.architecture in UNTRAINED and entry.initial_weights == "imagenet":
+            found = f"ImageNet weights for {entry.architecture}"
+            remedy = "Set 'initial_weights' to none or a path."
+            problems.add(place(*here), found, "an architecture that has them", remedy)
         if name in UNNAMED_WEIGHTS:
             where = place("classifiers", name)
             problems.add(where, repr(name), "another name", "It means initial weights.")

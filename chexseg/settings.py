@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chexseg.data.pathologies import PATHOLOGIES
+from chexseg.data.pathologies import COMMON, PATHOLOGIES
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Pathology = Literal[PATHOLOGIES]
 Architecture = Literal["densenet121", "densenet_small", "resnet18", "resnet50"]
+UNTRAINED = ("densenet_small",)
+"""Architectures of which no ImageNet weights exist."""
 Stride = Literal[32, 16, 8, 4]
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -55,14 +57,16 @@ class PhantomSettings(Settings):
 class IndexSettings(Settings):
     """Which X-rays take part, and in which split."""
 
-    expert_fraction: Fraction = Field(
+    expert_fraction: float = Field(
         0.79,
+        gt=0,
+        lt=1,
         description="Share of the validation X-rays whose masks train ('expert'); the others "
-        "select thresholds and epochs ('validation'). CheXseg: 147 of 187.",
+        "select thresholds and epochs ('validation'). CheXseg: 147 of 187 with masks.",
     )
     shards: int = Field(1, ge=1, le=4096, description="Files into which each store is split.")
     max_train_images: int | None = Field(
-        None, ge=1, description="Use only this many train X-rays, whole patients, chosen by seed."
+        None, ge=1, description="Use about this many train X-rays: whole patients, chosen by seed."
     )
     seed: int = Field(0, ge=0, description="Seed of the split of the validation patients.")
 
@@ -70,7 +74,13 @@ class IndexSettings(Settings):
 class ImageSettings(Settings):
     """How X-rays are stored."""
 
-    image_size: int = Field(320, ge=32, le=2048, description="Side of the letterboxed square.")
+    image_size: int = Field(
+        320,
+        ge=32,
+        le=2048,
+        multiple_of=32,
+        description="Side of the letterboxed square, in pixels.",
+    )
 
 
 class TrainingSettings(Settings):
@@ -176,7 +186,7 @@ class SegmenterSettings(TrainingSettings):
     encoder: Literal["resnet18", "resnet50", "densenet121"] = Field(
         "resnet18", description="The encoder."
     )
-    decoder_channels: int = Field(256, ge=8, description="Width of the decoder.")
+    decoder_channels: int = Field(256, ge=16, description="Width of the decoder.")
     initial_weights: str = Field(
         "imagenet",
         description="Encoder: 'none', 'imagenet', a path, or a classifier of the study by name.",
@@ -193,7 +203,7 @@ class SegmenterSettings(TrainingSettings):
         None, ge=1, description="Samples drawn in an epoch; none: the X-rays that have masks."
     )
     selection: tuple[Pathology, ...] = Field(
-        ("Enlarged Cardiomediastinum", "Support Devices", "Cardiomegaly", "Atelectasis"),
+        COMMON,
         description="Pathologies whose mean validation IoU selects the epoch; an empty list: all.",
     )
 

@@ -98,6 +98,16 @@ def _below_release(path: str) -> str:
     return str(PurePosixPath(*parts[1:])) if parts and parts[0] in RELEASES else path.strip()
 
 
+def cxr_id_of(path: str | Path) -> str:
+    """Returns how an X-ray's file is called in tables of masks.
+
+    `…/patient00001/study2/view1_frontal.jpg` is `patient00001_study2_view1_frontal`; any other
+    file is its name without the suffix.
+    """
+    match = _PATIENT.search(Path(path).as_posix())
+    return "_".join(match.group("patient", "study", "view")) if match else Path(path).stem
+
+
 def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Problems) -> pd.Series:
     """Finds the file of every X-ray of a table.
 

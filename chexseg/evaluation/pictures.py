@@ -76,11 +76,16 @@ def gallery(rows: Sequence[tuple[str, Mapping[str, tuple[np.ndarray, np.ndarray 
             float in [0, 1] for a saliency map, shown in colours; a mask [H, W] bool or None.
         path: the PNG to write.
     """
+    if not rows:
+        figure = Figure(figsize=(6, 1.5), dpi=110)
+        figure.text(0.5, 0.5, "No test X-ray has an expert mask.", ha="center")
+        save(figure, path)
+        return
     titles = list(rows[0][1])
     figure = Figure(figsize=(1.75 * len(titles) + 0.5, 1.9 * len(rows) + 0.3), dpi=110)
     grid = figure.subplots(len(rows), len(titles), squeeze=False)
     for line, (pathology, cells) in zip(grid, rows, strict=True):
-        for axes, (title, (image, mask)) in zip(line, cells.items(), strict=True):
+        for axes, (image, mask) in zip(line, cells.values(), strict=True):
             axes.set_xticks([])
             axes.set_yticks([])
             axes.spines[:].set_visible(False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def dice_loss(logits: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
+def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Class-average soft Dice loss: 1 - 2 |P T| / (|P| + |T|), mean over pathologies.
 
     P is the sigmoid of the logits. Sums run over the pixels of the whole batch, so an image
@@ -19,8 +19,6 @@ def dice_loss(logits: Tensor, truth: Tensor, weights: Tensor | None = None) -> T
     Args:
         logits: [B, P, H, W].
         truth: [B, P, H, W], in [0, 1]; soft masks are allowed.
-        weights: [B, P], >= 0: how much an image counts for a pathology; 0 leaves it out, whatever
-            its truth is. None: all count the same.
 
     Returns:
         A scalar in [0, 1]; 0, with gradient 0, when no pathology counts.
@@ -30,8 +28,6 @@ def dice_loss(logits: Tensor, truth: Tensor, weights: Tensor | None = None) -> T
     overlap = (probability * truth).sum((2, 3))
     size = truth.sum((2, 3))
     total = probability.sum((2, 3)) + size
-    if weights is not None:
-        overlap, size, total = overlap * weights, size * weights, total * weights
     overlap, size, total = overlap.sum(0), size.sum(0), total.sum(0)
     counts = size > 0
     dice = 2 * overlap / total.where(counts, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +34,7 @@ def run(
     test_masks: Path,
     out: Path,
     settings: IndexSettings,
+    radiologist_masks: tuple[Path, ...] = (),
     pathologies: tuple[str, ...] = PATHOLOGIES,
 ) -> None:
     """List the X-rays of a study, after checking tables, files and masks.
@@ -49,13 +51,22 @@ def run(
         val_masks: Expert masks of the validation X-rays (CheXlocalize JSON).
         test_masks: Expert masks of the test X-rays (CheXlocalize JSON).
         out: The index, a CSV with one row per X-ray.
+        radiologist_masks: A second reader's masks of the test X-rays, if there are any; they are
+            only checked here.
         pathologies: Pathologies of the study; each must have a mask in every entry.
 
     Raises:
         InputError: everything that is wrong with tables, files and masks, all at once.
     """
     index = collect(
-        root, train_csv, val_csv, test_csv, val_masks, test_masks, pathologies, settings=settings
+        root,
+        train_csv,
+        val_csv,
+        test_csv,
+        val_masks=[val_masks],
+        test_masks=[test_masks, *radiologist_masks],
+        pathologies=pathologies,
+        settings=settings,
     )
     with atomic(out) as temporary:
         index[list(COLUMNS)].to_csv(temporary, index=False)
@@ -70,13 +81,15 @@ def collect(
     train_csv: Path,
     val_csv: Path,
     test_csv: Path,
-    val_masks: Path,
-    test_masks: Path,
-    pathologies: tuple[str, ...],
     *,
+    val_masks: Sequence[Path],
+    test_masks: Sequence[Path],
+    pathologies: tuple[str, ...],
     settings: IndexSettings,
 ) -> pd.DataFrame:
     """Reads and checks everything that an index is made of; see `run`.
+
+    All files of `val_masks` and of `test_masks` are checked against the same X-rays.
 
     Returns:
         The index: one row per X-ray, with COLUMNS and what the checks needed.
@@ -102,8 +115,11 @@ def collect(
 
     check_disjoint(index, problems)
     sizes = {}
-    for split, table, path in (("validation", validation, val_masks), ("test", test, test_masks)):
-        sizes |= _check_masks(table, named[split], path, root, pathologies, problems)
+    for split, table, paths in (("validation", validation, val_masks), ("test", test, test_masks)):
+        of_table = _read_sizes(table, root, problems)
+        for path in paths:
+            _check_masks(path, of_table, named[split], pathologies, problems)
+        sizes |= of_table
     problems.raise_if_any()
     for column, side in (("height", 0), ("width", 1)):
         known = {cxr_id: size[side] for cxr_id, size in sizes.items()}
@@ -113,32 +129,35 @@ def collect(
     return index
 
 
-def _check_masks(
-    table: pd.DataFrame,
-    named: set[str],
-    path: Path,
-    root: Path,
-    pathologies: tuple[str, ...],
-    problems: Problems,
-) -> dict[str, tuple[int, int]]:
-    """Adds what is wrong with the masks of a table's frontal X-rays; returns height and width.
-
-    `named` holds every X-ray of the table: masks of lateral ones are passed over.
-    """
-    sizes: dict[str, tuple[int, int]] = {}
+def _read_sizes(table: pd.DataFrame, root: Path, problems: Problems) -> dict[str, tuple[int, int]]:
+    """Returns height and width of the X-rays of a table, from their headers."""
+    sizes = {}
     for cxr_id, image in zip(table["cxr_id"], table["path"], strict=True):
         try:
             sizes[cxr_id] = image_size(root / image)
         except InputError as error:
             problems.found += error.problems
+    return sizes
+
+
+def _check_masks(
+    path: Path,
+    sizes: dict[str, tuple[int, int]],
+    named: set[str],
+    pathologies: tuple[str, ...],
+    problems: Problems,
+) -> None:
+    """Adds what is wrong with the masks of X-rays of the given sizes.
+
+    `named` holds every X-ray of the table: masks of lateral ones are passed over.
+    """
     try:
         masks = read_masks(path, pathologies=pathologies, sizes=sizes)
     except InputError as error:
         problems.found += error.problems
-        return sizes
+        return
     for cxr_id in sorted(set(masks) - named):
         problems.add(
             f"{path}:{cxr_id}", "masks of an X-ray that the table does not name",
             "an X-ray of the table", "Delete the entry, or add the X-ray to the table.",
         )  # fmt: skip
-    return sizes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chexseg.models.irnet import flip_averaged_edge
 from torch import Tensor
 
 from chexseg.data.store import Store, write_store
+from chexseg.models.irnet import flip_averaged_edge
 from chexseg.models.trained import load_irnet
 from chexseg.settings import AffinitySettings
 from chexseg.training.datasets import Unlabelled

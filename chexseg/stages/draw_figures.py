@@ -145,7 +145,7 @@ def _table(scores: pd.DataFrame) -> str:
         "small{color:#777;display:block}.mean{border-top:2px solid #444!important}"
         ".best{font-weight:700}</style>"
         + "".join(parts)
-        + "<p>Below each value its 95 % interval (bootstrap over patients) and the number of X-rays"
+        + "<p>Below each value its interval (bootstrap over patients) and the number of X-rays"
         " behind it. – : nothing to score.</p></html>"
     )
 

@@ -8,9 +8,10 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
-from chexseg.data.masks import encode, write_masks
 
+from chexseg.data.chexpert import cxr_id_of
 from chexseg.data.images import Letterbox, letterboxed, open_image
+from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError, Problems
 from chexseg.models.trained import load_segmenter
 from chexseg.progress import progress
@@ -27,8 +28,9 @@ def run(
 ) -> None:
     """Segment X-rays with a trained segmenter.
 
-    Writes `masks.json` (CheXlocalize JSON, one entry per X-ray, named by the file without its
-    suffix) and `<name>.png`, an overlay, for each X-ray.
+    Writes `masks.json` (CheXlocalize JSON, one entry per X-ray) and `<name>.png`, an overlay, for
+    each X-ray. Its name is that of the file without the suffix, or patientN_studyN_viewN_frontal
+    for files in CheXpert's folders.
 
     Args:
         images: PNG or JPEG files.
@@ -52,9 +54,9 @@ def run(
             open_image(path)
         except InputError as error:
             problems.found += error.problems
-        if path.stem in masks:
+        if cxr_id_of(path) in masks:
             problems.add(path, "a second X-ray of this name", "different names", "Rename one.")
-        masks[path.stem] = {}
+        masks[cxr_id_of(path)] = {}
     problems.raise_if_any()
     for path in progress(images, "predict", len(images)):
         image, height, width = open_image(path)
@@ -63,8 +65,8 @@ def run(
             probability = model(to_float(square.to(device)))[0].float().sigmoid().cpu()
         native = (Letterbox(height, width, size).undo(probability) > thresholds).numpy()
         found = dict(zip(trained.pathologies, native, strict=True))
-        masks[path.stem] = {pathology: encode(mask) for pathology, mask in found.items()}
-        overlay(np.asarray(image), found, out / f"{path.stem}.png")
+        masks[cxr_id_of(path)] = {pathology: encode(mask) for pathology, mask in found.items()}
+        overlay(np.asarray(image), found, out / f"{cxr_id_of(path)}.png")
     write_masks(out / "masks.json", masks)
     print(
         f"Masks of {len(images)} X-rays: {out / 'masks.json'}, with an overlay of each beside it."

@@ -100,6 +100,9 @@ def run(
         names = {f"iou {p}": float(value) for p, value in zip(pathologies, iou, strict=True)}
         return {**names, SCORE: score}
 
+    unseen = [p for p in pathologies if not _any_truth(truth, validation, pathologies.index(p))]
+    if unseen:
+        print(f"no truth in validation, so their threshold is 0.5: {', '.join(unseen)}")
     state, epoch = fit(
         fabric,
         model,
@@ -127,3 +130,7 @@ def _draw(sources: list[Source], settings: SegmenterSettings) -> Draw:
     if len(counts) == 2 and settings.mixing == "probability":
         return mixed(*counts, settings.expert_probability, samples)
     return shuffled(sum(counts), samples)
+
+
+def _any_truth(truth: Store, ids: list[str], pathology: int) -> bool:
+    return any(truth[cxr_id][pathology].any() for cxr_id in ids)

@@ -34,8 +34,15 @@ def run(*, configs: Annotated[tuple[Path, ...], tyro.conf.Positional], decode: b
         return
     root = Path(data.root)
     files = [root / getattr(data, name) for name in ("train_csv", "val_csv", "test_csv")]
-    files += [root / data.val_masks, root / data.test_masks]
-    index = collect(root, *files, data.pathologies, settings=data.index)
+    second = [data.radiologist_masks] if data.radiologist_masks else []
+    index = collect(
+        root,
+        *files,
+        val_masks=[root / data.val_masks],
+        test_masks=[root / name for name in (data.test_masks, *second)],
+        pathologies=data.pathologies,
+        settings=data.index,
+    )
     problems = Problems()
     for path in progress(index["path"] if decode else (), "validate", len(index)):
         try:

@@ -139,7 +139,7 @@ def test_bad_input_in_a_real_run(phantom_copy, tmp_path):
     ("flag", "told"),
     [
         (["--image-sze", "64"], "--image-size"),
-        (["--image-size", "5"], "greater than or equal to 32"),
+        (["--image-size", "0"], "greater than or equal to 32"),
         (["--image-size", "big"], "big"),
     ],
 )

@@ -27,7 +27,8 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [node.module]
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = inside if node.module == "chexseg" else [node.module]
         found |= {name.split(".")[1] for name in names if re.match(r"chexseg\.\w", name or "")}
     return found
 

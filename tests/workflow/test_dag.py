@@ -57,6 +57,15 @@ def test_typo_stops_the_workflow_with_file_row_and_column(workflow):
     assert "Traceback" not in output
 
 
+def test_a_study_without_segmenters_ends_with_its_pseudo_masks(workflow, tiny):
+    jobs = workflow.jobs(workflow.write({**tiny, "segmenters": {}}))
+    assert jobs == {
+        "make_phantom": 1, "build_index": 1, "store_images": 2, "train_classifier": 2,
+        "compute_saliency": 2, "threshold_saliency": 2, "label_affinity": 2, "train_irnet": 1,
+        "compute_affinity": 2, "walk_saliency": 2,
+    }  # fmt: skip
+
+
 def test_no_config_at_all_is_explained(workflow):
     empty = workflow.folder / "empty.yaml"
     empty.write_text("study: nothing\n")

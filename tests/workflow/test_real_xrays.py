@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
-from chexseg.data.images import Letterbox
+from chexseg.data.images import Letterbox, open_image
 from chexseg.data.masks import decode, read_masks
 from chexseg.data.store import Store
+from chexseg.evaluation.pictures import overlay
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "covid-cxr"
@@ -83,3 +85,25 @@ def test_masks_sit_on_the_lungs_the_right_way_up(study):
             upright.append(darkness[0] > darkness[1])
     assert len(upright) == 40
     assert np.mean(upright) > 0.8  # lungs are dark, what lies under them upside down is not
+
+
+def test_overlays_are_where_the_masks_are(study, tmp_path):
+    path = REAL / "anatomy" / "segmentations_test.json"
+    index = pd.read_csv(study / "index.csv", index_col="cxr_id")
+    for cxr_id, masks in list(read_masks(path, pathologies=("Right Lung",)).items())[:5]:
+        image, height, width = open_image(REAL / index["path"][cxr_id])
+        lung = decode(masks["Right Lung"])
+        letterbox = Letterbox(height, width, 320)
+        square = torch.from_numpy(letterbox.masks(lung[None])).float()
+        native = (letterbox.undo(square) > 0.5).numpy()[0]
+        assert (native & lung).sum() / (native | lung).sum() > 0.97
+        overlay(np.asarray(image), {"Edema": native}, tmp_path / "overlay.png")
+        picture = np.asarray(Image.open(tmp_path / "overlay.png").convert("RGB")).astype(int)
+        tinted = np.ptp(picture, axis=2) > 12
+        right = np.flatnonzero(tinted[:, : int(tinted.shape[1] * 0.88)].any(0))
+        rows = np.flatnonzero(tinted[:, right].any(1))
+        # As high, and as far down, in the picture as in the X-ray, whose panel fills the height.
+        expected = np.flatnonzero(lung.any(1))[[0, -1]] / height
+        margin = 0.06
+        assert abs(rows[0] / len(picture) - expected[0]) < margin, cxr_id
+        assert abs(rows[-1] / len(picture) - expected[1]) < margin, cxr_id

@@ -77,8 +77,6 @@ def initial_weights(name):
 
 def quoted(*words):
     """Words for the shell."""
-    import shlex
-
     return " ".join(shlex.quote(str(word)) for word in words)
 
 

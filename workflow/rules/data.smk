@@ -33,6 +33,7 @@ rule build_index:
         test_csv=data("test_csv"),
         val_masks=data("val_masks"),
         test_masks=data("test_masks"),
+        radiologist_masks=[data("radiologist_masks")] if HUMAN_RUNS else [],
     output:
         f"{RESULTS}/index.csv",
     log:
@@ -50,7 +51,8 @@ rule build_index:
         "chexseg build-index --root {params.root:q}"
         " --train-csv {input.train_csv:q} --val-csv {input.val_csv:q}"
         " --test-csv {input.test_csv:q} --val-masks {input.val_masks:q}"
-        " --test-masks {input.test_masks:q} --out {output:q} {params.flags}"
+        " --test-masks {input.test_masks:q} --radiologist-masks {input.radiologist_masks:q}"
+        " --out {output:q} {params.flags}"
         " --pathologies {params.pathologies} > {log:q} 2>&1"
 
 

@@ -27,23 +27,12 @@ def test_sums_run_over_the_batch():
     torch.testing.assert_close(dice_loss(logits, truth), torch.tensor(1 - 4 / 5))
 
 
-def test_weights_leave_out_a_pathology_of_an_image():
-    truth = torch.tensor([[[[1.0, 1.0]]], [[[0.0, 0.0]]]])
-    logits = certain([[[1.0, 0.0]]], [[[1.0, 1.0]]])
-    weights = torch.tensor([[1.0], [0.0]])
-    torch.testing.assert_close(dice_loss(logits, truth, weights), torch.tensor(1 - 2 / 3))
-
-
 def test_nothing_that_counts_gives_zero_loss_and_zero_gradient():
     logits = torch.randn(2, 3, 4, 4, requires_grad=True)
-    for truth, weights in (
-        (torch.zeros(2, 3, 4, 4), None),
-        (torch.ones(2, 3, 4, 4), torch.zeros(2, 3)),
-    ):
-        loss = dice_loss(logits, truth, weights)
-        (gradient,) = torch.autograd.grad(loss, logits)
-        assert loss.item() == 0
-        assert torch.equal(gradient, torch.zeros_like(gradient))
+    loss = dice_loss(logits, torch.zeros(2, 3, 4, 4))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert loss.item() == 0
+    assert torch.equal(gradient, torch.zeros_like(gradient))
 
 
 def test_soft_truth():
