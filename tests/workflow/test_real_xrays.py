@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.xdist_group("real"),
     pytest.mark.skipif(not REAL.is_dir(), reason="no real X-rays in ../shared/covid-cxr"),
 ]
+ANATOMY = ("Left Lung", "Right Lung", "Cardiomediastinum", "COVID-19 Infection")
 
 SMALL = {
     "data": {"root": str(REAL), "images": {"image_size": 96}, "index": {"shards": 2}},
@@ -72,14 +73,13 @@ def test_the_summary_scores_what_was_drawn(study):
 def test_masks_sit_on_the_lungs_the_right_way_up(study):
     images = Store(sorted((study / "images").glob("*.h5")), "images")
     index = pd.read_csv(study / "index.csv", index_col="cxr_id")
-    tasks = ("Left Lung", "Right Lung")
     upright = []
     for split in ("val", "test"):
         path = REAL / "anatomy" / f"segmentations_{split}.json"
-        for cxr_id, masks in read_masks(path, pathologies=tasks).items():
+        for cxr_id, masks in read_masks(path, pathologies=ANATOMY).items():
             height, width = index.loc[cxr_id, ["height", "width"]].astype(int)
             letterbox = Letterbox(height, width, images.meta["image_size"])
-            lungs = letterbox.masks(np.stack([decode(masks[task]) for task in tasks])).any(0)
+            lungs = letterbox.masks(np.stack([decode(masks[task]) for task in ANATOMY[:2]])).any(0)
             image = images[cxr_id].astype(float)
             darkness = [-image[flipped].mean() for flipped in (lungs, lungs[::-1])]
             upright.append(darkness[0] > darkness[1])
@@ -90,7 +90,7 @@ def test_masks_sit_on_the_lungs_the_right_way_up(study):
 def test_overlays_are_where_the_masks_are(study, tmp_path):
     path = REAL / "anatomy" / "segmentations_test.json"
     index = pd.read_csv(study / "index.csv", index_col="cxr_id")
-    for cxr_id, masks in list(read_masks(path, pathologies=("Right Lung",)).items())[:5]:
+    for cxr_id, masks in list(read_masks(path, pathologies=ANATOMY).items())[:5]:
         image, height, width = open_image(REAL / index["path"][cxr_id])
         lung = decode(masks["Right Lung"])
         letterbox = Letterbox(height, width, 320)
