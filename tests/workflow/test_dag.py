@@ -45,9 +45,7 @@ def test_absent_data_are_named(workflow):
 def test_typo_stops_the_workflow_with_file_row_and_column(workflow):
     config = workflow.folder / "typo.yaml"
     shutil.copy(ROOT / "config" / "demo.yaml", config)
-    text = config.read_text().replace(
-        "chexseg: {masks: [expert, irnet]", "chexseg: {masks: [expert, irnt]"
-    )
+    text = config.read_text().replace("weak_irnet: {masks: [irnet]", "weak_irnet: {masks: [irnt]")
     row = next(i for i, line in enumerate(text.splitlines(), 1) if "irnt" in line)
     config.write_text(text)
     output = workflow.run(config, "--dry-run", ok=False)
