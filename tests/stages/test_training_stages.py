@@ -308,7 +308,7 @@ def test_same_seed_same_segmenter_to_the_byte(files):
 
 
 def test_deeplab_trains_to_the_same_bytes(files):
-    options = {"architecture": "deeplabv3plus", "decoder_channels": 8}
+    options = {"architecture": "deeplabv3plus", "decoder_channels": 16}
     one, again = segment(files, "deeplab", **options), segment(files, "deeplab2", **options)
     assert one.read_bytes() == again.read_bytes()
 
