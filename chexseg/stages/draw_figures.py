@@ -67,7 +67,7 @@ def run(
     bars(scores, human, bars_out)
     curves({n: pd.read_csv(m) for n, m in zip(trainings, metrics, strict=True)}, curves_out)
     with atomic(table_out) as temporary:
-        temporary.write_text(_table(scores), encoding="utf-8")
+        temporary.write_text(_table(scores, human), encoding="utf-8")
 
     stores = defaultdict(list)
     for name, path in zip(mask_names, masks, strict=True):
@@ -116,8 +116,8 @@ def _median_images(overlaps: tuple[Path, ...], most: int) -> list[tuple[str, str
     return chosen
 
 
-def _table(scores: pd.DataFrame) -> str:
-    """Returns a page with one table per metric: runs across, pathologies down."""
+def _table(scores: pd.DataFrame, human: str) -> str:
+    """Returns a page with one table per metric: runs across, pathologies down, best model bold."""
     titles = {
         "iou_dataset": "IoU over the test set (intersections / unions)",
         "iou_image": "Mean IoU of the X-rays with a drawn and a predicted mask",
@@ -129,7 +129,7 @@ def _table(scores: pd.DataFrame) -> str:
         lines = []
         for pathology, of_pathology in rows.groupby("pathology", sort=False):
             cells = of_pathology.set_index("run").reindex(runs)
-            best = cells["value"].max()
+            best = cells["value"].drop(human, errors="ignore").max()
             cells = "".join(_cell(row, row["value"] == best) for _, row in cells.iterrows())
             kind = ' class="mean"' if pathology == "mean" else ""
             lines.append(f"<tr{kind}><th>{html.escape(pathology)}</th>{cells}</tr>")
@@ -142,7 +142,7 @@ def _table(scores: pd.DataFrame) -> str:
         "body{font:15px/1.4 system-ui,sans-serif;margin:2em;color:#222}"
         "table{border-collapse:collapse}td,th{padding:.35em .8em;text-align:right}"
         "th:first-child{text-align:left}tr+tr{border-top:1px solid #ddd}"
-        "small{color:#777;display:block}.mean{border-top:2px solid #444!important}"
+        "small{color:#777;display:block;font-weight:400;white-space:nowrap}.mean{border-top:2px solid #444!important}"
         ".best{font-weight:700}</style>"
         + "".join(parts)
         + "<p>Below each value its interval (bootstrap over patients) and the number of X-rays"

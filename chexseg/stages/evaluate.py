@@ -104,7 +104,7 @@ def _x_rays(
     if rows.empty:
         found = f"no X-ray of split {split!r}"
         raise InputError([Problem(str(index), found, "one or more", "Correct --split.")])
-    if not {"height", "width"} <= set(rows.columns):
+    if not {"height", "width"} <= set(rows.columns) or rows["height"].isna().any():
         return list(rows.index), None
     sizes = rows[["height", "width"]].dropna().astype(int)
     return list(rows.index), dict(zip(sizes.index, sizes.itertuples(index=False), strict=True))

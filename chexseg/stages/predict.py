@@ -13,6 +13,7 @@ from chexseg.data.chexpert import cxr_id_of
 from chexseg.data.images import Letterbox, letterboxed, open_image
 from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError, Problems
+from chexseg.evaluation.pictures import overlay
 from chexseg.models.trained import load_segmenter
 from chexseg.progress import progress
 from chexseg.training.datasets import to_float
@@ -41,32 +42,33 @@ def run(
     Raises:
         InputError: an image cannot be read, two have the same name, or the checkpoint is none.
     """
-    from chexseg.evaluation.pictures import overlay
-
     model, trained = load_segmenter(checkpoint)
     device = device_for_inference(threads)
     model = evaluation_mode(model, device)
     size = trained.extra["image_size"]
     thresholds = torch.tensor(trained.extra["thresholds"])[:, None, None]
-    problems, masks = Problems(), {}
+    problems, squares = Problems(), {}
     for path in images:
+        cxr_id = cxr_id_of(path)
+        if cxr_id in squares:
+            problems.add(path, "a second X-ray of this name", "different names", "Rename one.")
+        squares[cxr_id] = None
         try:
-            open_image(path)
+            squares[cxr_id] = letterboxed(path, size)
         except InputError as error:
             problems.found += error.problems
-        if cxr_id_of(path) in masks:
-            problems.add(path, "a second X-ray of this name", "different names", "Rename one.")
-        masks[cxr_id_of(path)] = {}
     problems.raise_if_any()
+    masks = {}
     for path in progress(images, "predict", len(images)):
+        cxr_id = cxr_id_of(path)
         image, height, width = open_image(path)
-        square = torch.from_numpy(letterboxed(path, size))[None, None]
+        square = torch.from_numpy(squares[cxr_id])[None, None]
         with torch.no_grad():
             probability = model(to_float(square.to(device)))[0].float().sigmoid().cpu()
         native = (Letterbox(height, width, size).undo(probability) > thresholds).numpy()
         found = dict(zip(trained.pathologies, native, strict=True))
-        masks[cxr_id_of(path)] = {pathology: encode(mask) for pathology, mask in found.items()}
-        overlay(np.asarray(image), found, out / f"{cxr_id_of(path)}.png")
+        masks[cxr_id] = {pathology: encode(mask) for pathology, mask in found.items()}
+        overlay(np.asarray(image), found, out / f"{cxr_id}.png")
     write_masks(out / "masks.json", masks)
     print(
         f"Masks of {len(images)} X-rays: {out / 'masks.json'}, with an overlay of each beside it."

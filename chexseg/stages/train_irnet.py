@@ -59,7 +59,9 @@ def run(
         )
         raise InputError([Problem(str(labels[0]), found, "X-rays with labelled pixels", remedy)])
     print(f"{len(ids)} of {len(label_store)} X-rays have labelled pixels")
-    model = irnet_of(backbone_architecture, str(weights[0]) if weights else backbone)
+    initial = str(weights[0]) if weights else backbone
+    print(f"backbone: {backbone_architecture}, weights: {initial}")
+    model = irnet_of(backbone_architecture, initial)
 
     def loss_of(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
         # Moved as two masks, so that what comes in from outside the X-ray is unsure.

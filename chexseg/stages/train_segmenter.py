@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from chexseg.data.index import read_index
 from chexseg.data.store import Store
 from chexseg.errors import InputError, Problem
-from chexseg.evaluation.thresholds import CANDIDATES, ThresholdSelection
+from chexseg.evaluation.thresholds import CANDIDATES, FALLBACK, ThresholdSelection
 from chexseg.losses.dice import dice_loss
 from chexseg.models.trained import segmenter_of
 from chexseg.models.weights import initialise, save_checkpoint
@@ -100,9 +101,10 @@ def run(
         names = {f"iou {p}": float(value) for p, value in zip(pathologies, iou, strict=True)}
         return {**names, SCORE: score}
 
-    unseen = [p for p in pathologies if not _any_truth(truth, validation, pathologies.index(p))]
-    if unseen:
-        print(f"no truth in validation, so their threshold is 0.5: {', '.join(unseen)}")
+    seen = np.any([truth[cxr_id].any((1, 2)) for cxr_id in validation], axis=0)
+    if not seen.all():
+        unseen = ", ".join(np.array(pathologies)[~seen])
+        print(f"no truth in validation, so their threshold is {FALLBACK}: {unseen}")
     state, epoch = fit(
         fabric,
         model,
@@ -130,7 +132,3 @@ def _draw(sources: list[Source], settings: SegmenterSettings) -> Draw:
     if len(counts) == 2 and settings.mixing == "probability":
         return mixed(*counts, settings.expert_probability, samples)
     return shuffled(sum(counts), samples)
-
-
-def _any_truth(truth: Store, ids: list[str], pathology: int) -> bool:
-    return any(truth[cxr_id][pathology].any() for cxr_id in ids)

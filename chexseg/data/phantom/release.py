@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
-from tqdm import tqdm
 
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
 from chexseg.data.phantom.geometry import Mask
@@ -28,6 +27,7 @@ from chexseg.data.phantom.labels import (
 from chexseg.data.phantom.radiograph import render
 from chexseg.data.phantom.reader import second_reading
 from chexseg.errors import InputError, Problem
+from chexseg.progress import progress
 from chexseg.settings import PhantomSettings, flags
 
 _COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS)
@@ -74,12 +74,9 @@ def make_release(root: Path, settings: PhantomSettings) -> None:
         "val": settings.val_images,
         "test": settings.test_images,
     }
-    with (
-        _atomic_folder(Path(root)) as folder,
-        tqdm(total=sum(counts.values()), desc="phantom", unit="image", disable=None) as progress,
-    ):
+    with _atomic_folder(Path(root)) as folder:
         for split, count in counts.items():
-            _write_split(folder, split, count, settings, progress)
+            _write_split(folder, split, count, settings)
         (folder / _MARKER).write_text(
             "A synthetic data set: no X-ray here is of a person.\n"
             f"Made by chexseg make-phantom {flags(settings)}\n",
@@ -96,12 +93,10 @@ def _check_replaceable(root: Path) -> None:
         raise InputError([Problem(str(root), str(foreign or root), "an empty folder", remedy)])
 
 
-def _write_split(
-    folder: Path, split: str, count: int, settings: PhantomSettings, progress: tqdm
-) -> None:
+def _write_split(folder: Path, split: str, count: int, settings: PhantomSettings) -> None:
     rows, truth, second, anatomy = [], {}, {}, {}
     studies = _studies(split, count, settings)
-    for study in studies:
+    for study in progress(studies, f"phantom {split}", count):
         rng = _rng(settings, split, study.index, "image")
         positives = pathologies_of(study.findings)
         labels = true_labels(study.findings)
@@ -136,7 +131,6 @@ def _write_split(
                         _rng(settings, split, study.index, "reader"), radiograph.masks
                     )
                     second[cxr_id] = _encode(reading, PATHOLOGIES, size)
-        progress.update()
     _write_tables(folder / "CheXpert", split, rows)
     if split != "train":
         _write_json(folder / "CheXlocalize" / f"gt_segmentations_{split}.json", truth)
