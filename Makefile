@@ -1,4 +1,4 @@
-# make demo | test | test-fast | lint | bench | evidence | reference: each sets up .venv by itself.
+# make demo | test | test-fast | test-slurm | lint | bench | bench-memory | evidence | reference: each sets up .venv by itself.
 
 VENV := .venv
 PYTHON ?= python3
@@ -10,7 +10,7 @@ export MPLBACKEND ?= Agg
 
 READY := $(VENV)/.ready
 
-.PHONY: demo evidence test test-fast lint format bench reference clean
+.PHONY: demo evidence test test-fast test-slurm lint format bench bench-memory reference clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -30,15 +30,23 @@ evidence: $(READY)
 	$(VENV)/bin/python benchmarks/evidence.py --cores $(CORES)
 
 test: $(READY)
-	$(VENV)/bin/pytest -n $(CORES)
+	$(VENV)/bin/pytest -n $(CORES) -m "not slurm"
 
 test-fast: $(READY)
 	$(VENV)/bin/pytest -n $(CORES) -m "not slow"
+
+# A real Slurm on this machine, in a folder of its own; skipped where it is not installed.
+test-slurm: $(READY)
+	$(VENV)/bin/pytest -m slurm tests/workflow
 
 # Ours against the tools that one would pick instead; they are installed only for this.
 bench: $(READY)
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --constraint requirements.txt grad-cam==1.5.7 pydensecrf2==1.1
 	$(VENV)/bin/python benchmarks/run.py
+
+# Peak memory of every stage for 400 and for 4,000 X-rays: a quarter of an hour, on one core.
+bench-memory: $(READY)
+	$(VENV)/bin/python benchmarks/memory.py
 
 lint: $(READY)
 	$(VENV)/bin/ruff check --no-cache .

@@ -21,9 +21,14 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
+        rules.check_data.output,
         # A study without segmenters ends with its pseudo masks.
         (
-            [rules.compare_runs.output, rules.draw_figures.output]
+            [
+                rules.compare_runs.output,
+                rules.draw_figures.output,
+                rules.draw_lineage.output,
+            ]
             if study.segmenters
             else [
                 *[f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],

@@ -1,8 +1,9 @@
-"""The random walk and the dense CRF: ours against the published algorithm and pydensecrf2.
+"""The random walk and the dense CRF: ours against the dense algorithm and pydensecrf2.
 
-All run in one process. torch has its usual number of CPU threads, which `work` tells: on a busy
-machine set OMP_NUM_THREADS=1. The images are made up: smooth shapes, a slope and noise, in the
-grey levels of an X-ray.
+All run in one process, ours and the peer in turns; seconds are medians. pydensecrf2 has one thread
+only, so the CRFs are compared on one; the walks have torch's usual number, which `work` tells. The
+images are made up: smooth shapes, a slope and noise, in the grey levels of an X-ray. The cost of
+the walk goes to benchmarks/results/walk_cost.csv and docs/walk_cost.png.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from pathlib import Path
+from statistics import median
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pydensecrf.densecrf as densecrf
 import torch
 import torch.nn.functional as F
+from matplotlib.ticker import FixedLocator
 from pydensecrf.utils import unary_from_labels
 from torch import Tensor
 
@@ -31,19 +37,27 @@ WALK_TOLERANCE = 1e-4
 SIDE = 320
 CRF_BAR = 20.0
 CRF_AGREEMENT = 0.985
+CRF_PEER_MASKS = 4
+COST_SIDES = (40, 80, 120, 160)
+COST_STEPS_LOG2 = (0, 3, 6, 8, 10)
+COST_TABLE = Path("benchmarks/results/walk_cost.csv")
+COST_FIGURE = Path("docs/walk_cost.png")
 
-Result = TypeVar("Result")
+
+def seconds_of(compute: Callable[[], object]) -> float:
+    """Returns the wall-clock seconds that one call takes."""
+    start = time.perf_counter()
+    compute()
+    return time.perf_counter() - start
 
 
-def timed(compute: Callable[[], Result], repeats: int) -> tuple[float, Result]:
-    """Returns the seconds of the fastest run after one to warm up, and the result."""
-    result = compute()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = compute()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds), result
+def in_turns(
+    ours: Callable[[], object], peer: Callable[[], object], repeats: int = REPEATS
+) -> tuple[float, float]:
+    """Returns the median seconds of ours and of the peer, called in turns; both must be warm."""
+    pairs = [(seconds_of(ours), seconds_of(peer)) for _ in range(repeats)]
+    ours_seconds, peer_seconds = zip(*pairs, strict=True)
+    return median(ours_seconds), median(peer_seconds)
 
 
 def smooth(images: int, cells: int, side: int, generator: torch.Generator) -> Tensor:
@@ -55,8 +69,14 @@ def smooth(images: int, cells: int, side: int, generator: torch.Generator) -> Te
     return F.interpolate(blobs, size=(side, side), mode="bilinear", align_corners=False)[:, 0]
 
 
-def dense_walk(maps: Tensor, edge: Tensor, radius: int, beta: float, steps_log2: int) -> Tensor:
-    """Returns maps [P, H, W] after the walk, as published: a dense matrix, squared `t` times."""
+def dense_walk(
+    maps: Tensor, edge: Tensor, radius: int, beta: float, steps_log2: int, *, squared: bool
+) -> Tensor:
+    """Returns maps [P, H, W] after the walk with a dense matrix.
+
+    As published, the matrix is squared `t` times; where it is not `squared`, the maps are
+    multiplied with it 2^t times, which is faster for few maps.
+    """
     height, width = edge.shape
     count = height * width
     matrix = torch.eye(count)
@@ -68,34 +88,93 @@ def dense_walk(maps: Tensor, edge: Tensor, radius: int, beta: float, steps_log2:
         partner = source + dy * width + dx
         matrix[source, partner] = matrix[partner, source] = values[rows, columns].flatten()
     matrix /= matrix.sum(0, keepdim=True)
-    for _ in range(steps_log2):
-        matrix = matrix @ matrix
-    return ((maps * (1 - edge)).flatten(1) @ matrix).reshape(maps.shape)
+    walked = (maps * (1 - edge)).flatten(1)
+    if squared:
+        for _ in range(steps_log2):
+            matrix = matrix @ matrix
+        walked = walked @ matrix
+    else:
+        for _ in range(2**steps_log2):
+            walked = walked @ matrix
+    return walked.reshape(maps.shape)
 
 
-def compare_walks(radius: int, beta: float, steps_log2: int) -> dict:
+def walk_inputs(side: int) -> tuple[Tensor, Tensor]:
+    """Returns maps [1, P, side, side] and edges [1, side, side]."""
+    generator = torch.Generator().manual_seed(0)
+    maps = smooth(PATHOLOGIES, 10, side, generator)
+    return maps[None], smooth(1, 40, side, generator) ** 2
+
+
+def compare_walks(radius: int, beta: float, steps_log2: int, *, squared: bool) -> dict:
     """Returns one row: seconds per X-ray of ten maps, and the largest difference of their values.
 
-    The published algorithm runs once: it is slow, and its products warm up by themselves.
+    A peer that takes seconds runs once: its products warm up by themselves.
     """
-    generator = torch.Generator().manual_seed(0)
-    maps = smooth(PATHOLOGIES, 10, WALK_SIDE, generator)
-    edge = smooth(1, 40, WALK_SIDE, generator)[0] ** 2
+    maps, edge = walk_inputs(WALK_SIDE)
     settings = {"radius": radius, "beta": beta, "steps_log2": steps_log2}
-    ours_seconds, ours = timed(lambda: random_walk(maps[None], edge[None], **settings), REPEATS)
-    start = time.perf_counter()
-    theirs = dense_walk(maps, edge, **settings)
-    peer_seconds = time.perf_counter() - start
+
+    def ours() -> Tensor:
+        return random_walk(maps, edge, **settings)[0]
+
+    def peer() -> Tensor:
+        return dense_walk(maps[0], edge[0], **settings, squared=squared)
+
+    walked = ours()
+    if squared or steps_log2 > 3:
+        start = time.perf_counter()
+        expected = peer()
+        peer_seconds = time.perf_counter() - start
+        ours_seconds = median(seconds_of(ours) for _ in range(REPEATS))
+    else:
+        expected = peer()
+        ours_seconds, peer_seconds = in_turns(ours, peer)
     return {
         "work": f"random walk, {PATHOLOGIES} maps of {WALK_SIDE} x {WALK_SIDE}, {settings}, "
         f"{torch.get_num_threads()} threads",
-        "peer": "dense matrix, squared (torch, float32)",
+        "peer": "dense matrix, squared as published" if squared else "dense matrix, step by step",
         "ours_seconds": ours_seconds,
         "peer_seconds": peer_seconds,
         "ratio": peer_seconds / ours_seconds,
-        "max_abs_diff": float((ours[0] - theirs).abs().max()),
-        "bar": f"ratio >= {WALK_BAR:g} (at t = 8) and max_abs_diff <= {WALK_TOLERANCE:g}",
+        "max_abs_diff": float((walked - expected).abs().max()),
+        "bar": f"ratio >= {WALK_BAR:g} and max_abs_diff <= {WALK_TOLERANCE:g}",
     }
+
+
+def walk_costs() -> pd.DataFrame:
+    """Returns the median seconds of a walk of ten maps for each size and number of steps."""
+    costs = []
+    for radius, beta in ((3, 5), (5, 10)):
+        for side in COST_SIDES:
+            maps, edge = walk_inputs(side)
+            for steps_log2 in COST_STEPS_LOG2:
+                walk = partial(
+                    random_walk, maps, edge, radius=radius, beta=beta, steps_log2=steps_log2
+                )
+                walk()
+                seconds = median(seconds_of(walk) for _ in range(3))
+                costs.append((radius, side * side, 2**steps_log2, seconds))
+    return pd.DataFrame(costs, columns=["radius", "pixels", "steps", "seconds"])
+
+
+def draw_walk_costs(costs: pd.DataFrame, out: Path) -> None:
+    """Draws the table of `walk_costs`: seconds against steps, one curve per number of pixels."""
+    figure, panels = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
+    for axes, (radius, of_radius) in zip(panels, costs.groupby("radius"), strict=True):
+        for pixels, curve in of_radius.groupby("pixels"):
+            side = math.isqrt(pixels)
+            axes.plot(curve.steps, 1000 * curve.seconds, "o-", label=f"{side} x {side} pixels")
+        axes.set(xscale="log", yscale="log", xlabel="steps", title=f"radius {radius}")
+        axes.xaxis.set_major_locator(FixedLocator(sorted(set(costs.steps))))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel(f"milliseconds for {PATHOLOGIES} maps")
+    panels[0].legend()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=150)
+    plt.close(figure)
 
 
 def peer_refine(image: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -118,40 +197,55 @@ def grey_images(images: int, generator: torch.Generator) -> Tensor:
 
 
 def compare_crfs(images: int, masks: int) -> dict:
-    """Returns one row: seconds per mask, and the share of pixels that are labelled differently."""
+    """Returns one row: seconds per mask, and the share of pixels that are labelled differently.
+
+    The peer's masks are independent runs, so its seconds are those of a few of them.
+    """
     generator = torch.Generator().manual_seed(0)
     image = grey_images(images, generator)
     blobs = smooth(images * masks, 10, SIDE, generator).reshape(images, masks, SIDE, SIDE)
-    label = (blobs > torch.tensor([0.30, 0.05]).repeat(masks // 2)[:, None, None]).long()
+    label = blobs > torch.tensor([0.30, 0.05]).repeat(masks // 2)[:, None, None]
 
-    def peer() -> Tensor:
+    def peer(count: int) -> Tensor:
         found = [
             peer_refine(grey.numpy(), mask.numpy())
-            for grey, rough in zip(image, label, strict=True)
-            for mask in rough
+            for grey, rough in zip(image, label.long(), strict=True)
+            for mask in rough[:count]
         ]
-        return torch.from_numpy(np.stack(found)).reshape(label.shape)
+        return torch.from_numpy(np.stack(found)).reshape(images, -1, SIDE, SIDE)
 
-    ours_seconds, ours = timed(lambda: refine(image, label), REPEATS)
-    peer_seconds, theirs = timed(peer, 1)
-    count = images * masks
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    ours, theirs = refine(image, label), peer(masks)
+    ours_seconds, peer_seconds = in_turns(
+        lambda: refine(image, label), lambda: peer(CRF_PEER_MASKS)
+    )
+    torch.set_num_threads(threads)
+    ours_seconds /= images * masks
+    peer_seconds /= images * CRF_PEER_MASKS
     return {
         "work": f"dense CRF, {masks} masks of each of {images} images, {SIDE} px, per mask, "
-        f"{torch.get_num_threads()} threads",
-        "peer": "pydensecrf2 (one thread; share of pixels that differ)",
-        "ours_seconds": ours_seconds / count,
-        "peer_seconds": peer_seconds / count,
+        "1 thread; max_abs_diff is the share of pixels that differ",
+        "peer": "pydensecrf2, 1 thread",
+        "ours_seconds": ours_seconds,
+        "peer_seconds": peer_seconds,
         "ratio": peer_seconds / ours_seconds,
         "max_abs_diff": float((ours != theirs).float().mean()),
-        "bar": f"ratio >= {CRF_BAR:g} and share <= {1 - CRF_AGREEMENT:.3f}",
+        "bar": f"ratio >= {CRF_BAR:g} (at 20 masks) and share <= {1 - CRF_AGREEMENT:.3f}",
     }
 
 
 def rows() -> list[dict]:
-    """Returns one row per comparison."""
+    """Returns one row per comparison, and leaves the walk's cost as a table and a figure."""
+    costs = walk_costs()
+    COST_TABLE.parent.mkdir(parents=True, exist_ok=True)
+    costs.to_csv(COST_TABLE, index=False)
+    draw_walk_costs(costs, COST_FIGURE)
+    irn = {"radius": 5, "beta": 10, "steps_log2": 8}
+    chexseg = {"radius": 3, "beta": 5, "steps_log2": 3}
     return [
-        compare_walks(radius=5, beta=10, steps_log2=8),
-        compare_walks(radius=3, beta=5, steps_log2=3),
+        *(compare_walks(**irn, squared=squared) for squared in (True, False)),
+        *(compare_walks(**chexseg, squared=squared) for squared in (True, False)),
         compare_crfs(images=2, masks=20),
         compare_crfs(images=4, masks=6),
     ]

@@ -8,13 +8,14 @@ import affinity
 import pandas as pd
 import saliency
 import scoring
+import stores
 
 COLUMNS = ("work", "peer", "ours_seconds", "peer_seconds", "ratio", "max_abs_diff", "bar")
 OUT = Path("benchmarks/results/cpu.csv")
 
 
 def main() -> None:
-    rows = [row for module in (saliency, affinity, scoring) for row in module.rows()]
+    rows = [row for module in (saliency, affinity, scoring, stores) for row in module.rows()]
     table = pd.DataFrame(rows)[list(COLUMNS)]
     OUT.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(OUT, index=False)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from chexseg.errors import InputError, Problem
+
+_FULL = "Free some space (or raise the quota), then run it again: nothing half-written was left."
+_CLOSED = "Write elsewhere, or ask the owner of the folder for permission."
+_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL) | dict.fromkeys(
+    (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST), _CLOSED
+)
 
 
 @contextmanager
@@ -15,19 +24,44 @@ def atomic(target: str | Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix of `target`, since some writers choose their format by it.
     After an exception the temporary file is removed and `target` is what it was before.
+
+    Raises:
+        InputError: the disk is full, or the folder may not be written to.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=target.parent
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=target.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; artifacts are shared
         os.replace(temporary, target)
+    except (OSError, RuntimeError) as error:
+        problem = _unwritable(target, error)
+        if problem is None:
+            raise
+        raise InputError([problem]) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _unwritable(target: Path, error: BaseException) -> Problem | None:
+    """Says why `target` could not be written, if that is what `error` is about."""
+    if isinstance(error, RuntimeError):  # torch tells of a full disk so, and keeps the cause
+        error = error.__context__
+    if not isinstance(error, OSError) or error.errno not in _REMEDIES:
+        return None
+    remedy = _REMEDIES[error.errno]
+    # A full disk has no name; a closed file may as well be one that the block reads.
+    folder = os.path.abspath(target.parent)
+    if remedy == _CLOSED and not os.path.abspath(error.filename or "/").startswith(folder):
+        return None
+    where = target if remedy == _FULL else target.parent
+    return Problem(str(where), error.strerror, f"room to write {target.name}", remedy)

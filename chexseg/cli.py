@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 
 from chexseg import __version__
-from chexseg.errors import InputError
+from chexseg.errors import InputError, told
 
 STAGES = (
     "make-phantom",
+    "check-data",
     "build-index",
     "store-images",
     "store-masks",
+    "fetch-weights",
     "train-classifier",
     "compute-saliency",
     "threshold-saliency",
@@ -28,10 +30,11 @@ STAGES = (
     "evaluate",
     "compare-runs",
     "draw-figures",
+    "draw-lineage",
 )
 """The stages, in the order of the pipeline."""
 
-COMMANDS = ("validate", "evaluate", "predict")
+COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
 """What people run by hand."""
 
 
@@ -54,19 +57,19 @@ def main(arguments: list[str] | None = None) -> int:
 
     import tyro
 
-    stage = importlib.import_module(_module(command))
+    from chexseg.provenance.record import recorded
+
+    run = importlib.import_module(_module(command)).run
+    config = [tyro.conf.OmitArgPrefixes]
+    if command in STAGES:  # rules give every flag a value; people type `--plan`
+        run = recorded(command, run, rest)
+        config.append(tyro.conf.FlagConversionOff)
     try:
-        tyro.cli(
-            stage.run,
-            prog=f"chexseg {command}",
-            args=rest,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
-        )
+        tyro.cli(run, prog=f"chexseg {command}", args=rest, config=config)
     except InputError as error:
         n = len(error.problems)
         print(f"chexseg {command}: {n} problem{'s' * (n > 1)}", file=sys.stderr)
-        for problem in error.problems:
-            print(f"  {problem}", file=sys.stderr)
+        print(told(error.problems, most=20), file=sys.stderr)
         return 2
     return 0
 

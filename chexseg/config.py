@@ -38,6 +38,9 @@ from chexseg.settings import (
 )
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+# A command takes '-x' for a flag, and Snakemake '{x}' for a wildcard.
+Folder = Annotated[str, Field(pattern=r"^[^-{}\n\r][^{}\n\r]*$")]
+File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
 EXPERT = "expert"
 HUMAN = "radiologists"
 UNNAMED_WEIGHTS = ("none", "imagenet")
@@ -50,19 +53,17 @@ Place = Callable[..., str]
 class DataSection(Settings):
     """Where the X-rays are, and which of them take part. Paths are relative to `root`."""
 
-    root: str | None = Field(
-        None, min_length=1, description="Folder of the data; absent: the phantom's own folder."
-    )
-    train_csv: str = Field("CheXpert/train.csv", description="Labels of the train X-rays.")
-    val_csv: str = Field("CheXpert/val_labels.csv", description="Labels of the validation X-rays.")
-    test_csv: str = Field("CheXpert/test_labels.csv", description="Labels of the test X-rays.")
-    val_masks: str = Field(
+    root: Folder | None = Field(None, description="Folder of the data; absent: the phantom's own.")
+    train_csv: File = Field("CheXpert/train.csv", description="Labels of the train X-rays.")
+    val_csv: File = Field("CheXpert/val_labels.csv", description="Labels of the validation X-rays.")
+    test_csv: File = Field("CheXpert/test_labels.csv", description="Labels of the test X-rays.")
+    val_masks: File = Field(
         "CheXlocalize/gt_segmentations_val.json", description="Expert masks, validation."
     )
-    test_masks: str = Field(
+    test_masks: File = Field(
         "CheXlocalize/gt_segmentations_test.json", description="Expert masks, test."
     )
-    radiologist_masks: str | None = Field(
+    radiologist_masks: File | None = Field(
         None, description="A second reader's masks of the test X-rays: the human benchmark."
     )
     pathologies: tuple[Pathology, ...] = Field(
@@ -140,7 +141,7 @@ class Study(Settings):
         """Fills in `defaults` and the study's seed, which every seeded settings inherits."""
         if not isinstance(config, Mapping):
             return config
-        config = dict(config)
+        config = _in_order(config)
         defaults = config.get("defaults")
         for section, shared in defaults.items() if isinstance(defaults, Mapping) else ():
             entries = config.get(section)
@@ -169,6 +170,27 @@ class Study(Settings):
         return config
 
 
+def _in_order(config: Mapping) -> dict[str, Any]:
+    """Returns the config with the entries of its sections in an order of their own.
+
+    By name, segmenters first by what they learn from: pseudo masks, expert masks, both. So the
+    order of keys in the file changes neither the order of runs in tables nor any artifact.
+    """
+
+    def rank(item: tuple[Any, Any]) -> tuple[int, str]:
+        masks = item[1].get("masks", ()) if isinstance(item[1], Mapping) else ()
+        masks = masks if isinstance(masks, (list, tuple)) else ()
+        return (EXPERT in masks) + (EXPERT in masks and len(masks) > 1), str(item[0])
+
+    sections = ("classifiers", "saliency", "pseudo_masks", "segmenters")
+    ordered = {
+        name: dict(sorted(config[name].items(), key=rank))
+        for name in sections
+        if isinstance(config.get(name), Mapping)
+    }
+    return {**config, **ordered}
+
+
 def _seed_irnet(entry: Any, seed: Any) -> Any:
     if not isinstance(entry, Mapping) or entry.get("method") != "irnet":
         return entry
@@ -188,13 +210,12 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
     Raises:
         InputError: a key or a reference is unknown, or a value is not what it must be.
     """
-    positions, problems = Positions(files), Problems()
-    positions.add_doubled_keys(problems)
+    positions = Positions(files)
+    problems, study = positions.problems, None
 
     def place(*location: str | int) -> str:
         return positions.of(*_origin(location, config))
 
-    study = None
     try:
         study = Study.model_validate(dict(config))
         _check_references(study, place, problems)
@@ -258,6 +279,8 @@ def _add_problem(
         problems.add(where, f"no {key!r}", "this key", f"Add {location[-1]!r}.")
     elif kind == "string_pattern_mismatch":
         expected = "a name of letters, digits, '_', '-' and '.', starting with a letter or digit"
+        if location[0] == "data":
+            expected = "a path without braces that begins with no '-'; all but root, with no '/'"
         problems.add(where, repr(detail["input"]), expected, "Rename it.")
     else:
         found, remedy = detail["input"], f"Correct {key!r}."
@@ -369,7 +392,8 @@ def _check_references(study: Study, place: Place, problems: Problems) -> None:
 def _check_weights(study, weights, architecture, check, location, names=None) -> None:
     """`weights` is 'none', 'imagenet', a path (it has a '/' or a suffix) or a fitting classifier."""
     a_path = "/" in weights or Path(weights).suffix in WEIGHT_SUFFIXES
-    if weights in UNNAMED_WEIGHTS or (a_path and weights not in study.classifiers):
+    safe = not re.search(r"^-|[{}\n\r]", weights)
+    if weights in UNNAMED_WEIGHTS or (a_path and safe and weights not in study.classifiers):
         return
     fitting = [n for n, c in study.classifiers.items() if c.architecture == architecture]
     fitting = fitting if names is None else list(names)

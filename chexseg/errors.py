@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+GROUPS = ("config", "tables", "masks", "X-rays", "weights")
+"""What an input can belong to, in the order in which problems are told."""
 
 
 @dataclass(frozen=True)
@@ -14,12 +18,14 @@ class Problem:
         found: what stands there.
         expected: what should stand there.
         remedy: how to mend it, as an order to the reader.
+        group: one of GROUPS, or "" for what belongs to none.
     """
 
     where: str
     found: str
     expected: str
     remedy: str
+    group: str = ""
 
     def __str__(self) -> str:
         return f"{self.where}: found {self.found}, expected {self.expected}. {self.remedy}"
@@ -36,6 +42,9 @@ class InputError(Exception):
 class Problems:
     """Collects problems, so that a user mends all of them in one go.
 
+    Args:
+        group: what the problems belong to, one of GROUPS.
+
     >>> problems = Problems()
     >>> problems.add("train.csv:7:Edema", "'2'", "1, 0, -1 or blank", "Correct the label.")
     >>> problems.raise_if_any()
@@ -43,13 +52,32 @@ class Problems:
     chexseg.errors.InputError: train.csv:7:Edema: found '2', expected 1, 0, -1 or blank. ...
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group: str = "") -> None:
+        self.group = group
         self.found: list[Problem] = []
 
     def add(self, where: str, found: str, expected: str, remedy: str) -> None:
-        self.found.append(Problem(str(where), found, expected, remedy))
+        self.found.append(Problem(str(where), found, expected, remedy, self.group))
 
     def raise_if_any(self) -> None:
         """Raises InputError when at least one problem was added."""
         if self.found:
             raise InputError(self.found)
+
+
+def told(problems: Sequence[Problem], *, most: int | None = None) -> str:
+    """Returns problems as text for people: by group, each on one line, which can be searched.
+
+    Args:
+        problems: in any order; those of a group keep theirs.
+        most: problems to tell of each group; how many more there are is told. None: all.
+    """
+    lines = []
+    for group in ("", *GROUPS):
+        mine = [problem for problem in problems if problem.group == group]
+        if group and mine:
+            lines.append(f"{group}: {len(mine)} problem{'s' * (len(mine) > 1)}")
+        lines += [f"  {problem}" for problem in mine[:most]]
+        if most is not None and len(mine) > most:
+            lines.append(f"  and {len(mine) - most} more")
+    return "\n".join(lines)

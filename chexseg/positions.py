@@ -3,43 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from chexseg.errors import InputError, Problems
+from chexseg.errors import Problems
+
+MOST_NODES = 20_000
+"""Keys and values of a config, those of an alias counted each time that it stands there."""
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
     """Reads one YAML mapping; a key that stands twice is an error, as it would hide the first."""
-    problems = Problems()
+    problems = Problems("config")
+    root = _compose(path, problems)
+    problems.raise_if_any()
+    content = None
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        problems.add(path, str(error), "a readable YAML file", "Correct the path.")
-        raise InputError(problems.found) from error
+        loader = yaml.SafeLoader("")
+        content = loader.construct_document(root) if root else None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
-        found = getattr(error, "problem", None) or str(error)
-        problems.add(where, found, "valid YAML", "Correct the syntax there.")
-        raise InputError(problems.found) from error
-    if not isinstance(content, dict):
-        problems.add(path, type(content).__name__, "a mapping of sections", "See config/README.md.")
-    add_doubled_keys(path, root, problems)
+        _add_yaml_error(path, error, problems)
+    except (ValueError, OverflowError, RecursionError, TypeError) as error:
+        # A date of month 13, for one.
+        problems.add(path, f"a value that is none ({error})", "valid YAML", "Correct it.")
+    else:
+        if not isinstance(content, dict):
+            kind = type(content).__name__
+            problems.add(path, kind, "a mapping of sections", "See config/README.md.")
+    _add_doubled_keys(path, root, problems)
     problems.raise_if_any()
     return content
 
 
-def add_doubled_keys(path: str | Path, root: yaml.Node | None, problems: Problems) -> None:
+def _compose(path: str | Path, problems: Problems) -> yaml.Node | None:
+    """Returns the root node of a file; None after adding a problem, and for an empty file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None or sum(1 for _ in islice(_walk(root), MOST_NODES + 1)) <= MOST_NODES:
+            return root
+        found = f"more than {MOST_NODES} values, once its aliases are written out"
+        problems.add(path, found, "a config", "Write it without aliases.")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.add(path, str(error), "a readable YAML file", "Correct the path.")
+    except yaml.YAMLError as error:
+        _add_yaml_error(path, error, problems)
+    except (RecursionError, ValueError) as error:
+        found = f"values within values without end ({type(error).__name__})"
+        problems.add(path, found, "a config", "Correct the file.")
+    return None
+
+
+def _add_yaml_error(path: str | Path, error: yaml.YAMLError, problems: Problems) -> None:
+    mark = getattr(error, "problem_mark", None)
+    where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
+    found = getattr(error, "problem", None) or str(error)
+    problems.add(where, found, "valid YAML", "Correct the syntax there.")
+
+
+def _add_doubled_keys(path: str | Path, root: yaml.Node | None, problems: Problems) -> None:
     """Adds a problem for each key that stands twice in one mapping below the node `root`."""
     for node in _walk(root) if root else ():
         if isinstance(node, yaml.MappingNode):
             seen: dict[str, int] = {}
             for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
                 if key.value in seen:
                     where = f"{path}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
                     found = f"{key.value!r} again (first in row {seen[key.value]})"
@@ -53,22 +85,17 @@ class Positions:
     Args:
         files: the files; where a key stands in several, the last wins. Those that cannot be read
             have no keys.
+
+    Attributes:
+        problems: files that cannot be read, and keys that stand twice in one mapping.
     """
 
     def __init__(self, files: Sequence[str | Path]):
         self.files = list(files)
-        self._roots = []
-        for file in self.files:
-            try:
-                text = Path(file).read_text(encoding="utf-8")
-                self._roots.append(yaml.compose(text, Loader=yaml.SafeLoader))
-            except (OSError, UnicodeDecodeError, yaml.YAMLError):
-                self._roots.append(None)
-
-    def add_doubled_keys(self, problems: Problems) -> None:
-        """Adds a problem for each key that stands twice in one mapping of a file."""
+        self.problems = Problems("config")
+        self._roots = [_compose(file, self.problems) for file in self.files]
         for file, root in zip(self.files, self._roots, strict=True):
-            add_doubled_keys(file, root, problems)
+            _add_doubled_keys(file, root, self.problems)
 
     def of(self, *location: str | int) -> str:
         """Returns the place of the key at `location`, or of its nearest parent in a file."""
@@ -84,7 +111,8 @@ def _find(node: yaml.Node | None, location: tuple[str | int, ...]) -> yaml.Mark 
     mark = None
     for step in location:
         if isinstance(node, yaml.MappingNode):
-            pairs = {key.value: (key, value) for key, value in node.value}
+            scalars = [pair for pair in node.value if isinstance(pair[0], yaml.ScalarNode)]
+            pairs = {key.value: (key, value) for key, value in scalars}
             if str(step) not in pairs:
                 return None
             key, node = pairs[str(step)]

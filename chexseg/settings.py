@@ -87,7 +87,7 @@ class TrainingSettings(Settings):
     """What every training has."""
 
     epochs: int = Field(3, ge=1, description="Passes over the training samples.")
-    batch_size: int = Field(16, ge=2, description="X-rays in a step.")
+    batch_size: int = Field(16, ge=2, description="X-rays in a step, over all GPUs that share it.")
     learning_rate: float = Field(1e-4, gt=0, description="Highest learning rate.")
     optimizer: Literal["adam", "sgd"] = Field("adam", description="Adam, or plain SGD.")
     schedule: Literal["constant", "onecycle", "polynomial"] = Field(
@@ -97,6 +97,12 @@ class TrainingSettings(Settings):
     augmentation: Fraction = Field(
         0.5,
         description="Strength of random shifts, rotations, scales and exposures; 0 for none.",
+    )
+    gradient_accumulation: int = Field(
+        1,
+        ge=1,
+        description="Parts of a batch, computed one after the other to need less memory. "
+        "BatchNorm and losses see one part at a time.",
     )
     precision: Precision = Field("32-true", description="Number format of the computations.")
     seed: int = Field(0, ge=0, description="Seed of initialisation, order and augmentation.")
@@ -179,7 +185,7 @@ class SegmenterSettings(TrainingSettings):
     """A multi-label segmenter."""
 
     epochs: int = Field(20, ge=1, description="Passes over the training samples.")
-    batch_size: int = Field(8, ge=2, description="X-rays in a step.")
+    batch_size: int = Field(8, ge=2, description="X-rays in a step, over all GPUs that share it.")
     architecture: Literal["deeplabv3plus", "unet"] = Field(
         "deeplabv3plus", description="The decoder (segmentation-models-pytorch)."
     )

@@ -71,40 +71,43 @@ def random_walk(
 def _transition_matrix(affinity: Tensor, radius: int) -> Tensor:
     """Returns T transposed, [H W, H W] in CSR: row j holds the weights that make pixel j's mean."""
     height, width = affinity.shape[-2:]
-    columns, row_ends = _neighbours(radius, height, width)
-    inside = (columns >= 0).to(affinity.device)
-    values = affinity.new_zeros(height, width, inside.shape[-1])
     middle = len(displacements(radius))
-    values[..., middle] = 1
+    values = affinity.new_zeros(2 * middle + 1, height, width)
+    values[middle] = 1
+    values[middle + 1 :] = affinity
     for index, displacement in enumerate(displacements(radius)):
         source, partner = pair_slices(displacement, height, width)
-        values[(*source, middle + 1 + index)] = affinity[(index, *source)]
-        values[(*partner, middle - 1 - index)] = affinity[(index, *source)]
-    values /= values.sum(-1, keepdim=True)
+        values[(middle - 1 - index, *partner)] = affinity[(index, *source)]
+    values /= values.sum(0)
+    entries, columns, row_ends = _neighbours(radius, height, width, affinity.device)
     return csr_matrix(
-        row_ends.to(affinity.device),
-        columns[columns >= 0].to(affinity.device),
-        values[inside],
+        row_ends,
+        columns,
+        values.flatten().index_select(0, entries),
         size=(height * width, height * width),
     )
 
 
 @lru_cache(maxsize=8)
-def _neighbours(radius: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Returns the neighbours' numbers [H, W, 2 D + 1], -1 outside the image, and CSR row ends.
+def _neighbours(
+    radius: int, height: int, width: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns where each pixel's neighbours are: the part of a CSR matrix that no image changes.
 
-    The order is that of `displacements`, mirrored around the pixel itself, so that the numbers of
-    a row ascend.
+    That is the number of each entry in [2 D + 1, H, W], the neighbour's number, and row ends. The
+    neighbours stand in the order of `displacements`, mirrored around the pixel itself, so that
+    their numbers ascend in each row.
     """
     forward = displacements(radius)
     offsets = torch.tensor([(-y, -x) for y, x in reversed(forward)] + [(0, 0), *forward])
     rows = torch.arange(height)[:, None, None] + offsets[:, 0]
     columns = torch.arange(width)[None, :, None] + offsets[:, 1]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    numbers = torch.where(inside, rows * width + columns, -1)
-    row_ends = torch.zeros(height * width + 1, dtype=torch.long)
+    entries = torch.arange(inside.numel()).reshape(-1, height, width).permute(1, 2, 0)
+    row_ends = torch.zeros(height * width + 1, dtype=torch.int32)
     row_ends[1:] = inside.sum(-1).flatten().cumsum(0)
-    return numbers, row_ends
+    numbers = (rows * width + columns)[inside].int()
+    return entries[inside].int().to(device), numbers.to(device), row_ends.to(device)
 
 
 def _power(matrix: Tensor, vectors: Tensor, exponent: int, tolerance: float) -> Tensor:

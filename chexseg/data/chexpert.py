@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import math
+import os
 import re
-import warnings
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -20,6 +24,10 @@ SPLIT_FOLDERS = ("train", "valid", "val", "test")
 LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": float("nan")}
 """Every way in which a label may be written; a blank is NaN: the report does not mention it."""
 
+ALL_ABSENT = 3
+"""A table of more X-rays than this, all of them absent, is one problem: a wrong folder."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PATIENT = re.compile(r"(?P<patient>patient\d+)/(?P<study>study\d+)/(?P<view>[^/]+)\.\w+$")
 
 
@@ -28,69 +36,101 @@ def read_labels(path: str | Path, problems: Problems) -> pd.DataFrame:
 
     Args:
         path: a CSV with the column `Path` and the 14 columns OBSERVATIONS; others may follow.
-        problems: receives what is wrong: absent columns, label values, paths, doubled X-rays.
+        problems: receives what is wrong: absent columns, label values, paths, doubled X-rays,
+            a last row that was cut off.
 
     Returns:
         One row per X-ray, frontal and lateral, in the order of the file: `row` (its row in the
         file, from 1, the header is row 1), `cxr_id`, `image` (path below the folder of the table,
         release prefix removed), `patient`, `study`, `view` ("frontal" or "lateral", from the
-        file's name where there is no column `Frontal/Lateral`), and the OBSERVATIONS as floats
-        1, 0, -1 (uncertain) or NaN (blank). Empty if the table cannot be read.
+        file's name where `Frontal/Lateral` does not tell), and the OBSERVATIONS as floats
+        1, 0, -1 (uncertain) or NaN (blank). What a path that names no X-ray should have told is
+        None. Empty if the table cannot be read.
     """
-    empty = pd.DataFrame(columns=["row", "cxr_id", "image", "patient", "study", "view"])
+    columns = ["row", "cxr_id", "image", "patient", "study", "view", *OBSERVATIONS]
+    rows, ids = [], set()
+    for row, cells in _cells(path, problems):
+        image = _below_release(cells["Path"])
+        named = None if _CONTROL.search(image) else _PATIENT.search(image)
+        if named is None:
+            problems.add(
+                f"{path}:{row}:Path", repr(cells["Path"]),
+                "…/patientNNNNN/studyN/viewN_frontal.jpg", "Correct the path.",
+            )  # fmt: skip
+        patient, study, name = named.groups() if named else (None, None, "")
+        cxr_id = f"{patient}_{study}_{name}" if named else None
+        if cxr_id in ids:
+            where = f"{path}:{row}:Path"
+            problems.add(where, f"{cxr_id} again", "each X-ray once", "Delete the row.")
+        ids |= {cxr_id} - {None}
+        told = cells.get("Frontal/Lateral", "").strip().lower() or name.lower()
+        view = "lateral" if "lateral" in told else "frontal"
+        labels = [cells[observation].strip() for observation in OBSERVATIONS]
+        for observation, label in zip(OBSERVATIONS, labels, strict=True):
+            if label not in LABELS:
+                problems.add(
+                    f"{path}:{row}:{observation}", repr(cells[observation]),
+                    "1, 0, -1 (uncertain) or blank", "Correct the label.",
+                )  # fmt: skip
+        values = [LABELS.get(label, math.nan) for label in labels]
+        rows.append((row, cxr_id, image, patient, study, view, *values))
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype(dict.fromkeys(OBSERVATIONS, float))
+
+
+def _cells(path: str | Path, problems: Problems) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields the number of each row of a table and its cells by column; none if columns are absent.
+
+    Not through pandas, which takes cells that a row lacks for blank ones.
+    """
+    row = 1
     try:
-        with warnings.catch_warnings():
-            # A value too many in a row must neither shift the columns nor be dropped.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
-                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-            )
+        text = Path(path).read_text(encoding="utf-8-sig")
+        file = io.StringIO(text)
+        reader = csv.reader(file, strict=True)
+        header = next(reader, [])
+        if not _has_columns(header, path, problems):
+            return
+        for cells in filter(None, reader):
+            row = reader.line_num
+            unended = file.tell() == len(text) and not text.endswith("\n")
+            if unended and (len(cells) < len(header) or not cells[-1].strip()):
+                problems.add(
+                    f"{path}:{row}", "a last row without its end", "a whole file",
+                    "Copy the file again; if it is whole, end it with a line break.",
+                )  # fmt: skip
+            elif len(cells) != len(header):
+                problems.add(
+                    f"{path}:{row}", f"{len(cells)} cells", f"{len(header)}, one for each column",
+                    'Correct the row; a cell that holds a comma is quoted: "like, this".',
+                )  # fmt: skip
+            else:
+                yield row, dict(zip(header, cells, strict=True))
     except FileNotFoundError:
         problems.add(path, "no such file", "a CSV of labels", "Correct the path in the config.")
-        return empty
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+    except PermissionError:
+        remedy = "Ask the owner of the file for permission to read it."
+        problems.add(path, "a file that you may not read", "a CSV of labels", remedy)
+    except (OSError, ValueError, csv.Error) as error:
         found = f"an unreadable table ({str(error).strip()})"
-        problems.add(path, found, "a CSV of labels", "Replace the file.")
-        return empty
-    missing = [column for column in ("Path", *OBSERVATIONS) if column not in table.columns]
-    for column in missing:
-        near = nearest(column, tuple(map(str, table.columns)) or ("",))
-        problems.add(
-            f"{path}:1", f"no column {column!r}", "Path and the 14 observations",
-            f"Add it; the nearest column there is {near!r}.",
-        )  # fmt: skip
-    if missing:
-        return empty
+        problems.add(f"{path}:{row}", found, "a CSV of labels", "Replace the file.")
 
-    rows = pd.DataFrame({"row": range(2, len(table) + 2)})
-    rows["image"] = pd.Series([_below_release(value) for value in table["Path"]], dtype=str)
-    parts = rows["image"].str.extract(_PATIENT)
-    for row in rows["row"][parts["patient"].isna()]:
-        problems.add(
-            f"{path}:{row}:Path", repr(table["Path"][row - 2]),
-            "…/patientNNNNN/studyN/viewN_frontal.jpg", "Correct the path.",
-        )  # fmt: skip
-    view = parts["view"].fillna("")
-    rows["cxr_id"] = parts["patient"] + "_" + parts["study"] + "_" + view
-    rows["patient"], rows["study"] = parts["patient"], parts["study"]
-    named = table["Frontal/Lateral"].str.lower() if "Frontal/Lateral" in table else view
-    rows["view"] = named.where(~named.str.contains("lateral"), "lateral")
-    rows["view"] = rows["view"].where(rows["view"] == "lateral", "frontal")
 
-    labels = {}
-    for observation in OBSERVATIONS:
-        values = table[observation].str.strip()
-        labels[observation] = values.map(LABELS).astype(float)
-        for row in rows["row"][~values.isin(LABELS.keys())]:
-            problems.add(
-                f"{path}:{row}:{observation}", repr(values[row - 2]),
-                "1, 0, -1 (uncertain) or blank", "Correct the label.",
-            )  # fmt: skip
-    rows = pd.concat([rows, pd.DataFrame(labels)], axis=1)
-    for row in rows["row"][rows["cxr_id"].duplicated() & rows["cxr_id"].notna()]:
-        cxr_id = rows["cxr_id"][row - 2]
-        problems.add(f"{path}:{row}:Path", f"{cxr_id} again", "each X-ray once", "Delete the row.")
-    return rows[["row", "cxr_id", "image", "patient", "study", "view", *OBSERVATIONS]]
+def _has_columns(header: list[str], path: str | Path, problems: Problems) -> bool:
+    """Adds columns that are absent or doubled, and says whether all are there once."""
+    needed = ("Path", *OBSERVATIONS)
+    wrong = [column for column in needed if header.count(column) != 1]
+    for column in wrong:
+        if column in header:
+            found, remedy = f"column {column!r} twice", "Delete one of the two."
+        else:
+            near = nearest(column, tuple(header) or ("",))
+            found, remedy = (
+                f"no column {column!r}",
+                f"Add it; the nearest column there is {near!r}.",
+            )
+        problems.add(f"{path}:1", found, "Path and the 14 observations", remedy)
+    return not wrong
 
 
 def _below_release(path: str) -> str:
@@ -123,35 +163,45 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
         problems: receives X-rays that are absent, or outside `root`.
 
     Returns:
-        Paths relative to `root`, links followed, in the order of `table`; absolute where a link
-        leads out of `root`.
+        Paths relative to `root`, links followed, in the order of `table`; absolute where one of
+        those links leads out of `root`, None where the path is refused.
     """
     folder = Path(path).parent
-    inside = root.resolve()
-    allowed = [inside, folder.resolve(), *((folder / name).resolve() for name in SPLIT_FOLDERS)]
-    found = []
+    inside = _real(root)
+    allowed = [inside, _real(folder), *(_real(folder / name) for name in SPLIT_FOLDERS)]
+    found, absent = [], []
     for row, image, cxr_id in zip(table["row"], table["image"], table["cxr_id"], strict=True):
         if pd.isna(cxr_id):  # `read_labels` has told it already
-            found.append(image)
+            found.append(None)
             continue
         file = folder / image
         first, _, rest = image.partition("/")
-        if first in ("valid", "val") and not (folder / first).is_dir():
+        if first in ("valid", "val") and not os.path.isdir(folder / first):
             file = folder / {"valid": "val", "val": "valid"}[first] / rest
-        real = file.resolve()
+        real = _real(file)
         if not any(real.is_relative_to(place) for place in allowed):
-            found.append(str(real))
+            found.append(None)
             problems.add(
                 f"{path}:{row}:Path", repr(image), f"an X-ray inside {root}", "Correct the path."
             )
             continue
         in_root = real.is_relative_to(inside)
         found.append(real.relative_to(inside).as_posix() if in_root else str(real))
-        if not real.is_file():
-            problems.add(
-                f"{path}:{row}:Path", f"no file {file}", "an X-ray", _remedy(folder, image)
-            )
+        if not os.path.isfile(real):
+            absent.append((f"{path}:{row}:Path", f"no file {file}", image))
+    if len(absent) == len(table) > ALL_ABSENT:
+        where, missing, image = absent[0]
+        what = f"none of the {len(absent)} X-rays; for one, {missing}"
+        problems.add(where, what, "the X-rays of the table", _remedy(folder, image))
+        absent = []
+    for where, missing, image in absent:
+        problems.add(where, missing, "an X-ray", _remedy(folder, image))
     return pd.Series(found, index=table.index, dtype=object)
+
+
+def _real(path: str | Path) -> Path:
+    """Returns a path with all links followed; unlike Path.resolve, of loops and long names too."""
+    return Path(os.path.realpath(path))
 
 
 def _remedy(folder: Path, image: str) -> str:
@@ -159,6 +209,9 @@ def _remedy(folder: Path, image: str) -> str:
     parts = PurePosixPath(image).parts
     for skip in range(1, len(parts)):
         shorter = PurePosixPath(*parts[skip:])
-        if (folder / shorter).is_file():
+        if os.path.isfile(folder / shorter):
             return f"The file is there without the prefix {'/'.join(parts[:skip])!r}: remove it."
+    for longer in (*SPLIT_FOLDERS, *RELEASES):
+        if os.path.isfile(folder / longer / image):
+            return f"The file is there below {longer!r}: write {longer}/{image}."
     return "Fetch the X-ray, or delete the row."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from chexseg.errors import InputError, Problem
+from chexseg.errors import Problems
 
+FORMATS = ("PNG", "JPEG")
 LONGEST_SIDE = 50_000
 MOST_PIXELS = 2**28
 
@@ -95,24 +98,12 @@ def open_image(path: str | Path, *, longest: int | None = None) -> tuple[Image.I
     Raises:
         InputError: absent, not an image, truncated, or larger than can be meant.
     """
-    try:
-        with Image.open(path) as image:
-            _check_size(image, path)
-            width, height = image.size
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
-                width, height = height, width
-            if longest is not None:
-                image.draft("L", (2 * longest, 2 * longest))
-            image.load()
-            return _grey(ImageOps.exif_transpose(image)), height, width
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        found, remedy = "no such file", "Fetch the X-ray, or delete its row from the table."
-        raise InputError([Problem(str(path), found, "an X-ray", remedy)]) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        found, remedy = f"no whole image ({error})", "Fetch the file again."
-        raise InputError([Problem(str(path), found, "a PNG or JPEG", remedy)]) from error
+    with _opened(path) as image:
+        height, width = _turned_size(image)
+        if longest is not None:
+            image.draft("L", (2 * longest, 2 * longest))
+        image.load()
+        return _grey(ImageOps.exif_transpose(image)), height, width
 
 
 def letterboxed(path: str | Path, size: int) -> np.ndarray:
@@ -131,25 +122,40 @@ def image_size(path: str | Path) -> tuple[int, int]:
     Raises:
         InputError: absent, or no image.
     """
+    with _opened(path) as image:
+        return _turned_size(image)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """Opens an image, of which only the header is read; tells all that goes wrong in the block."""
+    problems = Problems("X-rays")
     try:
-        with Image.open(path) as image:
-            _check_size(image, path)
+        # Only these: Pillow knows sixty formats, and starts Ghostscript to read some of them.
+        with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        found = f"no readable image ({error})"
-        raise InputError(
-            [Problem(str(path), found, "a PNG or JPEG", "Fetch the file again.")]
-        ) from error
-    return (width, height) if turned else (height, width)
+            if max(width, height) <= LONGEST_SIDE and width * height <= MOST_PIXELS:
+                yield image
+            else:
+                problems.add(path, f"{width} x {height} pixels", "an X-ray", "Replace the file.")
+    except FileNotFoundError:
+        remedy = "Fetch the X-ray, or delete its row from the table."
+        problems.add(path, "no such file", "an X-ray", remedy)
+    except PermissionError:
+        remedy = "Ask the owner of the file for permission to read it."
+        problems.add(path, "a file that you may not read", "an X-ray", remedy)
+    except MemoryError:  # sizes were checked: it is this machine that is too small
+        raise
+    except Exception as error:  # a decoder raises whatever damaged bytes lead it to
+        found = f"no whole image ({error})"
+        problems.add(path, found, "a PNG or JPEG", "Fetch the file again.")
+    problems.raise_if_any()
 
 
-def _check_size(image: Image.Image, path: str | Path) -> None:
+def _turned_size(image: Image.Image) -> tuple[int, int]:
+    """Returns height and width of an image after turning by EXIF."""
     width, height = image.size
-    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-        raise InputError(
-            [Problem(str(path), f"{width} x {height} pixels", "an X-ray", "Replace the file.")]
-        )
+    return (width, height) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
 
 
 def _grey(image: Image.Image) -> Image.Image:

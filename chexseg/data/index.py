@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chexseg.data.pathologies import OBSERVATIONS, observation_of
+from chexseg.errors import InputError, Problem
 
 
 def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.DataFrame:
@@ -17,10 +18,23 @@ def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.D
         path: the index CSV.
         splits: names from `chexseg.data.splits.SPLITS`.
         shard: only X-rays of this shard.
+
+    Raises:
+        InputError: the file is absent, damaged or no index.
     """
     text, whole = ("cxr_id", "path", "patient", "study", "split"), ("height", "width")
     dtypes = dict.fromkeys(text, "str") | dict.fromkeys(whole, "Int64")
-    index = pd.read_csv(path, dtype=dtypes, index_col="cxr_id")
+    dtypes |= {"shard": "int64"} | dict.fromkeys(OBSERVATIONS, "float64")
+    try:
+        index = pd.read_csv(path, dtype=dtypes, index_col="cxr_id")
+        needed = ["split"] * bool(splits) + ["shard"] * (shard is not None)
+        absent = [name for name in needed if name not in index.columns]
+        found = f"no column {absent[0]!r}" if absent else None
+    except (OSError, ValueError, TypeError, LookupError, OverflowError) as error:
+        found = f"no index ({str(error).strip()})"
+    if found:
+        remedy = "Make it with `chexseg build-index`, or run the workflow again."
+        raise InputError([Problem(str(path), found, "an index", remedy, "tables")])
     if splits:
         index = index[index["split"].isin(splits)]
     if shard is not None:

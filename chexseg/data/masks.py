@@ -62,6 +62,11 @@ def decode(rle: Rle) -> np.ndarray:
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
 
+def area(rle: Rle) -> int:
+    """Returns the number of pixels of a mask from `encode` or `read_masks`."""
+    return int(coco.area(rle))
+
+
 def _run_lengths(code: str) -> np.ndarray:
     """Returns the run lengths of a mask, int64 [R], background first.
 
@@ -104,7 +109,7 @@ def read_masks(
     Raises:
         InputError: everything that is wrong with the file, each with `file:cxr_id:pathology`.
     """
-    problems = Problems()
+    problems = Problems("masks")
     content = _load(path, problems)
     masks = {}
     for cxr_id, entry in content.items():
@@ -152,7 +157,9 @@ def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_bytes(), object_pairs_hook=unique)
     except OSError as error:
-        problems.add(path, error.strerror, "a JSON file of masks", "Correct the path.")
+        problems.add(
+            path, error.strerror or str(error), "a JSON file of masks", "Correct the path."
+        )
     except (ValueError, RecursionError) as error:
         problems.add(path, f"no JSON ({error})", "CheXlocalize's JSON", "Replace the file.")
     else:

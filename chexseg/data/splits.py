@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 
 import pandas as pd
 
@@ -47,12 +48,28 @@ def _hash(seed: int, name: str) -> str:
 def check_disjoint(index: pd.DataFrame, problems: Problems) -> None:
     """Adds a problem for each patient who has X-rays in two splits.
 
+    Where one split holds no other X-rays than another, that is the problem, told once: the same
+    table was given for both.
+
     Args:
-        index: columns patient, split, source (the table's file and row of each X-ray).
+        index: columns cxr_id, patient, split, source (the table's file and row of each X-ray).
         problems: receives the patients.
     """
+    x_rays = {split: set(rows["cxr_id"]) for split, rows in index.groupby("split", sort=False)}
+    told = set()
+    for one, other in itertools.combinations(x_rays, 2):
+        same = x_rays[one] & x_rays[other]
+        if 1 < len(same) == min(len(x_rays[one]), len(x_rays[other])):
+            in_one = (index["split"] == one) & index["cxr_id"].isin(same)
+            told |= set(index.loc[in_one, "patient"])
+            problems.add(
+                index.loc[in_one, "source"].iloc[0], f"the {len(same)} X-rays of {other}",
+                f"X-rays of {one}", f"Give another table for {one} or for {other}.",
+            )  # fmt: skip
     splits = index.groupby("patient")["split"].agg(lambda values: sorted(set(values)))
     for patient, names in splits[splits.map(len) > 1].items():
+        if patient in told:
+            continue
         where = index.loc[index["patient"] == patient, "source"].iloc[-1]
         problems.add(
             where, f"{patient} in {' and '.join(names)}", "each patient in one split",

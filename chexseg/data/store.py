@@ -14,8 +14,11 @@ off and is refused.
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +32,9 @@ from chexseg.atomic import atomic
 from chexseg.errors import InputError, Problem, Problems
 
 SCHEMA, VERSION = "chexseg-store", 1
+
+MOST_BYTES = 2**28
+"""Bytes that an array of a store may have: ten maps of 2048 x 2048 pixels have 2**27."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,43 @@ KINDS = {
 }
 
 
+class _Disk(io.FileIO):
+    """A file that HDF5 writes to, which fails only when it is asked whether it did.
+
+    HDF5 cannot close a file that it cannot write, and crashes the process at its end. So once the
+    disk is full, what is written is dropped, and `check` raises what had happened.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data) -> int:
+        view = memoryview(data).cast("B")
+        written = 0
+        while written < len(view) and self.error is None:
+            try:
+                written += super().write(view[written:])
+            except OSError as error:
+                self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+    def check(self) -> None:
+        """Raises OSError if something could not be written."""
+        if self.error is not None:
+            raise self.error
+
+
 class StoreWriter:
     """Appends items to a store; made by `write_store`."""
 
-    def __init__(self, file: h5py.File, kind: Kind):
-        self.file, self.kind, self.ids = file, kind, []
+    def __init__(self, file: h5py.File, kind: Kind, disk: _Disk):
+        self.file, self.kind, self.disk, self.ids = file, kind, disk, []
 
     def append(self, cxr_id: str, item: np.ndarray) -> None:
         """Adds the array of one X-ray. All items of a store have the same shape."""
@@ -77,6 +115,7 @@ class StoreWriter:
         values.resize(len(self.ids) + 1, axis=0)
         values[len(self.ids)] = item
         self.ids.append(cxr_id)
+        self.disk.check()
 
 
 @contextmanager
@@ -87,13 +126,18 @@ def write_store(path: str | Path, kind: str, meta: dict | None = None) -> Iterat
         path: the file to make.
         kind: one of `KINDS`.
         meta: what readers need to know of all items, as JSON-able values (`pathologies`, …).
+
+    Raises:
+        InputError: the disk is full, or the folder may not be written to.
     """
-    with atomic(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
-        writer = StoreWriter(file, KINDS[kind])
-        yield writer
-        file.create_dataset("id", data=writer.ids, dtype=h5py.string_dtype())
-        file.attrs.update(schema=SCHEMA, version=VERSION, kind=kind, complete=True)
-        file.attrs["meta"] = json.dumps(meta or {}, sort_keys=True)
+    with atomic(path) as temporary, _Disk(temporary, "r+") as disk:
+        with h5py.File(disk, "w", libver="v110") as file:
+            writer = StoreWriter(file, KINDS[kind], disk)
+            yield writer
+            file.create_dataset("id", data=writer.ids, dtype=h5py.string_dtype())
+            file.attrs.update(schema=SCHEMA, version=VERSION, kind=kind, complete=True)
+            file.attrs["meta"] = json.dumps(meta or {}, sort_keys=True)
+        disk.check()
 
 
 class Store:
@@ -122,22 +166,22 @@ class Store:
             try:
                 with h5py.File(path, "r", locking=False) as file:
                     wrong = _wrong(file, kind)
-                    if wrong:
-                        problems.add(path, *wrong, _REBUILD)
-                        continue
-                    ids = file["id"].asstr()[:]
-                    metas.append(file.attrs.get("meta", "{}"))
-            except OSError as error:
-                problems.add(
-                    path, f"no readable HDF5 file ({error})", f"a store of {kind}", _REBUILD
-                )
+                    ids = [] if wrong else file["id"].asstr()[:]
+                    metas += [] if wrong else [file.attrs["meta"]]
+            except MemoryError:  # sizes were checked: it is this machine that is too small
+                raise
+            except Exception as error:  # HDF5 raises whatever damaged bytes lead it to
+                wrong = f"no readable HDF5 file ({_first_line(error)})", f"a store of {kind}"
+            if wrong:
+                problems.add(path, *wrong, _rebuild(path))
                 continue
             for row, cxr_id in enumerate(ids):
                 if cxr_id in self._where:
-                    problems.add(path, f"{cxr_id} twice", "each X-ray once", _REBUILD)
+                    problems.add(path, f"{cxr_id} twice", "each X-ray once", _rebuild(path))
                 self._where[cxr_id] = (number, row)
         if len(set(metas)) > 1:
-            problems.add(self.paths[0], "shards of different settings", "the same meta", _REBUILD)
+            found, remedy = "shards of different settings", _rebuild(*self.paths)
+            problems.add(self.paths[0], found, "the same meta", remedy)
         problems.raise_if_any()
         self.ids = list(self._where)
         self.meta = json.loads(metas[0]) if metas else {}
@@ -149,12 +193,22 @@ class Store:
         return cxr_id in self._where
 
     def __getitem__(self, cxr_id: str) -> np.ndarray:
-        """Returns the array of one X-ray; masks as bool."""
+        """Returns the array of one X-ray; masks as bool.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
         if cxr_id not in self._where:
-            names = ", ".join(str(path) for path in self.paths)
-            raise InputError([Problem(names, f"no {cxr_id}", "every X-ray of the index", _REBUILD)])
+            names, remedy = ", ".join(str(path) for path in self.paths), _rebuild(*self.paths)
+            raise InputError([Problem(names, f"no {cxr_id}", "every X-ray of the index", remedy)])
         number, row = self._where[cxr_id]
-        item = self._file(number)["values"][row]
+        try:
+            item = self._file(number)["values"][row]
+        except MemoryError:
+            raise
+        except Exception as error:  # see above; h5py does not check sums before an item is read
+            path, found = self.paths[number], f"{cxr_id} is damaged ({_first_line(error)})"
+            raise InputError([Problem(str(path), found, "its array", _rebuild(path))]) from error
         if KINDS[self.kind].bits:
             item = np.unpackbits(item, axis=-1, count=self.meta["columns"]).astype(bool)
         return item
@@ -175,14 +229,59 @@ class Store:
         return {**self.__dict__, "_files": {}, "_process": None}
 
 
-_REBUILD = "Delete the file and run the workflow again."
+def _rebuild(*paths: Path) -> str:
+    """Returns the order to make shards again."""
+    names = " ".join(shlex.quote(str(path)) for path in paths)
+    return f"Make it again: snakemake --configfile CONFIG --force {names}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:100]
 
 
 def _wrong(file: h5py.File, kind: str) -> tuple[str, str] | None:
-    """Says what is wrong with a shard: found, expected."""
+    """Says what is wrong with a shard: found, expected. Reads no array."""
     schema, version = file.attrs.get("schema"), file.attrs.get("version")
     if schema != SCHEMA or version != VERSION:
         return f"schema {schema}, version {version}", f"schema {SCHEMA}, version {VERSION}"
-    if file.attrs["kind"] != kind:
-        return f"a store of {file.attrs['kind']}", f"a store of {kind}"
-    return None if file.attrs.get("complete") else ("an incomplete store", "a complete one")
+    if file.attrs.get("kind") != kind:
+        return f"a store of {file.attrs.get('kind')}", f"a store of {kind}"
+    if not file.attrs.get("complete"):
+        return "an incomplete store", "a complete one"
+    names = [name for name in ("id", "values") if name in file]
+    for name in names:
+        if not _is_own(file, name):
+            return f"{name} that lies elsewhere", "arrays inside the file"
+    n_items = len(file["id"]) if "id" in names and file["id"].ndim == 1 else -1
+    # An id takes 16 bytes in the file: what claims more than fit is not read.
+    if not 0 <= n_items <= os.path.getsize(file.filename) // 16:
+        return "no list of ids", "one id for each X-ray"
+    if "values" not in names:
+        return ("no values", f"{n_items} arrays") if n_items else None
+    values, of_kind = file["values"], KINDS[kind]
+    dimensions = 1 + of_kind.item.split("]")[0].count(",") + 1
+    if values.dtype != of_kind.dtype or values.ndim != dimensions or len(values) != n_items:
+        found = f"values of {values.dtype} {list(values.shape)}"
+        return found, f"{of_kind.dtype}, {n_items} times {of_kind.item}"
+    if (
+        values.chunks != (1, *values.shape[1:])
+        or values.dtype.itemsize * math.prod(values.chunks) > MOST_BYTES
+    ):
+        return f"chunks of {values.chunks}", f"one array a chunk, {MOST_BYTES} bytes at most"
+    meta = json.loads(file.attrs["meta"])
+    columns = meta.get("columns")
+    if of_kind.bits and not (type(columns) is int and -(-columns // 8) == values.shape[-1]):
+        return f"masks of {columns} columns in {values.shape[-1]} bytes", "8 columns a byte"
+    return None
+
+
+def _is_own(file: h5py.File, name: str) -> bool:
+    """Says whether an array lies in this file, and needs no filter but those of HDF5 itself."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        return False
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+        return False
+    filters = dataset.id.get_create_plist()
+    used = {filters.get_filter(number)[0] for number in range(filters.get_nfilters())}
+    return used <= {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE}

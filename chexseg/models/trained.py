@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from chexseg.data.pathologies import OBSERVATIONS
+from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
+from chexseg.errors import InputError, Problem
 from chexseg.losses.classification import n_outputs_of
 from chexseg.models.classifier import Classifier, Normalise, build_classifier
 from chexseg.models.irnet import IRNet
 from chexseg.models.segmenter import Segmenter, build_segmenter
 from chexseg.models.weights import Checkpoint, initialise, load_checkpoint
-from chexseg.settings import ClassifierSettings, SegmenterSettings
+from chexseg.settings import ClassifierSettings, ImageSettings, SegmenterSettings
 
 
 def classifier_of(settings: ClassifierSettings) -> Classifier:
@@ -27,12 +30,14 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierSettings]:
     """Reads a trained classifier and its settings.
 
     Raises:
-        InputError: the file is no checkpoint of a classifier.
+        InputError: the file is no checkpoint of a classifier of the OBSERVATIONS.
     """
     checkpoint = load_checkpoint(path, kind="classifier")
-    settings = ClassifierSettings.model_validate(checkpoint.settings)
-    model = classifier_of(settings)
-    model.load_state_dict(checkpoint.state_dict)
+    _check_names(path, checkpoint, OBSERVATIONS)
+    with _telling(path):
+        settings = ClassifierSettings.model_validate(checkpoint.settings)
+        model = classifier_of(settings)
+        model.load_state_dict(checkpoint.state_dict)
     return model, settings
 
 
@@ -56,8 +61,9 @@ def load_irnet(path: Path) -> IRNet:
         InputError: the file is no checkpoint of an IRNet.
     """
     checkpoint = load_checkpoint(path, kind="irnet")
-    model = irnet_of(checkpoint.settings["backbone_architecture"])
-    model.load_state_dict(checkpoint.state_dict)
+    with _telling(path):
+        model = irnet_of(checkpoint.settings["backbone_architecture"])
+        model.load_state_dict(checkpoint.state_dict)
     return model
 
 
@@ -82,7 +88,47 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Checkpoint]:
         InputError: the file is no checkpoint of a segmenter.
     """
     checkpoint = load_checkpoint(path, kind="segmenter")
-    settings = SegmenterSettings.model_validate(checkpoint.settings)
-    model = segmenter_of(settings, len(checkpoint.pathologies))
-    model.load_state_dict(checkpoint.state_dict)
+    _check_names(path, checkpoint, PATHOLOGIES)
+    with _telling(path):
+        settings = SegmenterSettings.model_validate(checkpoint.settings)
+        ImageSettings(image_size=checkpoint.extra["image_size"])
+        thresholds = [float(threshold) for threshold in checkpoint.extra["thresholds"]]
+        if len(thresholds) != len(checkpoint.pathologies):
+            raise ValueError(f"{len(thresholds)} thresholds")
+        model = segmenter_of(settings, len(checkpoint.pathologies))
+        model.load_state_dict(checkpoint.state_dict)
     return model, checkpoint
+
+
+def check_weights(initial_weights: str, architecture: str) -> None:
+    """Looks whether a file of initial weights fits a network, by loading it.
+
+    Raises:
+        InputError: the file cannot be read, or holds another architecture.
+    """
+    backbone = build_classifier(architecture, len(OBSERVATIONS)).backbone
+    initialise(backbone, initial_weights, architecture=architecture)
+
+
+def _check_names(path: Path, checkpoint: Checkpoint, names: tuple[str, ...]) -> None:
+    """Refuses a model whose outputs are not OBSERVATIONS, or not some PATHOLOGIES, each once."""
+    given, kind = checkpoint.pathologies, checkpoint.kind
+    strange = [name for name in given if name not in names]
+    some = bool(given) and not strange and len(set(given)) == len(given)
+    if not some or (names == OBSERVATIONS and given != OBSERVATIONS):
+        found = f"{len(given)} outputs: {', '.join(strange or given)[:200]}"
+        expected = f"outputs that are named {', '.join(names[:3])}, …"
+        remedy = f"Train the {kind} again: this one was made for another list of names."
+        raise InputError([Problem(str(path), found, expected, remedy, "weights")])
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Tells settings and tensors of a checkpoint that do not make one model."""
+    try:
+        yield
+    except (RuntimeError, LookupError, TypeError, ValueError) as error:
+        found = f"settings and tensors that do not fit ({str(error).splitlines()[0][:120]})"
+        remedy = "Train it again; this version of chexseg builds another network."
+        problem = Problem(str(path), found, "a whole model", remedy, "weights")
+        raise InputError([problem]) from error

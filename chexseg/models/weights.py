@@ -63,7 +63,7 @@ class LoadReport:
 
 
 def _refuse(where: str | Path, found: str, expected: str, remedy: str) -> InputError:
-    return InputError([Problem(str(where), found, expected, remedy)])
+    return InputError([Problem(str(where), found, expected, remedy, "weights")])
 
 
 def save_checkpoint(
@@ -117,17 +117,20 @@ def load_checkpoint(path: str | Path, *, kind: str) -> Checkpoint:
         InputError: there is no such file, it is damaged, it is no checkpoint of this format, or
             it holds another kind of model.
     """
-    content = _read(path)
+    content = read_tensors(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise _refuse(path, "another format", f"a {FORMAT}", "Give a file that chexseg wrote.")
-    if content["version"] != VERSION:
+    if content.get("version") != VERSION:
         raise _refuse(
             path,
-            f"format version {content['version']}",
+            f"format version {content.get('version')}",
             f"version {VERSION}",
             "Use the chexseg that wrote it, or make it anew.",
         )
-    description = json.loads(content["description"])
+    description = _description_of(content)
+    if description is None:
+        found, remedy = "a damaged description", "Copy the file again, or make it anew."
+        raise _refuse(path, found, f"a {FORMAT}", remedy)
     if description["kind"] != kind:
         raise _refuse(
             path, f"a {description['kind']}", f"a {kind}", f"Give the checkpoint of a {kind}."
@@ -141,7 +144,26 @@ def load_checkpoint(path: str | Path, *, kind: str) -> Checkpoint:
     )
 
 
-def _read(path: str | Path) -> object:
+def _description_of(content: Mapping) -> dict | None:
+    """Returns what a checkpoint says of itself, or None if it does not say it in our form."""
+    try:
+        description = json.loads(content["description"])
+        forms = {"kind": str, "settings": dict, "pathologies": list, "extra": dict}
+        sound = all(isinstance(description[name], form) for name, form in forms.items())
+        sound &= all(isinstance(name, str) for name in description["pathologies"])
+        tensors = content["state_dict"].items()
+        sound &= all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        return None
+    return description if sound else None
+
+
+def read_tensors(path: str | Path) -> object:
+    """Returns what `torch.save` wrote, if it is tensors and plain values, on the CPU.
+
+    Raises:
+        InputError: there is no such file, it is damaged, or reading it would run code.
+    """
     path = Path(path)
     if not path.is_file():
         raise _refuse(path, "no file", "a file with weights", "Correct the path.")
@@ -150,6 +172,9 @@ def _read(path: str | Path) -> object:
             is_archive = stream.read(2) == b"PK"  # torch's older format is a plain pickle
         if is_archive:
             with zipfile.ZipFile(path) as archive:
+                # torch does not compress; what is compressed may unpack to more than memory holds.
+                if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                    raise zipfile.BadZipFile("compressed, which torch never does")
                 damaged = archive.testzip()  # torch does not look at the checksums
             if damaged:
                 raise zipfile.BadZipFile(f"bad checksum of {damaged}")
@@ -158,7 +183,7 @@ def _read(path: str | Path) -> object:
         found = f"no plain tensors ({_first_line(error)})"
         remedy = "Save its state dict alone; chexseg never runs code from a file of weights."
         raise _refuse(path, found, "a checkpoint or a state dict", remedy) from error
-    except (RuntimeError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
+    except Exception as error:  # the unpickler raises whatever damaged bytes lead it to
         found = f"a damaged or foreign file ({_first_line(error)})"
         remedy = "Copy or make the file again."
         raise _refuse(path, found, "a checkpoint or a state dict", remedy) from error
@@ -169,7 +194,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _state_dict_of_file(path: str | Path) -> dict[str, Tensor]:
-    content = _read(path)
+    content = read_tensors(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]  # chexseg, Lightning and MoCo all name it so
     tensors = {}
@@ -180,7 +205,12 @@ def _state_dict_of_file(path: str | Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _imagenet(architecture: str) -> dict[str, Tensor]:
+def imagenet(architecture: str) -> dict[str, Tensor]:
+    """Returns torchvision's ImageNet weights, from torch's cache or, checked, from the internet.
+
+    Raises:
+        InputError: torchvision does not know the architecture, or the file cannot be had.
+    """
     from torchvision.models import get_model_weights, list_models
 
     if architecture not in list_models():
@@ -296,5 +326,5 @@ def initialise(module: nn.Module, initial_weights: str, *, architecture: str) ->
     if initial_weights == "none":
         return None
     if initial_weights == "imagenet":
-        return load_matching(module, _imagenet(architecture), source=f"imagenet {architecture}")
+        return load_matching(module, imagenet(architecture), source=f"imagenet {architecture}")
     return load_matching(module, _state_dict_of_file(initial_weights), source=initial_weights)

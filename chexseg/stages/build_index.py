@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from chexseg.artifacts import Folder, Output
 from chexseg.atomic import atomic
-from chexseg.data.chexpert import find_images, read_labels
-from chexseg.data.images import image_size
-from chexseg.data.masks import read_masks
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
-from chexseg.data.splits import SPLITS, check_disjoint, choose_patients
-from chexseg.errors import InputError, Problems
+from chexseg.data.release import read_release
+from chexseg.data.splits import SPLITS, choose_patients
+from chexseg.errors import InputError
+from chexseg.progress import progress
+from chexseg.provenance.digests import MEMORY, Digests
 from chexseg.settings import IndexSettings
 
 COLUMNS = (
     *("cxr_id", "path", "patient", "study", "split", "shard", "height", "width"),
     *OBSERVATIONS,
+    "sha256",
 )
-"""`path` is relative to the data's root. `height` and `width` are those of the file, for X-rays
+"""`sha256` is that of the X-ray's file, so that everything made from the index depends on its content.
+`path` is relative to the data's root. `height` and `width` are those of the file, for X-rays
 that have masks to fit; train X-rays have none, since nobody needs to open them all."""
 
 
 def run(
     *,
-    root: Path,
+    root: Folder,
     train_csv: Path,
     val_csv: Path,
     test_csv: Path,
     val_masks: Path,
     test_masks: Path,
-    out: Path,
+    out: Output,
     settings: IndexSettings,
     radiologist_masks: tuple[Path, ...] = (),
     pathologies: tuple[str, ...] = PATHOLOGIES,
@@ -68,6 +72,10 @@ def run(
         pathologies=pathologies,
         settings=settings,
     )
+    digests = Digests(MEMORY)
+    files = progress(index["path"], "read X-rays", len(index))
+    index["sha256"] = [digests.of(root / path) for path in files]
+    digests.save()
     with atomic(out) as temporary:
         index[list(COLUMNS)].to_csv(temporary, index=False)
     for split in SPLITS:
@@ -94,70 +102,23 @@ def collect(
     Returns:
         The index: one row per X-ray, with COLUMNS and what the checks needed.
     """
-    problems = Problems()
-    parts, named = [], {}
-    for split, path in (("train", train_csv), ("validation", val_csv), ("test", test_csv)):
-        table = read_labels(path, problems)
-        named[split] = set(table["cxr_id"])  # with the lateral ones: CheXlocalize outlines both
-        table = table[table["view"] == "frontal"].copy()
-        table["path"] = find_images(table, path, root, problems)
-        table["source"] = [f"{path}:{row}:Path" for row in table["row"]]
-        table["split"] = split
-        parts.append(table)
-    problems.raise_if_any()
-    train, validation, test = parts
-    if settings.max_train_images and len(train) > settings.max_train_images:
-        share = settings.max_train_images / len(train)
-        train = train[choose_patients(train["patient"], share, settings.seed)]
-    expert = choose_patients(validation["patient"], settings.expert_fraction, settings.seed)
-    validation["split"] = expert.map({True: "expert", False: "validation"})
-    index = pd.concat([train, validation, test], ignore_index=True)
-
-    check_disjoint(index, problems)
-    sizes = {}
-    for split, table, paths in (("validation", validation, val_masks), ("test", test, test_masks)):
-        of_table = _read_sizes(table, root, problems)
-        for path in paths:
-            _check_masks(path, of_table, named[split], pathologies, problems)
-        sizes |= of_table
-    problems.raise_if_any()
-    for column, side in (("height", 0), ("width", 1)):
-        known = {cxr_id: size[side] for cxr_id, size in sizes.items()}
-        index[column] = index["cxr_id"].map(known).astype("Int64")
-
+    release = read_release(
+        root,
+        {"train": train_csv, "validation": val_csv, "test": test_csv},
+        {"validation": val_masks, "test": test_masks},
+        pathologies,
+    )
+    if release.problems:
+        raise InputError(release.problems)
+    parts = {split: rows.copy() for split, rows in release.frontal.groupby("split", sort=False)}
+    if "train" in parts and len(parts["train"]) > (settings.max_train_images or math.inf):
+        share = settings.max_train_images / len(parts["train"])
+        chosen = choose_patients(parts["train"]["patient"], share, settings.seed)
+        parts["train"] = parts["train"][chosen]
+    if "validation" in parts:
+        patients = parts["validation"]["patient"]
+        expert = choose_patients(patients, settings.expert_fraction, settings.seed)
+        parts["validation"]["split"] = expert.map({True: "expert", False: "validation"})
+    index = pd.concat([release.frontal[:0], *parts.values()], ignore_index=True)
     index["shard"] = index.index * settings.shards // max(1, len(index))
     return index
-
-
-def _read_sizes(table: pd.DataFrame, root: Path, problems: Problems) -> dict[str, tuple[int, int]]:
-    """Returns height and width of the X-rays of a table, from their headers."""
-    sizes = {}
-    for cxr_id, image in zip(table["cxr_id"], table["path"], strict=True):
-        try:
-            sizes[cxr_id] = image_size(root / image)
-        except InputError as error:
-            problems.found += error.problems
-    return sizes
-
-
-def _check_masks(
-    path: Path,
-    sizes: dict[str, tuple[int, int]],
-    named: set[str],
-    pathologies: tuple[str, ...],
-    problems: Problems,
-) -> None:
-    """Adds what is wrong with the masks of X-rays of the given sizes.
-
-    `named` holds every X-ray of the table: masks of lateral ones are passed over.
-    """
-    try:
-        masks = read_masks(path, pathologies=pathologies, sizes=sizes)
-    except InputError as error:
-        problems.found += error.problems
-        return
-    for cxr_id in sorted(set(masks) - named):
-        problems.add(
-            f"{path}:{cxr_id}", "masks of an X-ray that the table does not name",
-            "an X-ray of the table", "Delete the entry, or add the X-ray to the table.",
-        )  # fmt: skip

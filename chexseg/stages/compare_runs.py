@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chexseg.artifacts import Output
 from chexseg.atomic import atomic
 from chexseg.errors import Problems
 from chexseg.evaluation import scores
@@ -19,9 +20,9 @@ def run(
     *,
     overlaps: tuple[Path, ...],
     names: tuple[str, ...],
-    out: Path,
-    comparisons: Path,
-    false_positives: Path,
+    out: Output,
+    comparisons: Output,
+    false_positives: Output,
     settings: EvaluationSettings,
     human: str = "radiologists",
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from chexseg.artifacts import Output
 from chexseg.data.store import Store, write_store
 from chexseg.models.irnet import flip_averaged_edge
 from chexseg.models.trained import load_irnet
@@ -18,7 +19,7 @@ def run(
     *,
     images: Path,
     irnet: Path,
-    out: Path,
+    out: Output,
     settings: AffinitySettings,
     threads: int = 1,
 ) -> None:

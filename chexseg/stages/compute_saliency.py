@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from chexseg.artifacts import Output
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
 from chexseg.data.store import Store, write_store
 from chexseg.losses.classification import positive_outputs
@@ -24,7 +25,7 @@ def run(
     *,
     images: Path,
     classifiers: tuple[Path, ...],
-    out: Path,
+    out: Output,
     settings: SaliencySettings,
     pathologies: tuple[str, ...] = PATHOLOGIES,
     threads: int = 1,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chexseg.artifacts import Output
 from chexseg.atomic import atomic
 from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
@@ -29,10 +30,10 @@ def run(
     overlaps: tuple[Path, ...],
     trainings: tuple[str, ...],
     metrics: tuple[Path, ...],
-    gallery_out: Path,
-    bars_out: Path,
-    curves_out: Path,
-    table_out: Path,
+    gallery_out: Output,
+    bars_out: Output,
+    curves_out: Output,
+    table_out: Output,
     settings: FigureSettings,
     saliency: tuple[Path, ...] = (),
     mask_names: tuple[str, ...] = (),

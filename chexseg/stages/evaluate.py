@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from chexseg.artifacts import Output
 from chexseg.atomic import atomic
 from chexseg.data.index import read_index
 from chexseg.data.masks import read_masks
@@ -23,8 +24,8 @@ def run(
     gt: Path,
     pred: Path,
     settings: EvaluationSettings,
-    out: Path | None = None,
-    overlaps: Path | None = None,
+    out: Output | None = None,
+    overlaps: Output | None = None,
     index: Path | None = None,
     split: str = "test",
     pathologies: tuple[str, ...] = PATHOLOGIES,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from chexseg.affinity.labels import affinity_labels
+from chexseg.artifacts import Output
 from chexseg.data.index import positives_of, read_index
 from chexseg.data.store import Store, write_store
 from chexseg.progress import progress
@@ -22,7 +23,7 @@ def run(
     index: Path,
     images: Path,
     saliency: Path,
-    out: Path,
+    out: Output,
     settings: AffinityLabelSettings,
     threads: int = 1,
 ) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from chexseg.artifacts import Output
 from chexseg.data.phantom.release import make_release
 from chexseg.settings import PhantomSettings
 
 
-def run(*, out: Path, settings: PhantomSettings) -> None:
+def run(*, out: Output, settings: PhantomSettings) -> None:
     """Writes a synthetic release that every reader of the real data sets takes as it is.
 
     Args:

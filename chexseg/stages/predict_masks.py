@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from chexseg.artifacts import Output
 from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
 from chexseg.data.masks import encode, write_masks
@@ -21,7 +22,7 @@ def run(
     index: Path,
     images: tuple[Path, ...],
     checkpoint: Path,
-    out: Path,
+    out: Output,
     settings: PredictionSettings,
     threads: int = 1,
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chexseg.artifacts import Folder, Output
 from chexseg.data.images import letterboxed
 from chexseg.data.index import read_index
 from chexseg.data.store import write_store
@@ -18,8 +19,8 @@ from chexseg.settings import ImageSettings
 def run(
     *,
     index: Path,
-    root: Path,
-    out: Path,
+    root: Folder,
+    out: Output,
     settings: ImageSettings,
     shard: int = 0,
     threads: int = 1,

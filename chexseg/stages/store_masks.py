@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chexseg.artifacts import Output
 from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
 from chexseg.data.masks import decode, read_masks
@@ -19,7 +20,7 @@ def run(
     *,
     index: Path,
     masks: Path,
-    out: Path,
+    out: Output,
     settings: ImageSettings,
     pathologies: tuple[str, ...] = PATHOLOGIES,
 ) -> None:

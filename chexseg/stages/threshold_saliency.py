@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from chexseg.artifacts import Output
 from chexseg.data.store import Store
 from chexseg.saliency.masks import cut
 from chexseg.settings import ThresholdSettings
@@ -17,7 +18,7 @@ def run(
     index: Path,
     images: Path,
     saliency: Path,
-    out: Path,
+    out: Output,
     settings: ThresholdSettings,
 ) -> None:
     """Make the pseudo masks of one shard from its saliency maps alone.

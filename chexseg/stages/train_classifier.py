@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_auroc
 
+from chexseg.artifacts import Output
 from chexseg.data.index import observations_of, read_index
 from chexseg.data.pathologies import COMPETITION, OBSERVATIONS
 from chexseg.data.store import Store
@@ -21,17 +22,22 @@ from chexseg.training.datasets import Rows, Source, Supervised, Unlabelled, to_f
 from chexseg.training.inference import infer
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import shuffled
+from chexseg.training.state import StateFile
 
 
 def run(
     *,
     index: Path,
     images: tuple[Path, ...],
-    out: Path,
-    metrics: Path,
+    out: Output,
+    metrics: Output,
     settings: ClassifierSettings,
     weights: tuple[Path, ...] = (),
     threads: int = 1,
+    devices: int = 1,
+    nodes: int = 1,
+    state: Path | None = None,
+    save_every: float = 600,
 ) -> None:
     """Train a classifier on the labels of the train X-rays.
 
@@ -45,12 +51,21 @@ def run(
         out: The checkpoint.
         metrics: CSV with one row per epoch.
         weights: The file that `initial_weights` names, if it names one.
-        threads: CPU threads.
+        threads: CPU threads of each process.
+        devices: GPUs on each node, or processes where there is no GPU. They share each batch.
+        nodes: Computers.
+        state: Where the training keeps its state while it runs, so that a training that was
+            stopped goes on from there. Deleted at the end.
+        save_every: Seconds between two saves of the state.
 
     Raises:
-        InputError: initial weights cannot be had, or belong to another architecture.
+        InputError: initial weights cannot be had, or belong to another architecture; or a batch
+            cannot be split evenly.
     """
-    fabric = start(settings, threads)
+    fabric = start(settings, threads, devices=devices, nodes=nodes)
+    file = StateFile(
+        state, save_every, "train-classifier", settings, inputs=(index, *images, *weights)
+    )
     store = Store(images, "images")
     train, validation = read_index(index, "train"), read_index(index, "expert", "validation")
     source = Source("labels", list(train.index), Rows(train.index, observations_of(train)))
@@ -58,17 +73,20 @@ def run(
 
     model = classifier_of(settings)
     initial = str(weights[0]) if weights else settings.initial_weights
-    print(
+    fabric.print(
         initialise(model.backbone, initial, architecture=settings.architecture) or "random weights"
     )
 
-    def loss_of(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-        image, _ = augment(to_float(batch[0]), None, settings.augmentation, generator)
+    def forward(model: nn.Module, batch: list[Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:
+        image, _ = augment(to_float(batch[0]), None, settings.augmentation, noise)
+        return model(image), batch[1]
+
+    def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
         return classification_loss(
-            model(image), batch[1], uncertain=settings.uncertain, blank=settings.blank
+            logits, labels, uncertain=settings.uncertain, blank=settings.blank
         )
 
-    def validate(model: nn.Module) -> dict[str, float]:
+    def validate(model: nn.Module) -> tuple[dict[str, float], dict]:
         logits = infer(
             model,
             Unlabelled(store, validation.index),
@@ -77,27 +95,31 @@ def run(
             threads=threads,
         )
         probability = positive_probability(torch.stack(list(logits)).float(), settings.uncertain)
-        return auroc_figures(probability, truth)
+        return auroc_figures(probability, truth), {}
 
-    state, _ = fit(
+    best = fit(
         fabric,
         model,
         Supervised(store, source),
         shuffled(len(train)),
+        forward,
         loss_of,
         validate,
         settings,
         metrics=metrics,
+        file=file,
         threads=threads,
     )
-    save_checkpoint(
-        out,
-        state_dict=state,
-        kind="classifier",
-        settings=settings.model_dump(),
-        pathologies=OBSERVATIONS,
-        extra=store.meta,
-    )
+    if fabric.is_global_zero:
+        save_checkpoint(
+            out,
+            state_dict=best.state_dict,
+            kind="classifier",
+            settings=settings.model_dump(),
+            pathologies=OBSERVATIONS,
+            extra=store.meta,
+        )
+        file.discard()
 
 
 def auroc_figures(probability: Tensor, labels: Tensor) -> dict[str, float]:

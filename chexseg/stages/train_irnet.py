@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from chexseg.artifacts import Output
 from chexseg.data.store import Store
 from chexseg.errors import InputError, Problem
 from chexseg.losses.irnet import irnet_losses
@@ -17,19 +18,24 @@ from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Source, Supervised, in_order, to_float
 from chexseg.training.loop import fit, start
 from chexseg.training.sampling import shuffled
+from chexseg.training.state import StateFile
 
 
 def run(
     *,
     images: tuple[Path, ...],
     labels: tuple[Path, ...],
-    out: Path,
-    metrics: Path,
+    out: Output,
+    metrics: Output,
     settings: IRNetSettings,
     backbone_architecture: str = "resnet50",
     backbone: str = "imagenet",
     weights: tuple[Path, ...] = (),
     threads: int = 1,
+    devices: int = 1,
+    nodes: int = 1,
+    state: Path | None = None,
+    save_every: float = 600,
 ) -> None:
     """Train IRNet's edge and displacement branches on affinity labels; the backbone is frozen.
 
@@ -44,12 +50,27 @@ def run(
         backbone_architecture: resnet18 or resnet50.
         backbone: Weights of the backbone: none, imagenet or a path.
         weights: The file that `backbone` names, if it names one.
-        threads: CPU threads.
+        threads: CPU threads of each process.
+        devices: GPUs on each node, or processes where there is no GPU. They share each batch.
+        nodes: Computers.
+        state: Where the training keeps its state while it runs, so that a training that was
+            stopped goes on from there. Deleted at the end.
+        save_every: Seconds between two saves of the state.
 
     Raises:
-        InputError: the weights cannot be had, or belong to another architecture.
+        InputError: the weights cannot be had, or belong to another architecture; or a batch
+            cannot be split evenly.
     """
-    fabric = start(settings, threads)
+    fabric = start(settings, threads, devices=devices, nodes=nodes)
+    file = StateFile(
+        state,
+        save_every,
+        "train-irnet",
+        settings,
+        inputs=(*images, *labels, *weights),
+        backbone_architecture=backbone_architecture,
+        backbone=backbone,
+    )
     store, label_store = Store(images, "images"), Store(labels, "affinity_labels")
     ids = [cxr_id for cxr_id in label_store.ids if (label_store[cxr_id] != 255).any()]
     if not ids:
@@ -58,21 +79,24 @@ def run(
             "Lower labels.foreground, or train the classifier longer.",
         )
         raise InputError([Problem(str(labels[0]), found, "X-rays with labelled pixels", remedy)])
-    print(f"{len(ids)} of {len(label_store)} X-rays have labelled pixels")
+    fabric.print(f"{len(ids)} of {len(label_store)} X-rays have labelled pixels")
     initial = str(weights[0]) if weights else backbone
-    print(f"backbone: {backbone_architecture}, weights: {initial}")
+    fabric.print(f"backbone: {backbone_architecture}, weights: {initial}")
     model = irnet_of(backbone_architecture, initial)
 
-    def loss_of(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+    def forward(model: nn.Module, batch: list[Tensor], noise: Tensor) -> tuple[Tensor, ...]:
         # Moved as two masks, so that what comes in from outside the X-ray is unsure.
         masks = torch.cat([batch[1] == 1, batch[1] == 0], dim=1).float()
-        image, masks = augment(to_float(batch[0]), masks, settings.augmentation, generator)
+        image, masks = augment(to_float(batch[0]), masks, settings.augmentation, noise)
         foreground, background = masks.chunk(2, dim=1)
         label = torch.full_like(batch[1], 255)
         label[background > 0] = 0
         label[foreground > 0] = 1
         edge, displacement = model(image)
-        return irnet_losses(edge.sigmoid(), displacement, label, settings.radius).total
+        return edge.sigmoid(), displacement, label
+
+    def loss_of(edge: Tensor, displacement: Tensor, label: Tensor) -> Tensor:
+        return irnet_losses(edge, displacement, label, settings.radius).total
 
     dataset = Supervised(store, Source("affinity labels", ids, label_store.__getitem__))
     fit(
@@ -80,20 +104,24 @@ def run(
         model,
         dataset,
         shuffled(len(ids)),
+        forward,
         loss_of,
-        lambda model: {},
+        lambda model: ({}, {}),
         settings,
         metrics=metrics,
+        file=file,
         threads=threads,
         parameters=model.parameter_groups(settings.learning_rate),
     )
-    batches = in_order(dataset, settings.batch_size, threads)
-    model.eval().fit_mean_shift(to_float(image.to(fabric.device)) for image, _ in batches)
-    save_checkpoint(
-        out,
-        state_dict=model.state_dict(),
-        kind="irnet",
-        settings={"backbone_architecture": backbone_architecture, **settings.model_dump()},
-        pathologies=label_store.meta["pathologies"],
-        extra=store.meta,
-    )
+    if fabric.is_global_zero:
+        batches = in_order(dataset, settings.batch_size, threads)
+        model.eval().fit_mean_shift(to_float(image.to(fabric.device)) for image, _ in batches)
+        save_checkpoint(
+            out,
+            state_dict=model.state_dict(),
+            kind="irnet",
+            settings={"backbone_architecture": backbone_architecture, **settings.model_dump()},
+            pathologies=label_store.meta["pathologies"],
+            extra=store.meta,
+        )
+        file.discard()

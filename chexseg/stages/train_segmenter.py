@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
+from chexseg.artifacts import Output
 from chexseg.data.index import read_index
 from chexseg.data.store import Store
 from chexseg.errors import InputError, Problem
@@ -20,6 +20,7 @@ from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Source, Supervised, in_order, to_float
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import Draw, mixed, shuffled
+from chexseg.training.state import StateFile
 
 
 def run(
@@ -27,13 +28,17 @@ def run(
     index: Path,
     images: tuple[Path, ...],
     expert_masks: Path,
-    out: Path,
-    metrics: Path,
+    out: Output,
+    metrics: Output,
     settings: SegmenterSettings,
     expert: bool = True,
     pseudo_masks: tuple[Path, ...] = (),
     weights: tuple[Path, ...] = (),
     threads: int = 1,
+    devices: int = 1,
+    nodes: int = 1,
+    state: Path | None = None,
+    save_every: float = 600,
 ) -> None:
     """Train a segmenter and choose its thresholds.
 
@@ -51,12 +56,26 @@ def run(
         expert: Learn from expert masks.
         pseudo_masks: The shards of a store of pseudo masks to learn from.
         weights: The file that `initial_weights` names, if it names one.
-        threads: CPU threads.
+        threads: CPU threads of each process.
+        devices: GPUs on each node, or processes where there is no GPU. They share each batch.
+        nodes: Computers.
+        state: Where the training keeps its state while it runs, so that a training that was
+            stopped goes on from there. Deleted at the end.
+        save_every: Seconds between two saves of the state.
 
     Raises:
-        InputError: there are no masks to learn from, or initial weights do not fit.
+        InputError: there are no masks to learn from, initial weights do not fit, or a batch
+            cannot be split evenly.
     """
-    fabric = start(settings, threads)
+    fabric = start(settings, threads, devices=devices, nodes=nodes)
+    file = StateFile(
+        state,
+        save_every,
+        "train-segmenter",
+        settings,
+        inputs=(index, *images, expert_masks, *pseudo_masks, *weights),
+        expert=expert,
+    )
     store, truth = Store(images, "images"), Store([expert_masks], "masks")
     pathologies = tuple(truth.meta["pathologies"])
     validation = list(read_index(index, "validation").index)
@@ -73,57 +92,59 @@ def run(
         found, remedy = f"no X-ray with {names or 'masks'}", "Give masks to learn from."
         raise InputError([Problem(str(index), found, "at least one", remedy)])
     for source in sources:
-        print(f"{source.name}: {len(source.ids)} X-rays")
+        fabric.print(f"{source.name}: {len(source.ids)} X-rays")
 
     model = segmenter_of(settings, len(pathologies))
     initial = str(weights[0]) if weights else settings.initial_weights
-    print(initialise(model.encoder, initial, architecture=settings.encoder) or "random weights")
+    fabric.print(
+        initialise(model.encoder, initial, architecture=settings.encoder) or "random weights"
+    )
 
-    def loss_of(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-        image, masks = augment(
-            to_float(batch[0]), batch[1].float(), settings.augmentation, generator
-        )
-        return dice_loss(model(image), masks)
+    def forward(model: nn.Module, batch: list[Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:
+        image, masks = augment(to_float(batch[0]), batch[1].float(), settings.augmentation, noise)
+        return model(image), masks
 
     checked = Supervised(store, Source("validation", validation, truth.__getitem__))
     selection = settings.selection or pathologies
     selected = [pathologies.index(p) for p in selection if p in pathologies]
-    thresholds_of_epochs: list[list[float]] = []
 
-    def validate(model: nn.Module) -> dict[str, float]:
+    def validate(model: nn.Module) -> tuple[dict[str, float], dict]:
         thresholding = ThresholdSelection(len(pathologies), CANDIDATES)
         for image, masks in in_order(checked, settings.batch_size, threads):
             probability = model(to_float(image.to(fabric.device))).float().sigmoid()
             thresholding.update(probability, masks.to(fabric.device))
         thresholds, iou = thresholding.best()
         score = float(iou[selected].nanmean())
-        thresholds_of_epochs.append(thresholds.tolist())
         names = {f"iou {p}": float(value) for p, value in zip(pathologies, iou, strict=True)}
-        return {**names, SCORE: score}
+        return {**names, SCORE: score}, {"thresholds": thresholds.tolist()}
 
     seen = np.any([truth[cxr_id].any((1, 2)) for cxr_id in validation], axis=0)
     if not seen.all():
         unseen = ", ".join(np.array(pathologies)[~seen])
-        print(f"no truth in validation, so their threshold is {FALLBACK}: {unseen}")
-    state, epoch = fit(
+        fabric.print(f"no truth in validation, so their threshold is {FALLBACK}: {unseen}")
+    best = fit(
         fabric,
         model,
         Supervised(store, *sources),
         _draw(sources, settings),
-        loss_of,
+        forward,
+        dice_loss,
         validate,
         settings,
         metrics=metrics,
+        file=file,
         threads=threads,
     )
-    save_checkpoint(
-        out,
-        state_dict=state,
-        kind="segmenter",
-        settings=settings.model_dump(),
-        pathologies=pathologies,
-        extra={"thresholds": thresholds_of_epochs[epoch - 1], **store.meta},
-    )
+    if fabric.is_global_zero:
+        save_checkpoint(
+            out,
+            state_dict=best.state_dict,
+            kind="segmenter",
+            settings=settings.model_dump(),
+            pathologies=pathologies,
+            extra={**best.extra, **store.meta},
+        )
+        file.discard()
 
 
 def _draw(sources: list[Source], settings: SegmenterSettings) -> Draw:

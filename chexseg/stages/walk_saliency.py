@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from chexseg.affinity.random_walk import random_walk
+from chexseg.artifacts import Output
 from chexseg.data.store import Store
 from chexseg.saliency.masks import cut
 from chexseg.settings import WalkSettings
@@ -20,7 +21,7 @@ def run(
     images: Path,
     saliency: Path,
     affinity: Path,
-    out: Path,
+    out: Output,
     settings: WalkSettings,
     threads: int = 1,
 ) -> None:

@@ -12,8 +12,17 @@ ROTATION, SCALE, SHIFT = math.radians(20), 0.25, 0.15
 CONTRAST, BRIGHTNESS = 0.5, 0.25
 
 
+def draw_noise(batch: int, generator: torch.Generator) -> Tensor:
+    """Returns what `augment` takes at random, uniform in [-1, 1), as [batch, 6].
+
+    It is drawn on the CPU, so that every device gets the same, and for a batch as a whole, so
+    that processes which share it use their rows of what one would draw.
+    """
+    return (torch.rand((6, batch), generator=generator) * 2 - 1).T
+
+
 def augment(
-    image: Tensor, masks: Tensor | None, strength: float, generator: torch.Generator
+    image: Tensor, masks: Tensor | None, strength: float, noise: Tensor
 ) -> tuple[Tensor, Tensor | None]:
     """Moves and re-exposes each X-ray of a batch at random. Never mirrors: hearts lie left.
 
@@ -24,7 +33,7 @@ def augment(
         image: [B, 1, H, W] in [0, 1].
         masks: [B, P, h, w] in [0, 1], of any resolution, moved in the same way; or None.
         strength: 0 (nothing changes) to 1.
-        generator: on the CPU, so that every device draws the same.
+        noise: [B, 6], from `draw_noise`.
 
     Returns:
         Image and masks, of the shapes and types given; masks are 0 or 1 again.
@@ -32,8 +41,7 @@ def augment(
     if strength == 0:
         return image, masks
     batch = len(image)
-    draw = torch.rand((6, batch), generator=generator).to(image.device) * 2 - 1
-    angle, scale, right, down, contrast, brightness = draw * strength
+    angle, scale, right, down, contrast, brightness = (noise.to(image.device) * strength).T
     cosine = torch.cos(angle * ROTATION) * (1 + scale * SCALE)
     sine = torch.sin(angle * ROTATION) * (1 + scale * SCALE)
     matrix = torch.stack(

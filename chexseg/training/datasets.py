@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from chexseg.data.store import Store
+from chexseg.errors import InputError, Problem
+from chexseg.training.signals import ignore_signals
 
 
 @dataclass(frozen=True)
@@ -74,28 +76,75 @@ class Rows:
 
 def in_order(dataset: Dataset, batch_size: int, threads: int = 1) -> DataLoader:
     """Returns a loader of all items in their order, the last batch may be smaller."""
-    return DataLoader(dataset, batch_size=batch_size, num_workers=workers(threads))
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=workers(threads),
+        worker_init_fn=ignore_signals,
+    )
 
 
-class EpochSampler(Sampler[int]):
-    """Draws the items of an epoch anew from a seed and the number of the epoch.
+class BatchSampler(Sampler[list[int]]):
+    """Draws the batches of an epoch anew from a seed and the number of the epoch.
+
+    Several processes share a batch, and each may compute its share in parts, one after the
+    other. Laid end to end, first by part and then by process, the items of all processes are
+    those that one process would show. The last batch of an epoch is dropped if it is smaller,
+    since BatchNorm cannot train on a single X-ray.
 
     Args:
         draw: generator -> item numbers of one epoch.
         seed: of all epochs.
+        batch_size: items in a batch, over all processes and parts; a multiple of parts x
+            processes. An epoch with fewer items is one batch.
+        parts: of each batch.
+        process: number of this process, from 0.
+        processes: how many there are.
+
+    Attributes:
+        epoch: the number to set before an epoch is shown.
+        first: batches of the epoch that are left out because they were shown already.
+        part_size: items in a part of a batch, over all processes.
+        share: rows of such a part that this process shows.
+
+    Raises:
+        InputError: a batch cannot be split evenly.
     """
 
-    def __init__(self, draw: Callable[[torch.Generator], list[int]], seed: int):
-        self.draw, self.seed, self.epoch = draw, seed, 0
+    def __init__(
+        self,
+        draw: Callable[[torch.Generator], list[int]],
+        seed: int,
+        batch_size: int,
+        *,
+        parts: int = 1,
+        process: int = 0,
+        processes: int = 1,
+    ):
+        self.draw, self.seed, self.parts, self.epoch, self.first = draw, seed, parts, 0, 0
+        items = len(self._items())
+        self.batch_size = min(batch_size, items)
+        if not items or self.batch_size % (parts * processes):
+            found = f"{self.batch_size} X-rays for {parts} parts on {processes} processes"
+            expected = f"a multiple of {parts * processes}, in at most the {items} of an epoch"
+            remedy = "Change batch_size, gradient_accumulation or the number of processes."
+            raise InputError([Problem("batch_size", found, expected, remedy)])
+        self.batches = items // self.batch_size
+        self.part_size = self.batch_size // parts
+        length = self.part_size // processes
+        self.share = slice(process * length, (process + 1) * length)
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._items(self.epoch))
+    def __iter__(self) -> Iterator[list[int]]:
+        items = self._items()
+        for part in range(self.first * self.parts, self.batches * self.parts):
+            start = part * self.part_size
+            yield items[start : start + self.part_size][self.share]
 
     def __len__(self) -> int:
-        return len(self._items(0))
+        return (self.batches - self.first) * self.parts
 
-    def _items(self, epoch: int) -> list[int]:
-        return self.draw(torch.Generator().manual_seed(self.seed * 100_003 + epoch))
+    def _items(self) -> list[int]:
+        return self.draw(torch.Generator().manual_seed(self.seed * 100_003 + self.epoch))
 
 
 def workers(threads: int) -> int:

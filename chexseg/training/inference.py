@@ -10,12 +10,17 @@ from torch.utils.data import Dataset
 
 from chexseg.progress import progress
 from chexseg.training.datasets import in_order, to_float
+from chexseg.training.device import accelerator
 
 
 def device_for_inference(threads: int) -> torch.device:
-    """Sets the number of CPU threads and returns the first GPU, or the CPU if there is none."""
+    """Sets the number of CPU threads and returns the first GPU, or the CPU if there is none.
+
+    Raises:
+        InputError: there is no GPU where one is required; see `chexseg.training.device`.
+    """
     torch.set_num_threads(threads)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(accelerator())
 
 
 def infer(

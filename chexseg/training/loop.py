@@ -3,31 +3,65 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from chexseg.atomic import atomic
 from chexseg.progress import progress
 from chexseg.settings import TrainingSettings
-from chexseg.training.datasets import EpochSampler, workers
+from chexseg.training.augmentation import draw_noise
+from chexseg.training.datasets import BatchSampler, workers
+from chexseg.training.device import accelerator
+from chexseg.training.processes import highest, of_all
 from chexseg.training.sampling import Draw
+from chexseg.training.signals import Signals, Stopped, ignore_signals
+from chexseg.training.state import Best, StateFile, TrainingState
 
 SCORE = "score"
 """Name of the validation figure that selects the epoch: larger is better."""
+SAVE = 1
+"""Order to save the state and go on; higher numbers are those of signals: save it and stop."""
 
 
-def start(settings: TrainingSettings, threads: int) -> Fabric:
-    """Seeds everything and finds the device; the first GPU if there is one, else the CPU."""
-    torch.set_num_threads(threads)
-    fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)
+def start(
+    settings: TrainingSettings, threads: int = 1, *, devices: int = 1, nodes: int = 1
+) -> Fabric:
+    """Seeds everything and finds the devices: GPUs if there are any, else the CPU.
+
+    Args:
+        settings: of the training.
+        threads: CPU threads of each process.
+        devices: processes on each node, one per GPU. Where Slurm started as many tasks, they are
+            those; else this process starts the others, each with the same command line.
+        nodes: computers; several need Slurm, or torchrun, to start the processes.
+
+    Raises:
+        InputError: there is no GPU where one is required; see `chexseg.training.device`.
+    """
+    several = devices * nodes > 1
+    # Within a job Slurm says so even where it started one process, which starts the others.
+    by_slurm = several and int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+    fabric = Fabric(
+        accelerator=accelerator(),
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if several else "auto",
+        plugins=[] if by_slurm or nodes > 1 else [LightningEnvironment()],
+        precision=settings.precision,
+    )
     fabric.launch()
+    torch.set_num_threads(threads)
     fabric.seed_everything(settings.seed, workers=True, verbose=False)
     torch.use_deterministic_algorithms(True, warn_only=True)
     return fabric
@@ -38,79 +72,162 @@ def fit(
     model: nn.Module,
     dataset: Dataset,
     draw: Draw,
-    loss_of: Callable[[nn.Module, tuple[Tensor, ...], torch.Generator], Tensor],
-    validate: Callable[[nn.Module], dict[str, float]],
+    forward: Callable[[nn.Module, list[Tensor], Tensor], tuple[Tensor, ...]],
+    loss_of: Callable[..., Tensor],
+    validate: Callable[[nn.Module], tuple[dict[str, float], dict[str, Any]]],
     settings: TrainingSettings,
     *,
     metrics: Path,
+    file: StateFile,
     threads: int = 1,
     parameters: Iterable[dict] | None = None,
-) -> tuple[dict[str, Tensor], int]:
-    """Trains a model and returns its best state.
+) -> Best:
+    """Trains a model, from its beginning or from the state in `file`.
+
+    Several processes share each batch, and compute what one would: each passes its own X-rays
+    through the model and then the loss of all of them together, since a loss such as Dice is no
+    mean over X-rays. Two things differ: dropout, drawn by each process for itself; and without
+    GPUs BatchNorm, which sees a process's own X-rays alone.
 
     Args:
         fabric: from `start`.
         model: what is trained.
         dataset: training samples; a batch is what DataLoader makes of its items.
-        draw: generator -> item numbers of an epoch. The last batch is dropped if smaller, since
-            BatchNorm cannot train on a single X-ray; an epoch has at least one batch.
-        loss_of: (model, batch on the device, generator for augmentation) -> scalar loss.
-        validate: model in evaluation mode -> figures of the epoch. The epoch with the highest
-            finite `score` wins, the first of equals; where no score is finite, the last epoch.
+        draw: generator -> item numbers of an epoch; see `BatchSampler`.
+        forward: (model, batch on the device, noise for augmentation [B, 6]) -> what the loss
+            needs, tensors [B, ...].
+        loss_of: what `forward` returned, for a whole batch -> scalar.
+        validate: model in evaluation mode -> figures of the epoch for `metrics`, and what else
+            belongs to it, plain values. The epoch with the highest finite `score` wins, the
+            first of equals; where no score is finite, the last epoch. Every process validates.
         settings: of the training.
-        metrics: CSV with one row per epoch: epoch, loss, learning_rate, seconds, and the figures.
-        threads: CPU threads; beside a GPU they load samples.
+        metrics: CSV with one row per epoch: epoch, loss, figures, learning_rate and seconds.
+        file: keeps the state; to be discarded once the result is published.
+        threads: CPU threads of each process; beside a GPU they load samples.
         parameters: parameter groups; all that require a gradient if None.
 
     Returns:
-        State of the best epoch, on the CPU, and the number of that epoch, from 1.
+        The best epoch.
+
+    Raises:
+        InputError: a batch cannot be split evenly.
+        Stopped: by SIGTERM or SIGUSR1; the state is saved.
     """
-    sampler = EpochSampler(draw, settings.seed)
-    batch_size = min(settings.batch_size, len(sampler))
+    sampler = BatchSampler(
+        draw,
+        settings.seed,
+        settings.batch_size,
+        parts=settings.gradient_accumulation,
+        process=fabric.global_rank,
+        processes=fabric.world_size,
+    )
+    steps, several = sampler.batches, fabric.world_size > 1
     loader = DataLoader(
         dataset,
-        batch_size=batch_size,
-        sampler=sampler,
-        drop_last=True,
+        batch_sampler=sampler,
         num_workers=workers(threads),
-        persistent_workers=workers(threads) > 0,
+        worker_init_fn=ignore_signals,
         pin_memory=fabric.device.type == "cuda",
     )
+    if fabric.device.type == "cuda":
+        model = model.to(memory_format=torch.channels_last)
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if several else model
     optimizer = _optimizer(model, parameters, settings)
-    schedule = _schedule(optimizer, settings, settings.epochs * len(loader))
+    schedule = _schedule(optimizer, settings, settings.epochs * steps)
     model, optimizer = fabric.setup(model, optimizer)
-    batches = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
-    best_score, best_state, best_epoch, rows = -math.inf, {}, 0, []
-    for epoch in range(1, settings.epochs + 1):
-        began, total = time.perf_counter(), 0.0
-        sampler.epoch = epoch
-        generator = torch.Generator().manual_seed(settings.seed * 100_003 + 50_000 + epoch)
-        model.train()
-        for batch in progress(batches, f"epoch {epoch}/{settings.epochs}", len(loader)):
-            optimizer.zero_grad(set_to_none=True)
-            loss = loss_of(model, batch, generator)
-            fabric.backward(loss)
-            optimizer.step()
-            schedule.step()
+    if fabric.global_rank:  # dropout is another one in every process
+        torch.manual_seed(settings.seed * 100_003 + 70_000 + fabric.global_rank)
+
+    trained = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    trained["precision"] = fabric.strategy.precision
+    state = TrainingState(trained, torch.Generator())
+    _resume(fabric, state, file, steps)
+
+    def train_step(batches: Iterator[list[Tensor]]) -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=fabric.device)
+        noises = draw_noise(sampler.batch_size, state.noise).split(sampler.part_size)
+        for part, noise in enumerate(noises, 1):
+            batch = fabric.to_device(next(batches))
+            with fabric.no_backward_sync(model, enabled=part < sampler.parts):
+                outputs = forward(model, batch, noise[sampler.share])
+                loss = loss_of(*(of_all(fabric, output) for output in outputs)) / sampler.parts
+                fabric.backward(loss * fabric.world_size)  # DDP takes the mean over processes
             total += loss.detach()
-        model.eval()
-        with torch.no_grad():
-            figures = validate(model)
-        row = {"epoch": epoch, "loss": float(total) / len(loader), **figures}
-        row["learning_rate"] = schedule.get_last_lr()[0]
-        row["seconds"] = round(time.perf_counter() - began, 3)
-        rows.append(row)
-        print("  ".join(f"{name} {_short(value)}" for name, value in row.items()), flush=True)
-        with atomic(metrics) as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False)
-        score = figures.get(SCORE, math.nan)
-        score = score if math.isfinite(score) else -math.inf
-        if score > best_score or score == best_score == -math.inf:
-            best_score = score
-            best_state = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
-            best_epoch = epoch
-    print(f"best epoch: {best_epoch}")
-    return best_state, best_epoch
+        optimizer.step()
+        schedule.step()
+        return total
+
+    with Signals(file.path is not None) as signals, _saved_when_stopped(fabric, state, file):
+        for epoch in range(state.epoch, settings.epochs + 1):
+            began = time.perf_counter() - state.seconds
+            sampler.epoch, sampler.first = epoch, state.step
+            if not state.step:
+                state.noise.manual_seed(settings.seed * 100_003 + 50_000 + epoch)
+            model.train()
+            batches = iter(loader)  # draws from torch's generator, so before the next line
+            state.restore_random(fabric)
+            left = range(state.step, steps)
+            for step in progress(left, f"epoch {epoch}/{settings.epochs}", len(left)):
+                state.total = state.total + train_step(batches)
+                state.step, state.seconds = step + 1, time.perf_counter() - began
+                order = max(signals.caught, SAVE * file.due)
+                order = highest(fabric, order) if several else order
+                if order:
+                    state.note_random(fabric)
+                if order > SAVE:
+                    raise Stopped(order)
+                if order and fabric.is_global_zero:
+                    file.write(state.content())
+
+            state.note_random(fabric)
+            model.eval()
+            # Several processes stop together, behind a step: none waits for one that is gone.
+            with torch.no_grad(), nullcontext() if several else signals.at_once():
+                figures, extra = validate(model)
+            row = {"epoch": epoch, "loss": float(state.total) / steps, **figures}
+            row["learning_rate"] = schedule.get_last_lr()[0]
+            row["seconds"] = round(time.perf_counter() - began, 3)
+            fabric.print("  ".join(f"{k} {_short(v)}" for k, v in row.items()), flush=True)
+            state.rows.append(row)
+            if fabric.is_global_zero:
+                with atomic(metrics) as temporary:
+                    pd.DataFrame(state.rows).to_csv(temporary, index=False)
+            score = figures.get(SCORE, math.nan)
+            score = score if math.isfinite(score) else -math.inf
+            nothing_better = epoch == settings.epochs and not state.best.epoch
+            if score > state.best.score or nothing_better:
+                state.best = Best(epoch, score, _copy(model), extra)
+            state.begin(epoch + 1)
+    fabric.print(f"best epoch: {state.best.epoch}", flush=True)
+    return state.best
+
+
+def _resume(fabric: Fabric, state: TrainingState, file: StateFile, steps: int) -> None:
+    content = fabric.broadcast(file.read() if fabric.is_global_zero else None)
+    if content is not None:
+        state.load(content)
+        state.total = fabric.to_device(state.total)
+        where = f"epoch {state.epoch}, behind step {state.step} of {steps}"
+        fabric.print(f"resumed at {where}, from {file.path}", flush=True)
+
+
+@contextmanager
+def _saved_when_stopped(fabric: Fabric, state: TrainingState, file: StateFile) -> Iterator[None]:
+    try:
+        yield
+    except Stopped as stopped:
+        if fabric.is_global_zero:
+            file.write(state.content())
+            where = f"epoch {state.epoch}, behind step {state.step}"
+            print(f"{stopped.name}: saved {where}, in {file.path}; run again to go on", flush=True)
+        fabric.barrier()
+        raise
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    """Returns the model's tensors as they are now, on the CPU, in torch's usual layout."""
+    return {k: v.detach().to("cpu", copy=True).contiguous() for k, v in model.state_dict().items()}
 
 
 def _optimizer(

@@ -76,6 +76,7 @@ def test_counts_and_columns(phantom, out, capsys):
         "train": 24, "expert": 5, "validation": 5, "test": 8,
     }  # fmt: skip
     columns = ["path", "patient", "study", "split", "shard", "height", "width", *OBSERVATIONS]
+    columns.append("sha256")
     assert list(index) == columns
     assert index.index.name == "cxr_id"
     assert index.index.is_unique
@@ -263,7 +264,7 @@ def test_a_broken_x_ray_that_has_masks(phantom_copy, out):
     file.write_bytes(b"")
     ((where, found),) = problems_of(phantom_copy, out)
     assert where == str(file)
-    assert "no readable image" in found
+    assert "no whole image" in found
 
 
 def test_everything_that_is_wrong_with_all_tables_at_once(phantom_copy, out):

@@ -1,8 +1,11 @@
+import errno
 import os
+import tempfile
 
 import pytest
 
 from chexseg.atomic import atomic
+from chexseg.errors import InputError
 
 
 def test_the_file_appears_whole_when_the_block_ends(tmp_path):
@@ -58,3 +61,46 @@ def test_files_are_as_open_as_the_umask_says(tmp_path, umask, mode):
         assert os.umask(umask) == umask
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("number", "found", "remedy"),
+    [
+        (errno.ENOSPC, "No space left on device", "Free some space"),
+        (errno.EDQUOT, "Disk quota exceeded", "Free some space"),
+        (errno.EROFS, "Read-only file system", "Write elsewhere"),
+        (errno.EACCES, "Permission denied", "Write elsewhere"),
+    ],
+)
+def test_what_cannot_be_written_is_told(tmp_path, monkeypatch, number, found, remedy):
+    def refuse(*, dir, **_):
+        raise OSError(number, os.strerror(number), f"{dir}/.a.partial")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(InputError) as caught, atomic(tmp_path / "a.csv"):
+        pass
+    (problem,) = caught.value.problems
+    assert problem.where.startswith(str(tmp_path))
+    assert (problem.found, problem.expected) == (found, "room to write a.csv")
+    assert problem.remedy.startswith(remedy)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_while_writing_leaves_the_old_file(tmp_path):
+    (tmp_path / "a.csv").write_text("old")
+
+    def write():
+        with atomic(tmp_path / "a.csv") as temporary:
+            temporary.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError):
+        write()
+    assert (tmp_path / "a.csv").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_errors_of_what_is_read_are_not_those_of_the_target(tmp_path):
+    for error in (PermissionError(errno.EACCES, "no", "/elsewhere/x"), FileNotFoundError(2, "no")):
+        with pytest.raises(type(error)), atomic(tmp_path / "a.csv"):
+            raise error

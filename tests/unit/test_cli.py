@@ -13,9 +13,11 @@ from chexseg.stages import store_images
 
 PIPELINE = [
     "make-phantom",
+    "check-data",
     "build-index",
     "store-images",
     "store-masks",
+    "fetch-weights",
     "train-classifier",
     "compute-saliency",
     "threshold-saliency",
@@ -127,6 +129,7 @@ def test_bad_input_in_a_real_run(phantom_copy, tmp_path):
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         "chexseg build-index: 2 problems",
+        "tables: 2 problems",
         f"  {csv}:1: found no column 'Edema', expected Path and the 14 observations. "
         "Add it; the nearest column there is 'Edma'.",
         f"  {phantom_copy}/CheXpert/absent.csv: found no such file, expected a CSV of labels. "

@@ -175,7 +175,7 @@ def test_the_order_of_keys_does_not_change_flags():
         defaults={"segmenters": {"epochs": 2, "batch_size": 4}},
     )
     one, other = read_study(config), read_study(turned(config))
-    assert list(other.classifiers) == ["res18", "dense"]
+    assert list(one.classifiers) == list(other.classifiers) == ["dense", "res18"]
     for name in GOOD["classifiers"]:
         assert flags(one.classifiers[name]) == flags(other.classifiers[name])
     for name in GOOD["segmenters"]:

@@ -3,7 +3,7 @@ import doctest
 import pytest
 
 from chexseg import errors
-from chexseg.errors import InputError, Problem, Problems
+from chexseg.errors import InputError, Problem, Problems, told
 
 
 def test_documented_example():
@@ -29,3 +29,20 @@ def test_all_problems_are_raised_at_once_in_their_order():
         problems.raise_if_any()
     assert [problem.where for problem in caught.value.problems] == ["b", "a"]
     assert str(caught.value) == "b: found 1, expected 2. Mend b.\na: found 3, expected 4. Mend a."
+
+
+def test_problems_are_told_by_group_one_on_a_line():
+    problems = [Problem("x.jpg", "f", "e", "Mend it.", "X-rays")]
+    problems += [Problem(f"t.csv:{row}", "f", "e", "Mend it.", "tables") for row in range(4)]
+    problems += [Problem("elsewhere", "f", "e", "Mend it.")]
+    assert told(problems, most=3).splitlines() == [
+        "  elsewhere: found f, expected e. Mend it.",
+        "tables: 4 problems",
+        "  t.csv:0: found f, expected e. Mend it.",
+        "  t.csv:1: found f, expected e. Mend it.",
+        "  t.csv:2: found f, expected e. Mend it.",
+        "  and 1 more",
+        "X-rays: 1 problem",
+        "  x.jpg: found f, expected e. Mend it.",
+    ]
+    assert told([]) == ""

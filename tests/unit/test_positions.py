@@ -122,3 +122,44 @@ def test_files_that_are_no_mapping(tmp_path, content, found):
 def test_an_absent_file(tmp_path):
     with pytest.raises(InputError, match="Correct the path"):
         load_study(tmp_path / "absent.yaml")
+
+
+NINE = "[" + ", ".join(["*{}"] * 9) + "]"
+LAUGHS = "a: &a [1]\n" + "".join(
+    f"{name}: &{name} {NINE.replace('{}', before)}\n"
+    for before, name in zip("abcdef", "bcdefg", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "found"),
+    [
+        ("study: !!python/object/apply:os.system [touch witness]\n", "1:8", "constructor"),
+        ("study: !mine s\n", "1:8", "constructor"),
+        (LAUGHS, None, "more than 20000 values"),
+        ("a: &a [*a]\n", None, "without end"),
+        ("[" * 5000, None, "without end"),
+        ("? [a]\n: 1\n", "1:3", "unhashable key"),
+        ("study: 2024-13-01\n", None, "month must be in 1..12"),
+        ("study: s\x07\n", None, "special characters"),
+    ],
+    ids=["tag that runs code", "own tag", "billion laughs", "a list in itself", "nesting",
+         "a list as key", "impossible date", "control character"],
+)  # fmt: skip
+def test_yaml_that_would_do_more_than_tell_values(tmp_path, monkeypatch, text, where, found):
+    monkeypatch.chdir(tmp_path)
+    ((there, told, *_),) = problems_of(text, tmp_path)
+    assert found in told
+    assert there == (where or str(tmp_path / "study.yaml"))
+    assert not (tmp_path / "witness").exists()
+    # Snakemake reads the file by itself, and hands over what it got.
+    assert found == "constructor" or Positions([tmp_path / "study.yaml"]).of("a") is not None
+
+
+def test_anchors_and_merges_are_read(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        "study: s\nphantom: {}\nclassifiers:\n  a: &a {epochs: 2}\n  b: {<<: *a, stride: 8}\n  c: *a\n"
+    )
+    found = load_study(path).classifiers
+    assert (found["b"].epochs, found["b"].stride, found["c"].epochs) == (2, 8, 2)

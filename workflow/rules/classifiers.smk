@@ -1,4 +1,24 @@
 # Needs the index and the image store; makes a checkpoint and the figures of every epoch.
+# Fetches ImageNet weights, for all trainings.
+
+
+# On the head: nodes may have no internet. The file serves all studies of this folder.
+localrules:
+    fetch_weights,
+
+
+rule fetch_weights:
+    output:
+        "weights/imagenet/{architecture}.pt",
+    log:
+        "weights/imagenet/{architecture}.log",
+    wildcard_constraints:
+        architecture=r"\w+",
+    conda:
+        "../../envs/chexseg.yaml"
+    shell:
+        "chexseg fetch-weights --architecture {wildcards.architecture:q} --out {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule train_classifier:
@@ -6,7 +26,8 @@ rule train_classifier:
         index=rules.build_index.output,
         images=shards("images"),
         weights=lambda wildcards: initial_weights(
-            study.classifiers[wildcards.classifier].initial_weights
+            study.classifiers[wildcards.classifier].initial_weights,
+            study.classifiers[wildcards.classifier].architecture,
         ),
     output:
         checkpoint=f"{RESULTS}/classifiers/{{classifier}}/checkpoint.pt",
@@ -16,12 +37,13 @@ rule train_classifier:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=grown(16_000),
+        runtime=1440,  # a longer training goes on in its next attempt
         gpu=1,
     params:
+        state=f"{RESULTS}/.state/train_classifier/{{classifier}}.pt",
         flags=lambda wildcards: flags(study.classifiers[wildcards.classifier]),
     shell:
         "chexseg train-classifier --index {input.index:q} --images {input.images:q}"
         " --weights {input.weights:q} --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
-        " --threads {threads} > {log:q} 2>&1"
+        " --state {params.state:q} --threads {threads} > {log:q} 2>&1"

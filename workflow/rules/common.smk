@@ -1,27 +1,35 @@
 # Checks the config, and tells the other files where things are. No rule stands here.
 
+import os
 import re
 import shlex
+import sys
 
 from snakemake.exceptions import WorkflowError
 
 from chexseg.config import (
     EXPERT,
     HUMAN,
-    UNNAMED_WEIGHTS,
     IRNetEntry,
     ThresholdEntry,
     read_study,
 )
-from chexseg.errors import InputError
+from chexseg.errors import InputError, told
+from chexseg.provenance.reruns import ask_records
 from chexseg.settings import flags
 
 try:
     study = read_study(config, tuple(workflow.configfiles))
 except InputError as error:
     raise WorkflowError(
-        f"{len(error.problems)} problem(s) in the config\n{error}"
+        f"{len(error.problems)} problem(s) in the config\n{told(error.problems)}"
     ) from None
+
+if workflow.is_main_process:
+    ask_records()  # whether an artifact is up to date: by content, not by time
+
+# `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.
+shell.prefix(f'export PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}; ')
 
 RESULTS = f"results/{study.study}"
 DATA = study.data.root or f"{RESULTS}/phantom"
@@ -64,10 +72,12 @@ def shards(folder):
     return [f"{RESULTS}/{folder}/{shard}.h5" for shard in SHARDS]
 
 
-def initial_weights(name):
-    """The file that a setting of initial weights names: a classifier's checkpoint, or a path."""
-    if name in UNNAMED_WEIGHTS:
+def initial_weights(name, architecture):
+    """The file behind a setting of initial weights: fetched, a classifier's, or at a path."""
+    if name == "none":
         return []
+    if name == "imagenet":
+        return f"weights/imagenet/{architecture}.pt"
     return (
         f"{RESULTS}/classifiers/{name}/checkpoint.pt"
         if name in study.classifiers
@@ -91,3 +101,12 @@ def predictions_of_run(wildcards):
     if wildcards.run == HUMAN:
         return data("radiologist_masks")
     return f"{RESULTS}/predictions/{wildcards.run}.json"
+
+
+def grown(amount, per_gb=0):
+    """A resource that grows with each attempt, and with the gigabytes of the job's input."""
+    if not per_gb:
+        return lambda wildcards, attempt: attempt * amount
+    return lambda wildcards, input, attempt: round(
+        attempt * (amount + per_gb * input.size_mb / 1000)
+    )

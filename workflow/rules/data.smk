@@ -1,5 +1,5 @@
 # Needs the data's tables, X-rays and masks (or a phantom section in the config);
-# makes the index, the image store and the store of expert masks.
+# checks them, and makes the index, the image store and the store of expert masks.
 
 
 if study.phantom:
@@ -17,8 +17,8 @@ if study.phantom:
         conda:
             "../../envs/chexseg.yaml"
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=grown(2000),
+            runtime=grown(60),
         params:
             flags=flags(study.phantom),
             root=lambda wildcards: DATA,
@@ -26,14 +26,51 @@ if study.phantom:
             "chexseg make-phantom --out {params.root:q} {params.flags} > {log:q} 2>&1"
 
 
+RELEASE = dict(
+    train_csv=data("train_csv"),
+    val_csv=data("val_csv"),
+    test_csv=data("test_csv"),
+    val_masks=data("val_masks"),
+    test_masks=data("test_masks"),
+    radiologist_masks=[data("radiologist_masks")] if HUMAN_RUNS else [],
+)
+
+
+rule check_data:
+    input:
+        **RELEASE,
+    output:
+        report(
+            f"{RESULTS}/data_report.txt",
+            category="Data",
+            labels={"file": "what the data hold"},
+            caption="../report/data.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/check_data.log",
+    # No rule needs the report, since it changes no artifact; yet it comes first.
+    priority: 100
+    conda:
+        "../../envs/chexseg.yaml"
+    threads: 2
+    resources:
+        mem_mb=grown(4000),
+        runtime=grown(240),
+    params:
+        root=lambda wildcards: DATA,
+        pathologies=quoted(*PATHOLOGIES),
+    shell:
+        "chexseg check-data --root {params.root:q}"
+        " --train-csv {input.train_csv:q} --val-csv {input.val_csv:q}"
+        " --test-csv {input.test_csv:q} --val-masks {input.val_masks:q}"
+        " --test-masks {input.test_masks:q} --radiologist-masks {input.radiologist_masks:q}"
+        " --out {output:q} --pathologies {params.pathologies}"
+        " --threads {threads} > {log:q} 2>&1"
+
+
 rule build_index:
     input:
-        train_csv=data("train_csv"),
-        val_csv=data("val_csv"),
-        test_csv=data("test_csv"),
-        val_masks=data("val_masks"),
-        test_masks=data("test_masks"),
-        radiologist_masks=[data("radiologist_masks")] if HUMAN_RUNS else [],
+        **RELEASE,
     output:
         f"{RESULTS}/index.csv",
     log:
@@ -41,8 +78,8 @@ rule build_index:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=grown(4000),
+        runtime=grown(120),
     params:
         root=lambda wildcards: DATA,
         flags=flags(study.data.index),
@@ -67,14 +104,14 @@ rule store_images:
         "../../envs/chexseg.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=grown(2000),
+        runtime=grown(30, per_gb=100_000 / len(SHARDS)),  # of the index: under a second per X-ray
     params:
         root=lambda wildcards: DATA,
         flags=flags(study.data.images),
     shell:
         "chexseg store-images --index {input.index:q} --root {params.root:q}"
-        " --shard $((10#{wildcards.shard})) --out {output:q} {params.flags}"
+        " --shard {wildcards.shard} --out {output:q} {params.flags}"
         " --threads {threads} > {log:q} 2>&1"
 
 
@@ -89,8 +126,8 @@ rule store_masks:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grown(2000),
+        runtime=grown(60),
     params:
         flags=flags(study.data.images),
         pathologies=quoted(*PATHOLOGIES),

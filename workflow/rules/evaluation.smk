@@ -14,8 +14,8 @@ rule evaluate:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=grown(4000),
+        runtime=grown(60),
     params:
         flags=flags(study.evaluation),
         pathologies=quoted(*PATHOLOGIES),
@@ -53,8 +53,8 @@ rule compare_runs:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grown(2000),
+        runtime=grown(60),
     params:
         flags=flags(study.evaluation),
         names=quoted(*RUNS),
@@ -113,8 +113,8 @@ rule draw_figures:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=grown(4000),
+        runtime=grown(60),
     params:
         flags=flags(study.figures),
         runs=quoted(*study.segmenters),
@@ -129,3 +129,24 @@ rule draw_figures:
         " --gallery-out {output.gallery:q} --bars-out {output.bars:q}"
         " --curves-out {output.curves:q} --table-out {output.table:q} {params.flags}"
         " > {log:q} 2>&1"
+
+
+rule draw_lineage:
+    input:
+        rules.compare_runs.output.summary,
+    output:
+        report(
+            f"{RESULTS}/figures/lineage.png",
+            category="Lineage",
+            labels={"figure": "from X-rays to scores"},
+            caption="../report/lineage.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/draw_lineage.log",
+    conda:
+        "../../envs/chexseg.yaml"
+    resources:
+        mem_mb=grown(1000),
+        runtime=grown(10),
+    shell:
+        "chexseg draw-lineage --artifact {input:q} --out {output:q} > {log:q} 2>&1"

@@ -15,8 +15,8 @@ rule threshold_saliency:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=grown(4000),
+        runtime=grown(30, per_gb=60),
     params:
         flags=lambda wildcards: flags(
             study.pseudo_masks[wildcards.masks], without=("method", "saliency")
@@ -38,8 +38,8 @@ rule label_affinity:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=4000,
-        runtime=480,
+        mem_mb=grown(8000),
+        runtime=grown(60, per_gb=480),
         gpu=1,
     params:
         flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].labels),
@@ -56,7 +56,8 @@ rule train_irnet:
             f"pseudo_masks/{wildcards.masks}/affinity_labels"
         ),
         weights=lambda wildcards: initial_weights(
-            study.pseudo_masks[wildcards.masks].backbone
+            study.pseudo_masks[wildcards.masks].backbone,
+            study.pseudo_masks[wildcards.masks].backbone_architecture,
         ),
     output:
         checkpoint=f"{RESULTS}/pseudo_masks/{{masks}}/irnet.pt",
@@ -68,10 +69,11 @@ rule train_irnet:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=grown(16_000),
+        runtime=1440,  # a longer training goes on in its next attempt
         gpu=1,
     params:
+        state=f"{RESULTS}/.state/train_irnet/{{masks}}.pt",
         flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].training),
         backbone=lambda wildcards: quoted(
             "--backbone-architecture",
@@ -82,7 +84,7 @@ rule train_irnet:
     shell:
         "chexseg train-irnet --images {input.images:q} --labels {input.labels:q}"
         " --weights {input.weights:q} --out {output.checkpoint:q} --metrics {output.metrics:q}"
-        " {params.backbone} {params.flags} --threads {threads} > {log:q} 2>&1"
+        " {params.backbone} {params.flags} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule compute_affinity:
@@ -96,8 +98,8 @@ rule compute_affinity:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=grown(8000),
+        runtime=grown(30, per_gb=120),
         gpu=1,
     params:
         flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].affinity),
@@ -121,8 +123,8 @@ rule walk_saliency:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=grown(8000),
+        runtime=grown(30, per_gb=120),
         gpu=1,
     params:
         flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].walk),

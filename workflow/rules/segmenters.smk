@@ -13,7 +13,8 @@ rule train_segmenter:
             for shard in shards(f"pseudo_masks/{name}/masks")
         ],
         weights=lambda wildcards: initial_weights(
-            study.segmenters[wildcards.segmenter].initial_weights
+            study.segmenters[wildcards.segmenter].initial_weights,
+            study.segmenters[wildcards.segmenter].encoder,
         ),
     output:
         checkpoint=f"{RESULTS}/segmenters/{{segmenter}}/checkpoint.pt",
@@ -23,10 +24,11 @@ rule train_segmenter:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=grown(16_000),
+        runtime=1440,  # a longer training goes on in its next attempt
         gpu=1,
     params:
+        state=f"{RESULTS}/.state/train_segmenter/{{segmenter}}.pt",
         flags=lambda wildcards: flags(
             study.segmenters[wildcards.segmenter], without=("masks",)
         ),
@@ -36,7 +38,7 @@ rule train_segmenter:
         " --expert-masks {input.expert_masks:q} --expert {params.expert}"
         " --pseudo-masks {input.pseudo_masks:q} --weights {input.weights:q}"
         " --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
-        " --threads {threads} > {log:q} 2>&1"
+        " --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule predict_masks:
@@ -51,8 +53,8 @@ rule predict_masks:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=grown(8000),
+        runtime=grown(120),
         gpu=1,
     params:
         flags=flags(study.prediction),

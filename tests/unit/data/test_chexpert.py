@@ -210,20 +210,76 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
         b"\xff\xfe\x00",
-        (",".join(HEADER) + f"\ntrain/{PATIENT}" + "," * len(HEADER)).encode(),
-        (",".join(HEADER) + "\n" + f"train/{PATIENT}" + ",1" * len(HEADER)).encode(),
+        b'Path,"Edema',
+        b"x" * 200_000,
     ],
-    ids=["empty", "binary", "comma too many", "value too many"],
+    ids=["binary", "quote that never ends", "endless cell"],
 )
 def test_an_unreadable_table_is_one_problem(tmp_path, content):
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     table, found = read(path)
     assert len(table) == 0
-    assert [p.where for p in found] == [str(path)]
+    assert [p.where for p in found] == [f"{path}:1"]
     assert "unreadable" in found[0].found
+
+
+def test_an_empty_file_has_no_columns(tmp_path):
+    (tmp_path / "t.csv").touch()
+    table, found = read(tmp_path / "t.csv")
+    assert len(table) == 0
+    assert len(found) == 15
+    assert {p.where for p in found} == {f"{tmp_path}/t.csv:1"}
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        (f"train/{PATIENT}" + "," * len(HEADER), "20 cells"),
+        (f"train/{PATIENT}" + ",1" * len(HEADER), "20 cells"),
+        (f"train/{PATIENT}" + "," * 10, "11 cells"),
+    ],
+    ids=["comma too many", "value too many", "cells too few"],
+)
+def test_rows_have_a_cell_for_each_column(tmp_path, row, found):
+    path = write(tmp_path / "t.csv", [])
+    path.write_text(path.read_text() + row + "\n" + f"train/{PATIENT}" + "," * 18 + "\n")
+    table, problems = read(path)
+    assert len(table) == 1
+    assert [(p.where, p.found) for p in problems] == [(f"{path}:2", found)]
+
+
+@pytest.mark.parametrize(
+    ("last", "ok"),
+    [
+        (",,,,1.0,0.0,-1.0,,,,,,,,,,,", False),  # a comma was cut off, or nothing
+        (",,,,1.0,0.0,-1.0,,,,,,,,,,,,", False),  # a label, or nothing
+        (",,,,1.0,0.0,-1.0,,,,,,,,,,,,1", True),
+        (",,,,1.0,0.0,-1.0,,,,,,,,,,,,-", False),
+        (",,,,1.0,0.0,-1.0,,,,,,,,,,,,1.", False),
+        (",,,,1.0,0.0,-1.0,,,,,,,,,,,,\n", True),
+    ],
+)
+def test_a_table_that_ends_inside_its_last_row(tmp_path, last, ok):
+    path = write(tmp_path / "t.csv", [{"Path": "train/patient9/study1/view1_frontal.jpg"}])
+    path.write_text(path.read_text() + f"train/{PATIENT}" + last)
+    table, problems = read(path)
+    assert [p.where.removeprefix(f"{path}:").split(":")[0] for p in problems] == (
+        [] if ok else ["3"]
+    )
+    assert (len(table) == 2) or not ok
+
+
+def test_a_column_that_stands_twice(tmp_path):
+    path = write(tmp_path / "t.csv", [], (*HEADER, "Edema"))
+    assert [(p.where, p.found) for p in read(path)[1]] == [(f"{path}:1", "column 'Edema' twice")]
+
+
+def test_rows_are_counted_with_blank_lines(tmp_path):
+    path = write(tmp_path / "t.csv", [])
+    path.write_text(path.read_text() + "\n\n" + f"train/{PATIENT}" + "," * 18 + "\n")
+    assert read_well(path)["row"].tolist() == [4]
 
 
 def test_an_absent_table_is_one_problem(tmp_path):
@@ -270,6 +326,34 @@ def test_an_absent_x_ray_is_told_with_its_row(tmp_path):
             "Fetch the X-ray, or delete the row.",
         )
     ]
+
+
+def test_a_table_whose_x_rays_are_all_absent_is_one_problem(tmp_path):
+    rows = [{"Path": f"train/patient{n}/study1/view1_frontal.jpg"} for n in range(5)]
+    path = write(tmp_path / "t.csv", rows)
+    _, found = find(tmp_path, path)
+    assert [p.where for p in found] == [f"{path}:2:Path"]
+    assert found[0].found.startswith("none of the 5 X-rays; for one, no file ")
+
+
+def test_a_lacking_prefix_is_proposed(tmp_path):
+    place(tmp_path, f"train/{PATIENT}")
+    path = write(tmp_path / "t.csv", [{"Path": PATIENT}])
+    _, found = find(tmp_path, path)
+    expected = f"The file is there below 'train': write train/{PATIENT}."
+    assert [p.remedy for p in found] == [expected]
+
+
+@pytest.mark.parametrize(
+    "image", ["train/{}/" + PATIENT, "train/\x00" + PATIENT, "train/loop/" + PATIENT]
+)
+def test_paths_that_no_file_system_takes(tmp_path, image):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "loop").symlink_to("loop")
+    path = write(tmp_path / "t.csv", [{"Path": image.format("x" * 5000)}])
+    problems = Problems()
+    find_images(read_labels(path, problems), path, tmp_path, problems)
+    assert [p.where for p in problems.found] == [f"{path}:2:Path"]
 
 
 def test_a_wrong_prefix_is_proposed_for_removal(tmp_path):

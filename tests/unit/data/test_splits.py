@@ -78,7 +78,8 @@ def test_the_index_keeps_its_labels():
 
 
 def table(*rows):
-    return pd.DataFrame(rows, columns=["patient", "split", "source"])
+    ids = [f"{row[0]}_{number}" for number, row in enumerate(rows)]
+    return pd.DataFrame(rows, columns=["patient", "split", "source"]).assign(cxr_id=ids)
 
 
 def test_patients_in_one_split_are_no_problem():
@@ -103,4 +104,17 @@ def test_every_patient_in_two_splits_is_named_with_a_place():
     assert [(problem.where, problem.found) for problem in problems.found] == [
         ("test.csv:9:Path", "a in test and train"),
         ("train.csv:4:Path", "c in expert and train and validation"),
+    ]
+
+
+def test_one_table_given_for_two_splits_is_one_problem():
+    rows = [
+        (p, s, f"{s}.csv:{n}:Path") for s in ("train", "validation") for n, p in enumerate("abc")
+    ]
+    table = pd.DataFrame(rows, columns=["patient", "split", "source"])
+    table["cxr_id"] = table["patient"] + "_1"
+    problems = Problems()
+    check_disjoint(table, problems)
+    assert [(problem.where, problem.found, problem.expected) for problem in problems.found] == [
+        ("train.csv:0:Path", "the 3 X-rays of validation", "X-rays of train")
     ]

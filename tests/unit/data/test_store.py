@@ -298,3 +298,82 @@ def test_a_store_can_be_replaced_while_it_is_open(tmp_path):
     write(path, "images", items_of("images", 2, seed=2))
     assert np.array_equal(store["cxr0"], old)
     assert not np.array_equal(Store([path], "images")["cxr0"], old)
+
+
+# What a store may not make the process do
+
+
+def foreign(tmp_path, change):
+    """A store of masks, changed by h5py."""
+    path = write(tmp_path / "a.h5", "masks", items_of("masks", 2))
+    with h5py.File(path, "r+") as file:
+        change(file)
+    return path
+
+
+def link_elsewhere(file):
+    del file["values"]
+    file["values"] = h5py.ExternalLink("elsewhere.h5", "/values")
+
+
+def map_elsewhere(file):
+    del file["values"]
+    layout = h5py.VirtualLayout((2, 3, 20, 3), "uint8")
+    layout[:] = h5py.VirtualSource("elsewhere.h5", "values", (2, 3, 20, 3))
+    file.create_virtual_dataset("values", layout)
+
+
+def read_any_file(file):
+    del file["values"]
+    file.create_dataset("values", (2, 3, 20, 3), "uint8", external=[("/etc/passwd", 0, 360)])
+
+
+def claim_ids(file):
+    del file["id"]
+    file.create_dataset("id", (2**40,), h5py.string_dtype(), chunks=(1000,))
+
+
+def claim_values(file):
+    del file["values"]
+    file.create_dataset("values", (2, 3, 2**20, 2**20), "uint8", chunks=(1, 3, 2**14, 2**14))
+
+
+def change_meta(file):
+    file.attrs["meta"] = '{"columns": 4000000000}'
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (link_elsewhere, "values that lies elsewhere"),
+        (map_elsewhere, "values that lies elsewhere"),
+        (read_any_file, "values that lies elsewhere"),
+        (claim_ids, "no list of ids"),
+        (claim_values, "chunks of"),
+        (change_meta, "masks of 4000000000 columns"),
+        (lambda file: file.attrs.pop("meta"), "no readable HDF5 file"),
+        (lambda file: file.pop("id"), "no list of ids"),
+        (lambda file: file.pop("values"), "no values"),
+    ],
+)
+def test_a_store_that_reaches_out_or_claims_too_much(tmp_path, change, found):
+    path = foreign(tmp_path, change)
+    ((where, told),) = problems_of([path], "masks")
+    assert where == str(path)
+    assert found in told
+
+
+def test_a_damaged_array_is_told_with_the_command_that_makes_it_again(tmp_path):
+    path = write(tmp_path / "a b.h5", "images", items_of("images", 2))
+    with h5py.File(path) as file:
+        at = file["values"].id.get_chunk_info(1).byte_offset
+    content = bytearray(path.read_bytes())
+    content[at + 30 : at + 90] = bytes(60)
+    path.write_bytes(content)
+    store = Store([path], "images")
+    assert store["cxr0"].shape == (20, 20)
+    with pytest.raises(InputError) as caught:
+        store["cxr1"]
+    (problem,) = caught.value.problems
+    assert problem.where == str(path)
+    assert problem.remedy == f"Make it again: snakemake --configfile CONFIG --force '{path}'"

@@ -6,9 +6,12 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from chexseg.settings import TrainingSettings
+from chexseg.training import loop
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import shuffled
+from chexseg.training.state import StateFile
 
+NOT_KEPT = StateFile(None, 0, "train-classifier", TrainingSettings(), ())
 SETTINGS = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05, "augmentation": 0}
 
 
@@ -18,24 +21,29 @@ def data(number=16):
     return points, (points[:, :1] - points[:, 1:] > 0).float()
 
 
-def loss_of(model, batch, generator):
-    return nn.functional.binary_cross_entropy_with_logits(model(batch[0]), batch[1])
+def forward(model, batch, noise):
+    return model(batch[0]), batch[1]
+
+
+loss_of = nn.functional.binary_cross_entropy_with_logits
 
 
 class Training:
     """One training of a small network, and what came of it."""
 
-    def __init__(self, folder, scores=None, number=16, loss=loss_of, dropout=0.0, **changes):
+    def __init__(
+        self, folder, scores=None, number=16, forward=forward, loss=loss_of, dropout=0.0, **changes
+    ):
         settings = TrainingSettings(**(SETTINGS | changes))
         fabric = start(settings, 1)
         self.model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, 1))
         self.states, self.modes, self.batches = [], [], []
         points, labels = data(number)
 
-        def counted(model, batch, generator):
+        def counted(model, batch, noise):
             self.modes.append(model.training)
             self.batches.append(len(batch[0]))
-            return loss(model, batch, generator)
+            return forward(model, batch, noise)
 
         def validate(model):
             self.modes.append(model.training or torch.is_grad_enabled())
@@ -43,19 +51,22 @@ class Training:
             self.states.append({name: value.clone() for name, value in state.items()})
             epoch = len(self.states)
             score = 0.0 if scores is None else scores[epoch - 1]
-            return {"accuracy": epoch / 10, SCORE: score}
+            return {"accuracy": epoch / 10, SCORE: score}, {"validated": epoch}
 
         self.metrics = folder / "metrics.csv"
-        self.state, self.epoch = fit(
+        best = fit(
             fabric,
             self.model,
             TensorDataset(points, labels),
             shuffled(number),
             counted,
+            loss,
             validate,
             settings,
             metrics=self.metrics,
+            file=NOT_KEPT,
         )
+        self.state, self.epoch, self.extra = best.state_dict, best.epoch, best.extra
 
     def rows(self):
         with self.metrics.open() as file:
@@ -93,6 +104,7 @@ def test_a_toy_problem_is_overfitted(tmp_path):
 def test_the_first_epoch_with_the_highest_finite_score_wins(tmp_path, scores, best):
     training = Training(tmp_path, scores=scores)
     assert training.epoch == best
+    assert training.extra == {"validated": best}
     assert equal(training.state, training.states[best - 1])
     assert not equal(training.states[0], training.states[1])
 
@@ -116,19 +128,20 @@ def test_metrics_are_written_after_every_epoch(tmp_path):
 def test_the_loss_of_a_row_is_the_mean_over_its_batches(tmp_path):
     values = iter(range(1, 13))
 
-    def loss(model, batch, generator):
-        return model(batch[0]).sum() * 0 + next(values)
+    def loss(logits, labels):
+        return logits.sum() * 0 + next(values)
 
     rows = Training(tmp_path, loss=loss).rows()
     assert [float(row["loss"]) for row in rows] == [2.5, 6.5, 10.5]
 
 
-def test_same_seed_same_bits(tmp_path):
-    def loss(model, batch, generator):  # noise as augmentation draws it
-        noise = torch.rand(len(batch[0]), 2, generator=generator)
-        return loss_of(model, (batch[0] + noise, batch[1]), generator)
+def noisy(model, batch, noise):
+    """Moves points by noise, as augmentation moves X-rays."""
+    return model(batch[0] + noise[:, :2]), batch[1]
 
-    options = {"loss": loss, "dropout": 0.5, "seed": 5}
+
+def test_same_seed_same_bits(tmp_path):
+    options = {"forward": noisy, "dropout": 0.5, "seed": 5}
     first, again = Training(tmp_path, **options), Training(tmp_path, **options)
     assert equal(first.state, again.state)
     other = Training(tmp_path, **(options | {"seed": 6}))
@@ -138,22 +151,22 @@ def test_same_seed_same_bits(tmp_path):
 def test_noise_differs_between_epochs(tmp_path):
     drawn = []
 
-    def loss(model, batch, generator):
-        drawn.append(float(torch.rand((), generator=generator)))
-        return loss_of(model, batch, generator)
+    def watched(model, batch, noise):
+        drawn.extend(noise.flatten().tolist())
+        return forward(model, batch, noise)
 
-    Training(tmp_path, loss=loss)
-    assert len(set(drawn)) == len(drawn) == 12
+    Training(tmp_path, forward=watched)
+    assert len(set(drawn)) == len(drawn) == 12 * 4 * 6
 
 
 def test_every_epoch_has_its_own_order(tmp_path):
     shown = []
 
-    def loss(model, batch, generator):
+    def watched(model, batch, noise):
         shown.append(batch[0][:, 0].tolist())
-        return loss_of(model, batch, generator)
+        return forward(model, batch, noise)
 
-    Training(tmp_path, loss=loss)
+    Training(tmp_path, forward=watched)
     epochs = [sum(shown[start : start + 4], []) for start in (0, 4, 8)]
     assert epochs[0] != epochs[1] != epochs[2]
     assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(data()[0][:, 0].tolist())
@@ -164,28 +177,54 @@ def test_training_and_evaluation_modes_alternate(tmp_path):
     assert training.modes == ([True] * 4 + [False]) * 3
 
 
-@pytest.mark.parametrize(
-    ("number", "batches"), [(16, [4] * 4), (18, [4] * 4), (3, [3]), (4, [4]), (7, [4])]
-)
-def test_small_last_batches_are_dropped_but_an_epoch_has_at_least_one(tmp_path, number, batches):
-    assert Training(tmp_path, number=number).batches == batches * 3
+# Parts of batches
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_parts_of_a_batch_give_the_gradients_of_the_whole(tmp_path, parts):
+    options = {"forward": noisy, "optimizer": "sgd", "schedule": "polynomial"}
+    whole = Training(tmp_path, **options)
+    split = Training(tmp_path, gradient_accumulation=parts, **options)
+    assert whole.batches == [4] * 12
+    assert split.batches == [4 // parts] * 12 * parts
+    for name, value in whole.state.items():
+        torch.testing.assert_close(split.state[name], value, rtol=1e-5, atol=1e-6)
+    for row, other in zip(whole.rows(), split.rows(), strict=True):
+        assert float(row["loss"]) == pytest.approx(float(other["loss"]), rel=1e-5)
+        assert row["learning_rate"] == other["learning_rate"]
+
+
+def test_the_number_of_loader_processes_changes_no_bit(tmp_path, monkeypatch):
+    options = {"forward": noisy, "dropout": 0.5}
+    alone = Training(tmp_path, **options)
+    monkeypatch.setattr(loop, "workers", lambda threads: 2)
+    assert equal(Training(tmp_path, **options).state, alone.state)
+
+
+def test_bf16_trains(tmp_path):
+    training = Training(tmp_path, epochs=30, precision="bf16-mixed")
+    losses = [float(row["loss"]) for row in training.rows()]
+    assert losses[-1] < 0.3 < losses[0]
+    assert {value.dtype for value in training.state.values()} == {torch.float32}
 
 
 def test_only_given_parameters_are_trained(tmp_path):
     settings = TrainingSettings(**SETTINGS)
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    state, _ = fit(
+    state = fit(
         start(settings, 1),
         model,
         TensorDataset(*data()),
         shuffled(16),
+        forward,
         loss_of,
-        lambda model: {},
+        lambda model: ({}, {}),
         settings,
         metrics=tmp_path / "metrics.csv",
+        file=NOT_KEPT,
         parameters=[{"params": list(model[1].parameters())}],
-    )
+    ).state_dict
     assert torch.equal(state["0.weight"], before["0.weight"])
     assert not torch.equal(state["1.weight"], before["1.weight"])
 

@@ -3,7 +3,8 @@ from collections import Counter
 import pytest
 import torch
 
-from chexseg.training.datasets import EpochSampler
+from chexseg.errors import InputError
+from chexseg.training.datasets import BatchSampler
 from chexseg.training.sampling import mixed, shuffled
 
 
@@ -80,13 +81,60 @@ def test_a_source_without_items_can_only_be_left_out():
     assert shuffled(0)(generator()) == []
 
 
+# Batches
+
+
 def test_epochs_differ_and_can_be_repeated():
-    sampler = EpochSampler(shuffled(30), seed=0)
+    sampler = BatchSampler(shuffled(30), 0, 10)
     first = list(sampler)
-    assert len(sampler) == 30
+    assert [len(batch) for batch in first] == [10, 10, 10]
+    assert sorted(sum(first, [])) == list(range(30))
     assert list(sampler) == first
     sampler.epoch = 1
     assert list(sampler) != first
     sampler.epoch = 0
     assert list(sampler) == first
-    assert list(EpochSampler(shuffled(30), seed=1)) != first
+    assert list(BatchSampler(shuffled(30), 1, 10)) != first
+
+
+@pytest.mark.parametrize(
+    ("items", "size", "batches"), [(16, 4, 4), (18, 4, 4), (3, 4, 1), (4, 4, 1), (7, 4, 1)]
+)
+def test_a_smaller_last_batch_is_dropped_but_an_epoch_has_one(items, size, batches):
+    sampler = BatchSampler(shuffled(items), 0, size)
+    assert [len(batch) for batch in sampler] == [min(size, items)] * batches
+    assert len(sampler) == sampler.batches == batches
+
+
+@pytest.mark.parametrize(("parts", "processes"), [(1, 2), (2, 1), (2, 3), (3, 4), (1, 12)])
+def test_processes_and_parts_show_together_what_one_process_shows(parts, processes):
+    def sampler(process=0, processes=1, parts=1):
+        options = {"parts": parts, "process": process, "processes": processes}
+        return BatchSampler(shuffled(50), 7, 12, **options)
+
+    shares = [sampler(process, processes, parts) for process in range(processes)]
+    assert {len(share) for share in shares} == {4 * parts}
+    together = [sum(batch, []) for batch in zip(*shares, strict=True)]
+    assert sum(together, []) == sum(sampler(), [])
+    assert {len(batch) for share in shares for batch in share} == {12 // parts // processes}
+    rows = list(range(12 // parts))
+    assert sum((rows[share.share] for share in shares), []) == rows
+
+
+def test_batches_that_were_shown_are_left_out():
+    sampler = BatchSampler(shuffled(50), 0, 12, parts=2)
+    everything = list(sampler)
+    sampler.first = 3
+    assert list(sampler) == everything[6:]
+    assert len(sampler) == 2
+    sampler.first = 4
+    assert list(sampler) == []
+
+
+@pytest.mark.parametrize(
+    ("items", "size", "parts", "processes"),
+    [(50, 12, 5, 1), (50, 12, 2, 4), (5, 12, 1, 2), (0, 4, 1, 1)],
+)
+def test_batches_that_cannot_be_split_evenly(items, size, parts, processes):
+    with pytest.raises(InputError, match=f"a multiple of {parts * processes}"):
+        BatchSampler(shuffled(items), 0, size, parts=parts, processes=processes)

@@ -1,0 +1,122 @@
+"""Peak memory of every stage for 400 and for 4,000 phantom X-rays: it must not grow with them.
+
+Each stage is a process of its own, started through the command line; its peak is what the kernel
+counted (`ru_maxrss`). X-rays, networks and trainings are as small as they may be, so that memory
+which grows with the number of X-rays would show. Prints a table and writes
+benchmarks/results/memory.csv.
+
+This module imports nothing heavy: a process begins with the peak of the one that started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from chexseg.cli import STAGES
+
+COUNTS = (400, 4000)
+BAR = 10.0
+OUT = Path("benchmarks/results/memory.csv")
+COLUMNS = ("stage", "x_rays_few", "x_rays_many", "mb_few", "mb_many", "growth_percent", "bar")
+WITHOUT_X_RAYS = {"fetch-weights", "draw-lineage"}
+"""Stages that read no X-ray, nor anything that there is one of for each X-ray."""
+
+TABLES = "--train-csv {d}/train.csv --val-csv {d}/val_labels.csv --test-csv {d}/test_labels.csv"
+MASKS = "{m}/gt_segmentations_val.json --test-masks {m}/gt_segmentations_test.json"
+RELEASE = f"{TABLES} --val-masks {MASKS}".format(d="phantom/CheXpert", m="phantom/CheXlocalize")
+TRUTH = "phantom/CheXlocalize/gt_segmentations_test.json"
+TINY = "--epochs 1 --initial-weights none"
+COMMANDS = (
+    "make-phantom --out phantom --train-images {train} --val-images {val} --test-images {test}"
+    " --longest-side 96",
+    f"check-data --root phantom {RELEASE} --out data.txt",
+    f"build-index --root phantom {RELEASE} --out index.csv",
+    "store-images --index index.csv --root phantom --out images.h5 --image-size 64",
+    "store-masks --index index.csv --masks phantom/CheXlocalize/gt_segmentations_val.json"
+    " --out expert_masks.h5 --image-size 64",
+    f"train-classifier --index index.csv --images images.h5 {TINY} --architecture densenet_small"
+    " --out classifier.pt --metrics classifier.csv",
+    "compute-saliency --images images.h5 --classifiers classifier.pt --out saliency.h5",
+    "threshold-saliency --index index.csv --images images.h5 --saliency saliency.h5 --out cam.h5",
+    "label-affinity --index index.csv --images images.h5 --saliency saliency.h5 --out labels.h5"
+    " --iterations 1",
+    "train-irnet --images images.h5 --labels labels.h5 --out irnet.pt --metrics irnet.csv"
+    " --epochs 1 --radius 3 --backbone none --backbone-architecture resnet18",
+    "compute-affinity --images images.h5 --irnet irnet.pt --out affinity.h5",
+    "walk-saliency --index index.csv --images images.h5 --saliency saliency.h5"
+    " --affinity affinity.h5 --out masks.h5",
+    "train-segmenter --index index.csv --images images.h5 --expert-masks expert_masks.h5"
+    f" --pseudo-masks masks.h5 {TINY} --samples-per-epoch 64 --decoder-channels 16"
+    " --out segmenter.pt --metrics segmenter.csv",
+    "predict-masks --index index.csv --images images.h5 --checkpoint segmenter.pt"
+    " --out predictions.json",
+    f"evaluate --gt {TRUTH} --pred predictions.json --index index.csv --out scores.csv"
+    " --overlaps overlaps.csv",
+    "compare-runs --overlaps overlaps.csv --names segmenter --out summary.csv"
+    " --comparisons comparisons.csv --false-positives false_positives.csv",
+    f"draw-figures --index index.csv --images images.h5 --truth {TRUTH} --summary summary.csv"
+    " --runs segmenter --predictions predictions.json --overlaps overlaps.csv"
+    " --trainings segmenter --metrics segmenter.csv --saliency saliency.h5"
+    " --mask-names irnet --masks masks.h5 --gallery-out gallery.png --bars-out bars.png"
+    " --curves-out curves.png --table-out table.html",
+)
+
+
+def peak_mb(command: str, folder: Path) -> float:
+    """Runs a stage and returns the most memory that it had at once, in MB.
+
+    Raises:
+        RuntimeError: the stage failed; with what it wrote.
+    """
+    words = [sys.executable, "-m", "chexseg", *command.split()]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(words, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            log.seek(0)
+            raise RuntimeError(f"chexseg {command}\n{log.read().decode(errors='replace')}")
+    return usage.ru_maxrss / 1000
+
+
+def peaks(x_rays: int) -> dict[str, float]:
+    """Runs all stages on a phantom of `x_rays` X-rays; returns the peak of each in MB."""
+    counts = {"train": x_rays * 8 // 10, "val": x_rays // 10, "test": x_rays // 10}
+    measured = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for command in COMMANDS:
+            stage = command.split()[0]
+            measured[stage] = peak_mb(command.format(**counts), Path(folder))
+            print(f"{x_rays:>6} X-rays  {stage:<20} {measured[stage]:>7.0f} MB", flush=True)
+    return measured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--counts", nargs=2, type=int, default=COUNTS, help="X-rays, few and many")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    forgotten = set(STAGES) - WITHOUT_X_RAYS - {command.split()[0] for command in COMMANDS}
+    if forgotten:
+        parser.error(f"no command to measure {', '.join(sorted(forgotten))}")
+    few, many = (peaks(count) for count in options.counts)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    with options.out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        print(f"\n{'stage':<20}{'MB few':>9}{'MB many':>9}{'growth':>9}   bar: growth < {BAR:g} %")
+        for stage in few:
+            growth = 100 * (many[stage] / few[stage] - 1)
+            print(f"{stage:<20}{few[stage]:>9.0f}{many[stage]:>9.0f}{growth:>8.1f}%")
+            sizes = round(few[stage]), round(many[stage])
+            writer.writerow((stage, *options.counts, *sizes, round(growth, 1), BAR))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""What a stage's parameters mean for its artifacts: the marks in the signatures of the stages.
+
+A parameter of type `Path`, or a tuple of them, is an input that counts by its content; `Output` is
+what the stage writes; `Folder` says where something lies, and does not count itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+INPUT, OUTPUT, FOLDER = "input", "output", "folder"
+
+Output = Annotated[Path, OUTPUT]
+Folder = Annotated[Path, FOLDER]
+
+EXECUTION = ("threads", "devices", "nodes", "state", "save_every")
+"""Parameters that say how to compute, not what: they change no bit of an artifact."""

@@ -1,0 +1,150 @@
+"""Which code computes an artifact: digests of all definitions that a stage can reach.
+
+A definition is a function, class or constant at the top of a module of `chexseg`. From `run` of a
+stage's module the names that a definition mentions are followed, through imports too, so that an
+edit counts for those stages alone that may execute it. Comments, docstrings, layout and the
+`description` of a setting do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+SILENT = ("chexseg.errors", "chexseg.progress", "chexseg.provenance")
+"""Modules, and a room, that only speak to people and keep records: no artifact depends on them."""
+WHOLE = "*"
+"""Stands for all definitions of a module, and for what it executes when imported."""
+
+
+@dataclass
+class Module:
+    """The top of a module: what it defines, imports and executes."""
+
+    name: str
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Name -> (module, name there, or WHOLE for the module itself)."""
+    executed: list[ast.stmt] = field(default_factory=list)
+
+
+def code_of(stage: str, package: Path = PACKAGE) -> dict[str, str]:
+    """Returns the digests of the code behind a stage.
+
+    Args:
+        stage: its command, `train-segmenter`.
+        package: folder of the package `chexseg`.
+
+    Returns:
+        `module:definition` -> 16 hexadecimal digits, sorted by name.
+    """
+    reached: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    queue = [(f"chexseg.stages.{stage.replace('-', '_')}", "run")]
+    while queue:
+        place = queue.pop()
+        if place in seen or any(f"{place[0]}.".startswith(f"{name}.") for name in SILENT):
+            continue
+        seen.add(place)
+        name, definition = place
+        module = read_module(name, package)
+        if definition != WHOLE and definition in module.definitions:
+            nodes = module.definitions[definition]
+            reached[f"{name}:{definition}"] = _digest(nodes)
+        elif definition in module.imports:
+            queue.append(module.imports[definition])
+            continue
+        else:
+            nodes = module.executed
+            queue += [(name, each) for each in module.definitions if definition == WHOLE]
+        if (name, "") not in seen and module.executed:
+            seen.add((name, ""))
+            reached[f"{name}:(import)"] = _digest(module.executed)
+            nodes = [*nodes, *module.executed]
+        for mentioned in {n.id for node in nodes for n in ast.walk(node) if type(n) is ast.Name}:
+            if mentioned in module.definitions:
+                queue.append((name, mentioned))
+            elif mentioned in module.imports:
+                queue.append(module.imports[mentioned])
+    return dict(sorted(reached.items()))
+
+
+@cache
+def read_module(name: str, package: Path = PACKAGE) -> Module:
+    """Parses a module of the package. Imports inside functions are taken for the module's."""
+    tree = ast.parse(_path_of(name, package).read_text(encoding="utf-8"))
+    _strip(tree)
+    module = Module(name)
+    for node in ast.walk(tree):
+        for bound, target in _imports(node, package):
+            module.imports[bound] = target
+    for statement in tree.body:
+        names = list(_defined(statement))
+        for defined in names:
+            module.definitions.setdefault(defined, []).append(statement)
+        imported = isinstance(statement, (ast.Import, ast.ImportFrom))
+        if not names and not imported and not isinstance(statement, ast.Pass):
+            module.executed.append(statement)
+    return module
+
+
+def _path_of(name: str, package: Path) -> Path:
+    path = package.joinpath(*name.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _imports(node: ast.AST, package: Path) -> Iterator[tuple[str, tuple[str, str]]]:
+    if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "chexseg":
+        for alias in node.names:
+            inner = f"{node.module}.{alias.name}"
+            is_module = _path_of(inner, package).exists()
+            yield (
+                alias.asname or alias.name,
+                (inner, WHOLE)
+                if is_module
+                else (
+                    node.module,
+                    alias.name,
+                ),
+            )
+    elif isinstance(node, ast.Import):
+        for alias in node.names:
+            if alias.name.split(".")[0] == "chexseg":
+                yield alias.asname or "chexseg", (alias.name, WHOLE)
+
+
+def _defined(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        yield statement.name
+    elif isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+
+
+def _strip(tree: ast.AST) -> None:
+    """Takes out what only people read: strings that stand alone, descriptions of settings."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = [line for line in node.body if not _is_text(line)]
+            node.body = body or [ast.Pass()]
+        elif isinstance(node, ast.Call):
+            node.keywords = [k for k in node.keywords if k.arg != "description"]
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _digest(nodes: list[ast.stmt]) -> str:
+    text = "\n".join(ast.unparse(node) for node in nodes)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,129 @@
+"""The graph of a study's jobs, as Snakemake builds it now: nothing runs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chexseg.errors import InputError, Problem
+from chexseg.provenance.digests import MEMORY, Digests
+from chexseg.provenance.reruns import ARTIFACT, Change, changes, command_of
+
+
+@dataclass
+class PlannedJob:
+    """A job of the study."""
+
+    rule: str
+    wildcards: dict[str, str]
+    arguments: list[str]
+    """The words of its command behind `chexseg`, the stage first."""
+    outputs: list[str]
+    log: str | None
+    resources: dict[str, Any]
+    would_run: bool
+    changes: list[Change] = field(default_factory=list)
+    """Its own reasons to run; empty where only the jobs before it are the reason."""
+    before: list[PlannedJob] = field(default_factory=list)
+    """The jobs that make its inputs."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the rule, and the entry it works for."""
+        return " ".join([self.rule, *self.wildcards.values()])
+
+
+def read_graph(
+    configs: Sequence[Path] = (),
+    overrides: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    snakefile: Path = Path("Snakefile"),
+) -> list[PlannedJob]:
+    """Builds the graph of jobs.
+
+    Args:
+        configs: config files; the one of profiles/default if there is none.
+        overrides: `key=value`, as behind `snakemake --config`.
+        targets: artifacts to make; the whole study if there is none.
+        snakefile: of the workflow.
+
+    Returns:
+        The jobs, each behind those that it needs.
+
+    Raises:
+        InputError: Snakemake cannot build the graph, for instance since a file is absent.
+    """
+    from snakemake.api import SnakemakeApi
+    from snakemake.cli import parse_config
+    from snakemake.exceptions import WorkflowError, print_exception
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        ResourceSettings,
+        WorkflowSettings,
+    )
+
+    said = io.StringIO()
+    with (
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+        SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api,
+    ):
+        try:
+            workflow = api.workflow(
+                resource_settings=ResourceSettings(cores=1),
+                config_settings=ConfigSettings(
+                    config=parse_config(list(overrides)) if overrides else {},
+                    configfiles=[path.absolute() for path in configs] or _default_configs(),
+                ),
+                workflow_settings=WorkflowSettings(),
+                snakefile=snakefile.absolute(),
+            )
+            workflow.dag(DAGSettings(targets=set(targets))).printrulegraph()
+            dag = workflow._workflow.dag
+            jobs = [job for level in dag.toposorted() for job in level if job.rule.name != "all"]
+            return _planned(dag, jobs)
+        except WorkflowError as error:
+            print_exception(error, {})
+            found = str(error).strip() or said.getvalue().strip()
+            remedy = "Mend what it names; `snakemake --dry-run` says the same."
+            raise InputError([Problem(str(snakefile), found, "a workflow", remedy)]) from None
+
+
+def _default_configs(profile: Path = Path("profiles/default/config.yaml")) -> list[Path]:
+    """Returns the config file that `snakemake` takes when none is named."""
+    import yaml
+
+    settings = yaml.safe_load(profile.read_text()) if profile.is_file() else {}
+    return [Path(settings["configfile"]).absolute()] if "configfile" in settings else []
+
+
+def _planned(dag: Any, jobs: list[Any]) -> list[PlannedJob]:
+    digests, planned = Digests(MEMORY), {}
+    for job in jobs:
+        wanted, reason = dag.needrun(job), dag.reason(job)
+        found = []
+        if wanted and reason.missing_output:
+            absent = [path for path in job.output if not Path(path).exists()]
+            found = [Change(ARTIFACT, str(path), now="is not there") for path in absent]
+        elif wanted:
+            found = changes(job, digests)
+        planned[job] = PlannedJob(
+            rule=job.rule.name,
+            wildcards=dict(job.wildcards.items()),
+            arguments=command_of(job),
+            outputs=[str(path) for path in job.output],
+            log=str(job.log[0]) if job.log else None,
+            resources=dict(job.resources.items()),
+            would_run=wanted,
+            changes=found,
+            before=[planned[each] for each in dag.dependencies[job] if each in planned],
+        )
+    digests.save()
+    return list(planned.values())

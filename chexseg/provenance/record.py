@@ -1,0 +1,315 @@
+"""The record beside every artifact: what made it, from what, with which settings and code.
+
+One mechanism writes them all: the command line wraps the `run` of a stage in `recorded`. A record
+is JSON, named like its artifact with `.provenance.json` behind; docs/provenance.md lists its keys.
+Paths in it are relative to its own folder where they lie in the study, so a study can be moved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import os
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+import time
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chexseg.artifacts import EXECUTION, FOLDER, INPUT, OUTPUT
+from chexseg.atomic import atomic
+from chexseg.provenance.code import PACKAGE, code_of
+from chexseg.provenance.digests import Digests, Stamp, sha256_of_files, stamp
+
+SUFFIX = ".provenance.json"
+RUNNING = ".running.json"
+VERSION = 1
+PACKAGES = (
+    *("chexseg", "torch", "torchvision", "lightning", "segmentation-models-pytorch", "numpy"),
+    *("pandas", "scikit-image", "h5py", "pycocotools", "pillow", "torchmetrics", "snakemake"),
+)
+SLURM = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_RESTART_COUNT", "SLURMD_NODENAME")
+
+KEYS = {"stage", "settings", "folders", "inputs", "outputs", "code"}
+"""Without these a record is damaged."""
+
+Record = dict[str, Any]
+
+
+def record_path(artifact: str | Path) -> Path:
+    """Returns where the record of an artifact stands."""
+    artifact = Path(artifact)
+    return artifact.with_name(artifact.name + SUFFIX)
+
+
+def running_path(artifact: str | Path) -> Path:
+    """Returns where a job says that it is making an artifact."""
+    artifact = Path(artifact)
+    return artifact.with_name(f".{artifact.name}{RUNNING}")
+
+
+def read_record(artifact: str | Path) -> tuple[Path, Record] | None:
+    """Returns the record of an artifact, or of the folder that is the artifact it lies in.
+
+    Returns:
+        The record's path and the record; None if there is none that can be read.
+    """
+    for place in (Path(artifact), *Path(artifact).parents):
+        path = record_path(place) if place.name else None
+        if path and path.is_file():
+            record = _load(path, stamp(path))
+            return (path, record) if record else None
+    return None
+
+
+@functools.lru_cache(maxsize=256)
+def _load(path: Path, _: Stamp) -> Record | None:
+    """Reads a record; None if it is damaged, or of another version."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(record, dict) and record.get("version") == VERSION
+    return record if whole and set(record) >= KEYS else None
+
+
+def known_content(path: Path) -> tuple[Stamp, str] | None:
+    """Returns the stamp and digest that the record of an artifact gives for the file `path`."""
+    found = read_record(path)
+    if found is None:
+        return None
+    place, record = found
+    here = os.path.relpath(path, place.parent)
+    for entry in entries(record["outputs"]):
+        if entry["path"] == here:
+            return tuple(entry["stamp"]), entry["sha256"]
+    return None
+
+
+def entries(files: dict[str, list[dict]]) -> Iterator[dict]:
+    """Yields the entries of all files of `inputs` or `outputs`, those of a folder one by one."""
+    for listed in files.values():
+        for entry in listed:
+            if "files" in entry:
+                for name, (digest, *seen) in entry["files"].items():
+                    yield {"path": f"{entry['path']}/{name}", "sha256": digest, "stamp": seen}
+            else:
+                yield entry
+
+
+def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> Callable[..., None]:
+    """Wraps the `run` of a stage: what it writes gets its record once it is done.
+
+    Args:
+        stage: the stage's command.
+        run: its function; the marks of its parameters say which are outputs (`chexseg.artifacts`).
+        arguments: the words of the command line behind the stage, for the settings.
+
+    Returns:
+        A function with the signature of `run`.
+    """
+    marks = marks_of(run)
+
+    @functools.wraps(run)
+    def run_and_record(**values: Any) -> None:
+        digests, began, start = Digests(), datetime.now(UTC), time.perf_counter()
+        outputs = {k: [Path(values[k])] for k, m in marks.items() if m == OUTPUT and values.get(k)}
+        inputs = {k: _paths(values[k]) for k, m in marks.items() if m == INPUT and k in values}
+        for artifact in (path for paths in outputs.values() for path in paths):
+            record_path(artifact).unlink(missing_ok=True)  # a record must not outlive its artifact
+        before = {
+            k: [_entry(p, digests) for p in paths if p.exists()] for k, paths in inputs.items()
+        }
+        code = code_of(stage)
+        if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("SLURM_PROCID", "0") != "0":
+            run(**values)
+            return  # one process of several that train together writes
+        with _running([path for paths in outputs.values() for path in paths], began):
+            run(**values)
+        settings = settings_of(arguments, without=(*marks, *EXECUTION))
+        record: Record = {
+            "version": VERSION,
+            "stage": stage,
+            "command": shlex.join(["chexseg", stage, *arguments]),
+            "settings": settings,
+            "seed": int(settings["seed"]) if "seed" in settings else None,
+            "folders": {k: str(values[k]) for k, m in marks.items() if m == FOLDER},
+            "inputs": before,
+            "outputs": {k: [_entry(p, Digests()) for p in paths] for k, paths in outputs.items()},
+            "code": {"digest": _digest_of(code), "definitions": code},
+            "git": git_state(),
+            "software": software(),
+            "machine": _machine(),
+            "started": began.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - start, 3),
+            "peak_memory_mb": _peak_memory(),
+        }
+        for artifact in (path for paths in outputs.values() for path in paths):
+            _write(record_path(artifact), record)
+
+    return run_and_record
+
+
+@contextlib.contextmanager
+def _running(artifacts: list[Path], began: datetime) -> Iterator[None]:
+    """Marks artifacts as being made, for `chexseg status`; a killed job leaves its mark behind."""
+    mark = {"pid": os.getpid(), "started": began.isoformat(timespec="seconds"), **_machine()}
+    try:
+        for artifact in artifacts:
+            with atomic(running_path(artifact)) as temporary:
+                temporary.write_text(json.dumps(mark))
+        yield
+    finally:
+        for artifact in artifacts:
+            running_path(artifact).unlink(missing_ok=True)
+
+
+def flags_of(arguments: Sequence[str]) -> dict[str, list[str]]:
+    """Returns the flags of a command line with their values; names as in the signatures."""
+    flags: dict[str, list[str]] = {}
+    name = ""
+    for word in arguments:
+        if word.startswith("--"):
+            name, _, value = word[2:].partition("=")
+            name = name.replace("-", "_")
+            flags[name] = [value] if value else []
+        elif name:
+            flags[name].append(word)
+    return flags
+
+
+def settings_of(arguments: Sequence[str], without: Sequence[str]) -> dict[str, str]:
+    """Returns the settings on a command line: its flags, but for files and ways to compute."""
+    flags = flags_of(arguments)
+    return {name: shlex.join(words) for name, words in flags.items() if name not in without}
+
+
+def marks_of(run: Callable[..., None]) -> dict[str, str]:
+    """Returns which parameters are files: name -> INPUT, OUTPUT or FOLDER."""
+    hints, marks = typing.get_type_hints(run, include_extras=True), {}
+    for name in inspect.signature(run).parameters:
+        hint = hints[name]
+        kinds = (hint, *typing.get_args(hint))  # Path, `Path | None` or `tuple[Path, ...]`
+        marked = {mark for kind in kinds for mark in getattr(kind, "__metadata__", ())}
+        if marked & {OUTPUT, FOLDER}:
+            marks[name] = (marked & {OUTPUT, FOLDER}).pop()
+        elif name not in EXECUTION and Path in kinds:
+            marks[name] = INPUT
+    return marks
+
+
+def _paths(value: Any) -> list[Path]:
+    return [value] if isinstance(value, Path) else list(value or ())
+
+
+def _entry(path: Path, digests: Digests) -> dict[str, Any]:
+    """Describes an input or output by place, content and stamp, and counts its X-rays."""
+    if path.is_dir():
+        names = sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.is_file())
+        files = {n: [digests.of(path / n), *stamp(path / n)] for n in names}
+        digest = sha256_of_files({name: digest for name, (digest, *_) in files.items()})
+        return {"path": str(path), "sha256": digest, "files": files}
+    entry = {"path": str(path), "sha256": digests.of(path, known_content(path))}
+    entry["stamp"] = list(stamp(path))
+    if (images := count_images(path)) is not None:
+        entry["images"] = images
+    return entry
+
+
+def count_images(path: Path) -> int | None:
+    """Returns how many X-rays a store, an index or a file of masks holds; None for others."""
+    if path.suffix == ".h5":
+        import h5py
+
+        with h5py.File(path) as file:
+            return len(file["id"]) if "id" in file else None
+    if path.name == "index.csv":
+        with open(path, "rb") as file:
+            return sum(1 for _ in file) - 1
+    if path.suffix == ".json":
+        masks = json.loads(path.read_bytes())
+        return len(masks) if isinstance(masks, dict) else None
+    return None
+
+
+def _write(path: Path, record: Record) -> None:
+    """Writes a record, its paths made relative to its folder."""
+    folder = path.parent
+
+    def placed(files: dict[str, list[dict]]) -> dict[str, list[dict]]:
+        return {
+            role: [{**e, "path": os.path.relpath(e["path"], folder)} for e in listed]
+            for role, listed in files.items()
+        }
+
+    record = {**record, **{key: placed(record[key]) for key in ("inputs", "outputs")}}
+    record["seal"] = seal_of(record)
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def seal_of(record: Record) -> str:
+    """Returns the digest of a record without its seal: it tells of an edit, not of a forger."""
+    bare = {key: value for key, value in record.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_of(code: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+
+
+def git_state(folder: Path = PACKAGE) -> dict[str, Any] | None:
+    """Returns the commit of the code, and the digest of what was changed since; None without git.
+
+    `changes` is None for a clean tree. Files that git does not track do not count.
+    """
+
+    def git(*words: str) -> bytes:
+        return subprocess.run(
+            ["git", "-C", str(folder), *words], check=True, capture_output=True
+        ).stdout
+
+    try:
+        commit, diff = git("rev-parse", "HEAD").decode().strip(), git("diff", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    changes = hashlib.sha256(diff).hexdigest() if diff else None
+    return {"commit": commit, "dirty": bool(diff), "changes": changes}
+
+
+def software() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that can change a result."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _machine() -> dict[str, Any]:
+    machine: dict[str, Any] = {"host": platform.node(), "system": platform.platform(terse=True)}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        machine["gpu"] = torch.cuda.get_device_name()
+    slurm = {name.lower(): os.environ[name] for name in SLURM if name in os.environ}
+    return {**machine, "slurm": slurm} if slurm else machine
+
+
+def _peak_memory() -> int:
+    peaks = (
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return round(max(peaks) / 1024)

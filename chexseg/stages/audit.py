@@ -1,0 +1,183 @@
+"""Checks a study's files against their records, and tells where a number came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from chexseg.errors import InputError, Problem
+from chexseg.provenance.audit import Audit, Finding, audit, compare
+from chexseg.provenance.crate import write_crate
+from chexseg.provenance.lineage import inputs_of_rows, lineage_of, rows_of, told
+from chexseg.provenance.study import Study, study_of
+
+_MOST = 3
+"""Files named in a line; --json names all."""
+
+
+def run(
+    *,
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    row: str = "",
+    root: Path | None = None,
+    xrays: bool = True,
+    crate: Path | None = None,
+    copy_files: bool = False,
+    json: bool = False,
+) -> None:
+    """Audit studies, or print the lineage of an artifact.
+
+    A folder is a study: every file is hashed again and held against its record, the records
+    against each other, and the code against that here. It may lie anywhere; raw data that are not
+    there are told as not checked. Several folders are taken for repeats of one another.
+    A file is an artifact: what it was made from is printed as a tree, back to the X-rays.
+
+    The exit code is 0 if there are warnings at most, 1 for errors, 2 for paths that are no study.
+
+    Args:
+        paths: Folders of studies, such as results/demo, or one artifact.
+        row: First cells of a row of the artifact, a CSV: `chexseg,Edema`; its lineage is printed.
+        root: Folder of the raw data now, if they are not where they were.
+        xrays: Also hash the X-rays that the index lists.
+        crate: Write the study as a Workflow Run RO-Crate: a new folder, or FILE.zip.
+        copy_files: Copy the artifacts into the crate; else it names them by their digests.
+        json: Print all as JSON.
+
+    Raises:
+        InputError: a path is no study and no artifact of one, or there is no such row.
+    """
+    files = [path for path in paths if not path.is_dir()]
+    if not paths or (files and len(paths) > 1) or (row and not files):
+        found = " ".join(map(str, paths)) or "nothing"
+        remedy = "Give results/STUDY, or results/STUDY/summary.csv --row RUN,PATHOLOGY."
+        raise InputError([Problem("paths", found, "folders of studies, or one artifact", remedy)])
+    if files:
+        print(_lineage(files[0], row))
+        return
+    studies = [Study(path) for path in paths]
+    audits = [audit(study, root=root, x_rays=xrays) for study in studies]
+    between = compare(studies)
+    if crate is not None:
+        if len(studies) > 1:
+            remedy = "Write one crate for each study."
+            raise InputError([Problem("--crate", "several studies", "one", remedy)])
+        write_crate(studies[0], crate, copy_files=copy_files)
+    findings = [finding for each in audits for finding in each.findings] + between
+    if json:
+        _print_json(audits, between)
+    else:
+        for each in audits:
+            print(_report(each))
+        for finding in between:
+            print(_told(None, finding))
+    if any(finding.is_error for finding in findings):
+        sys.exit(1)
+
+
+def _lineage(path: Path, row: str) -> str:
+    study, artifact = study_of(path)
+    lines, only = [], None
+    if row:
+        rows = rows_of(path, row)
+        only = inputs_of_rows(study.recorded[artifact], rows)
+        lines = [", ".join(f"{k} {v}" for k, v in each.items()) for each in rows] + [""]
+    if only is not None:
+        left = sum(i.path not in only for i in study.recorded[artifact].inputs)
+        lines.append(f"({left} other inputs of {artifact} are not behind this row)")
+    return "\n".join([*lines, told(study, lineage_of(study, artifact, only))])
+
+
+def facts_of(result: Audit) -> dict[str, str]:
+    """Returns the audit's table: what was checked, and how the study was made."""
+    study, jobs = result.study, result.study.jobs
+    records = [job.record for job in jobs]
+    missing = result.x_rays - result.x_rays_checked
+    commits = Counter(_commit(record["git"]) for record in records)
+    machines = Counter(
+        record["machine"]["host"] + f" ({record['machine'].get('gpu', 'CPU')})"
+        for record in records
+    )
+    versions = Counter(
+        f"python {r['software'].get('python')}, torch {r['software'].get('torch')}" for r in records
+    )
+    return {
+        "artifacts": f"{len(study.recorded)}, {len(study.made)} files",
+        "records": f"{len(study.recorded)} sound, {len(study.unsound)} not, of {len(jobs)} jobs",
+        "hashed": f"{len(result.contents)} files, {_size(result.bytes)}",
+        "X-rays": f"{result.x_rays_checked} checked" + f", {missing} not" * bool(missing),
+        "code": f"{len({record['code']['digest'] for record in records})} digests of "
+        f"{len({record['stage'] for record in records})} stages",
+        "seeds": _counted(Counter(str(r["seed"]) for r in records if r["seed"] is not None)),
+        "commits": _counted(commits),
+        "machines": _counted(machines),
+        "software": _counted(versions),
+        "computed in": f"{timedelta(seconds=round(sum(r['seconds'] for r in records)))} h, "
+        f"most memory {max(r['peak_memory_mb'] for r in records)} MB",
+    }
+
+
+def _report(result: Audit) -> str:
+    folder = result.study.folder
+    lines = [_told(folder, finding) for finding in result.findings]
+    lines += [""] * bool(lines) + [f"{folder}"]
+    lines += [f"  {name:<12} {fact}" for name, fact in facts_of(result).items()]
+    errors = sum(finding.is_error for finding in result.findings)
+    warnings = len(result.findings) - errors
+    verdict = "Every file is what its record says, and every input is recorded."
+    counts = f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}."
+    lines.append(f"{counts} {'' if errors else verdict}".rstrip())
+    return "\n".join(lines)
+
+
+def _told(folder: Path | None, finding: Finding) -> str:
+    level = "ERROR  " if finding.is_error else "warning"
+    inside = folder is not None and finding.kind != "not checked"
+    named = [str(folder / file) if inside else file for file in finding.files[:_MOST]]
+    more = len(finding.files) - len(named)
+    files = ", ".join(named) + (f" and {more} more" if more else "")
+    return f"{level} {finding.kind}: {files}: {finding.found}. {finding.remedy}"
+
+
+def _print_json(audits: list[Audit], between: list[Finding]) -> None:
+    def plain(finding: Finding) -> dict[str, Any]:
+        return {"error": finding.is_error, **dataclasses.asdict(finding)}
+
+    content = {
+        "studies": [
+            {
+                "folder": str(each.study.folder),
+                "facts": facts_of(each),
+                "findings": [plain(finding) for finding in each.findings],
+            }
+            for each in audits
+        ],
+        "between": [plain(finding) for finding in between],
+    }
+    print(json.dumps(content, indent=1))
+
+
+def _commit(git: dict[str, Any] | None) -> str:
+    return "none" if git is None else git["commit"][:12] + " with changes" * git["dirty"]
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{what} ({number} jobs)" for what, number in counts.most_common()) or "none"
+
+
+def _plural(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
+def _size(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} TB"

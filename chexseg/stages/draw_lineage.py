@@ -1,0 +1,24 @@
+"""Picture of a study's lineage: every stage and entry behind its summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chexseg.artifacts import Output
+from chexseg.provenance.drawing import draw
+from chexseg.provenance.lineage import lineage_of
+from chexseg.provenance.study import study_of
+
+
+def run(*, artifact: Path, out: Output) -> None:
+    """Draw what an artifact was made from, as its records tell it.
+
+    Args:
+        artifact: The artifact, such as the study's summary.csv.
+        out: PNG or SVG.
+
+    Raises:
+        InputError: the artifact has no record, or lies in no study.
+    """
+    study, place = study_of(artifact)
+    draw(lineage_of(study, place), out)

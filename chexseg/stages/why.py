@@ -1,0 +1,55 @@
+"""Says which artifacts would be made again, and which key, file or function changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from chexseg.provenance.graph import PlannedJob, read_graph
+
+
+def run(
+    *,
+    targets: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    configfile: tuple[Path, ...] = (),
+    config: tuple[str, ...] = (),
+) -> None:
+    """Say in plain words what the next `snakemake` would run, and why.
+
+    Type it where `snakemake` is typed. A job stands in the list for a reason of its own; those
+    that run only because it runs are counted behind it.
+
+    Args:
+        targets: Artifacts to ask for, such as results/demo/summary.csv; the whole study if none.
+        configfile: Config files of the study; config/demo.yaml if there is none.
+        config: Overrides, `key=value`, as in `snakemake --config`.
+
+    Raises:
+        InputError: the config is wrong, or data are absent.
+    """
+    jobs = read_graph(configfile, config, targets)
+    running = [job for job in jobs if job.would_run]
+    if not running:
+        print(f"All {len(jobs)} jobs are up to date: nothing would run.")
+        return
+    print(f"{len(running)} of {len(jobs)} jobs would run.")
+    for job in running:
+        if job.changes:
+            print(f"\n{job.name}")
+            for change in job.changes:
+                print(f"  {change}")
+            if followers := _followers(job, running):
+                print(f"  then {followers}")
+
+
+def _followers(job: PlannedJob, running: list[PlannedJob]) -> str:
+    """Counts the jobs that run since this one does, and have no reason of their own."""
+    behind = [job]
+    for each in running:
+        if any(before is one for before in each.before for one in behind):
+            behind.append(each)
+    counts = Counter(each.rule for each in behind[1:] if not each.changes)
+    return ", ".join(rule if n == 1 else f"{n} x {rule}" for rule, n in counts.items())

@@ -1,0 +1,174 @@
+"""The stages of training, killed and run again: the bytes of an undisturbed run."""
+
+import csv
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from chexseg.data.store import Store, write_store
+from chexseg.settings import (
+    ClassifierSettings,
+    ImageSettings,
+    IndexSettings,
+    IRNetSettings,
+    SegmenterSettings,
+    flags,
+)
+from chexseg.stages import (
+    build_index,
+    store_images,
+    store_masks,
+    train_classifier,
+    train_irnet,
+    train_segmenter,
+)
+from chexseg.training.signals import Stopped
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
+COMMON = {"initial_weights": "none", "learning_rate": 1e-3, "batch_size": 4, "epochs": 3}
+CLASSIFIER = ClassifierSettings(architecture="densenet_small", stride=32, **COMMON)
+SEGMENTER = SegmenterSettings(
+    encoder="resnet18", decoder_channels=16, samples_per_epoch=16, **COMMON
+)
+IRNET = IRNetSettings(epochs=2, batch_size=4, radius=3)
+
+
+@pytest.fixture(scope="module")
+def study(phantom, tmp_path_factory):
+    """Index and stores of the phantom."""
+    folder = tmp_path_factory.mktemp("study")
+    study = SimpleNamespace(
+        folder=folder,
+        index=folder / "index.csv",
+        images=folder / "images.h5",
+        expert=folder / "expert.h5",
+        labels=folder / "labels.h5",
+    )
+    tables, masks = phantom / "CheXpert", phantom / "CheXlocalize"
+    build_index.run(
+        root=phantom,
+        train_csv=tables / "train.csv",
+        val_csv=tables / "val_labels.csv",
+        test_csv=tables / "test_labels.csv",
+        val_masks=masks / "gt_segmentations_val.json",
+        test_masks=masks / "gt_segmentations_test.json",
+        out=study.index,
+        settings=IndexSettings(expert_fraction=0.5),
+    )
+    size = ImageSettings(image_size=32)
+    store_images.run(index=study.index, root=phantom, out=study.images, settings=size, shard=0)
+    val_masks = masks / "gt_segmentations_val.json"
+    store_masks.run(index=study.index, masks=val_masks, out=study.expert, settings=size)
+    with write_store(study.labels, "affinity_labels", {"pathologies": ["Edema"]}) as labels:
+        for number, cxr_id in enumerate(Store([study.images], "images").ids[:12]):
+            label = torch.zeros(1, 8, 8, dtype=torch.uint8)
+            label[0, : 2 + number % 4] = 1
+            labels.append(cxr_id, label.numpy())
+    return study
+
+
+def classifier(study, name, **others):
+    return train_classifier.run(
+        index=study.index,
+        images=(study.images,),
+        settings=CLASSIFIER,
+        **outputs(study, name),
+        **others,
+    )
+
+
+def segmenter(study, name, **others):
+    return train_segmenter.run(
+        index=study.index,
+        images=(study.images,),
+        expert_masks=study.expert,
+        settings=SEGMENTER,
+        **outputs(study, name),
+        **others,
+    )
+
+
+def irnet(study, name, **others):
+    return train_irnet.run(
+        images=(study.images,),
+        labels=(study.labels,),
+        settings=IRNET,
+        backbone_architecture="resnet18",
+        backbone="none",
+        **outputs(study, name),
+        **others,
+    )
+
+
+def outputs(study, name):
+    return {"out": study.folder / f"{name}.pt", "metrics": study.folder / f"{name}.csv"}
+
+
+def rows(study, name):
+    with (study.folder / f"{name}.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def assert_same(study, name, other):
+    first, second = (study.folder / f"{each}.pt" for each in (name, other))
+    assert first.read_bytes() == second.read_bytes()
+    assert rows(study, name) == rows(study, other)
+
+
+@pytest.mark.parametrize("train", [classifier, segmenter, irnet])
+def test_a_stopped_stage_goes_on_and_publishes_the_same_bytes(study, monkeypatch, capsys, train):
+    name, state = train.__name__, study.folder / ".state" / f"{train.__name__}.pt"
+    train(study, f"{name}_whole")
+    module = sys.modules[f"chexseg.stages.train_{name}"]
+    original, calls = module.augment, []
+
+    def augment(*arguments):
+        calls.append(arguments)
+        if len(calls) == 5:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return original(*arguments)
+
+    monkeypatch.setattr(module, "augment", augment)
+    with pytest.raises(Stopped) as stopped:
+        train(study, name, state=state)
+    assert stopped.value.code == 138
+    assert state.exists()
+    assert not (study.folder / f"{name}.pt").exists()
+    train(study, name, state=state)
+    assert "resumed at epoch" in capsys.readouterr().out
+    assert_same(study, name, f"{name}_whole")
+    assert not state.exists()
+
+
+@pytest.fixture(scope="module")
+def whole(study):
+    """A segmenter that was never disturbed."""
+    segmenter(study, "whole")
+    return "whole"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_the_command_is_killed_and_run_again(study, whole, tmp_path, number, code, capfd):
+    state, name = tmp_path / "state.pt", number.name
+    out, metrics = outputs(study, name).values()
+    command = [sys.executable, "-m", "chexseg", "train-segmenter"]
+    command += ["--index", study.index, "--images", study.images, "--expert-masks", study.expert]
+    command += ["--out", out, "--metrics", metrics, "--state", state, "--save-every", "0"]
+    process = subprocess.Popen([*map(str, command), *shlex.split(flags(SEGMENTER))])
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait(60) == code
+    assert not out.exists()
+    assert ("SIGTERM: saved epoch" in capfd.readouterr().out) == (number == signal.SIGTERM)
+    segmenter(study, name, state=state)
+    assert "resumed at epoch" in capfd.readouterr().out
+    assert_same(study, name, whole)
+    assert not state.exists()

@@ -1,0 +1,100 @@
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from chexseg.provenance.graph import PlannedJob
+from chexseg.provenance.record import record_path, running_path
+from chexseg.provenance.reruns import SETTING, Change
+from chexseg.stages import status, why
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def job(rule, *before, wants=False, changes=(), **wildcards):
+    name = "_".join([rule, *wildcards.values()])
+    return PlannedJob(
+        rule=rule, wildcards=wildcards, arguments=[rule, "--out", f"{name}.pt"],
+        outputs=[f"{name}.pt"], log=f"{name}.log", resources={"gpu": 1, "runtime": 120},
+        would_run=wants, changes=list(changes), before=list(before),
+    )  # fmt: skip
+
+
+def finish(job, seconds=30.0):
+    Path(job.outputs[0]).write_bytes(b"x" * 2000)
+    record = {"version": 1, "seconds": seconds, "stage": job.rule, "settings": {}, "folders": {},
+              "inputs": {}, "outputs": {}, "code": {}}  # fmt: skip
+    record_path(job.outputs[0]).write_text(json.dumps(record))
+    return job
+
+
+def mark(job, pid, host=None):
+    seen = {"pid": pid, "host": host or platform.node(), "started": "2026-01-01T00:00:00+00:00"}
+    running_path(job.outputs[0]).write_text(json.dumps(seen))
+    Path(job.log).write_text("first\n\nepoch 3/20: 8 of 90\n")
+    return job
+
+
+def test_every_state():
+    done = finish(job("train", name="a"))
+    running = mark(job("train", name="b", wants=True), os.getpid())
+    killed = mark(job("train", name="c", wants=True), 2**22 + 1)
+    elsewhere = mark(job("train", name="d", wants=True), 1, host="another")
+    failed = job("train", name="e", wants=True)
+    Path(failed.log).write_text("chexseg train: 1 problem\n  no such file\n")
+    waiting = job("score", wants=True)
+    found = [status.status_of(j) for j in (done, running, killed, elsewhere, failed, waiting)]
+    assert [s.state for s in found] == [
+        "done", "running", "cut off", "running", "failed", "waiting",
+    ]  # fmt: skip
+    assert (found[0].seconds, found[0].disk) == (30.0, 2000)
+    assert found[1].place == f"{platform.node()}, {os.getpid()}"
+    assert found[1].log[-1] == "epoch 3/20: 8 of 90"
+    assert found[4].log == ["chexseg train: 1 problem", "  no such file"]
+
+
+def test_the_table_fits_a_terminal(monkeypatch, capsys):
+    done = finish(job("train", name="a"))
+    jobs = [done, mark(job("train", name="b", wants=True), 2**22 + 1), job("score", wants=True)]
+    monkeypatch.setattr(status, "read_graph", lambda *_: jobs)
+    status.run(configfile=(Path("my study.yaml"),))
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "train b: cut off" in text
+    assert "1 of 3 jobs done, 2 kB on disk." in text
+    assert "Left: about 0:30 of job time, and 1 of stages that never ran" in text
+    assert "To go on: snakemake --configfile 'my study.yaml'" in text
+
+
+def test_json_and_plan(monkeypatch, capsys):
+    jobs = [finish(job("train", name="a")), job("train", name="b", wants=True)]
+    monkeypatch.setattr(status, "read_graph", lambda *_: jobs)
+    status.run(json=True)
+    content = json.loads(capsys.readouterr().out)
+    assert [each["state"] for each in content["jobs"]] == ["done", "waiting"]
+    assert content["seconds_left"] == 30.0
+    status.run(plan=True)
+    assert "2 jobs; their limits reserve at most 4 GPU hours." in capsys.readouterr().out
+
+
+def test_why_in_plain_words(monkeypatch, capsys):
+    data = job("index")
+    change = Change(SETTING, "learning_rate", "0.1", "0.2")
+    train = job("train", data, name="full", wants=True, changes=[change])
+    other = job("train", data, name="weak")
+    scores = [job("score", train, name="full", wants=True), job("score", other, name="weak")]
+    table = job("table", *scores, wants=True)
+    monkeypatch.setattr(why, "read_graph", lambda *_: [data, train, other, *scores, table])
+    why.run()
+    assert capsys.readouterr().out.splitlines() == [
+        "3 of 6 jobs would run.", "", "train full", "  learning_rate: 0.1 -> 0.2",
+        "  then score, table",
+    ]  # fmt: skip
+    monkeypatch.setattr(why, "read_graph", lambda *_: [data, other])
+    why.run()
+    assert capsys.readouterr().out == "All 2 jobs are up to date: nothing would run.\n"

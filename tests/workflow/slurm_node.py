@@ -1,0 +1,190 @@
+"""A Slurm cluster of one node with two pretended GPUs: munged, slurmctld and slurmd.
+
+All of its files are in one folder, and nothing outside of it is read or changed. There is no
+accounting, as on small clusters. Only root can start it, since slurmd starts jobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+CLIENTS = ("sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo", "sacct")
+DAEMONS = ("munged", "slurmctld", "slurmd", "setpriv")
+
+CONFIGURATION = """\
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller_port}
+SlurmdPort={node_port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=10
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+TaskProlog={folder}/note_devices.sh
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+SlurmdParameters=config_overrides
+SchedulerParameters=bf_interval=1,sched_interval=2
+GresTypes=gpu
+MinJobAge=3600
+KillWait=10
+ReturnToService=2
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=128000 Gres=gpu:2 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+# Any two character devices will do for GPUs.
+DEVICES = "NodeName={host} Name=gpu File=/dev/null\nNodeName={host} Name=gpu File=/dev/zero\n"
+
+# The executor plugin drops SLURM_CONF, with all of Slurm's variables, before it calls srun.
+CLIENT = '#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program} "$@"\n'
+PROLOG = '#!/bin/sh\necho "$SLURM_JOB_ID ${{CUDA_VISIBLE_DEVICES-none}}" >> {folder}/devices.txt\n'
+
+
+def reason_for_none() -> str | None:
+    """Says why no cluster can be started here; None if one can."""
+    absent = [program for program in (*CLIENTS, *DAEMONS) if shutil.which(program) is None]
+    if absent:
+        return f"Slurm is not installed (no {', '.join(absent)})"
+    return None if os.getuid() == 0 else "only root can start slurmd"
+
+
+class SlurmNode:
+    """The cluster; `environment` leads programs to it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.host = socket.gethostname().partition(".")[0]
+        self.daemons: list[subprocess.Popen] = []
+        self.environment = {
+            "SLURM_CONF": f"{folder}/slurm.conf",
+            "PATH": f"{folder}/bin{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def start(self) -> None:
+        """Returns when the node waits for jobs."""
+        names = {"folder": self.folder, "host": self.host}
+        ports = {"controller_port": _free_port(), "node_port": _free_port()}
+        for name in ("bin", "state", "spool"):
+            (self.folder / name).mkdir(parents=True)
+        self._write("slurm.conf", CONFIGURATION.format(**names, **ports), 0o644)
+        self._write("gres.conf", DEVICES.format(**names), 0o644)
+        self._write("note_devices.sh", PROLOG.format(**names), 0o755)
+        for program in CLIENTS:
+            text = CLIENT.format(**names, program=shutil.which(program))
+            self._write(f"bin/{program}", text, 0o755)
+        self._write("munge.key", os.urandom(64).hex(), 0o400)
+        files = {
+            f"--{name}-file": self.folder / f"munge.{name}"
+            for name in ("key", "pid", "log", "seed")
+        }
+        options = [str(word) for pair in files.items() for word in pair]
+        socket_of = self.folder / "munge.socket"
+        self._start("munged", "--foreground", "--force", "--socket", str(socket_of), *options)
+        wait_until(socket_of.exists, "munged runs", 20)
+        self._start("slurmctld", "-D", "-i")
+        self._start("slurmd", "-D", "-N", self.host)
+        wait_until(
+            lambda: "idle" in self.command("sinfo", "-h", "-o", "%T"), "the node is idle", 30
+        )
+
+    def stop(self) -> None:
+        """Ends all jobs and the daemons."""
+        if len(self.daemons) == 3:
+            self.command("scancel", "--user", "root", "--signal", "KILL")
+            self.command("scancel", "--user", "root")
+            with contextlib.suppress(TimeoutError):
+                wait_until(lambda: not self.command("squeue", "-h").strip(), "jobs have ended", 20)
+        for daemon in reversed(self.daemons):
+            daemon.terminate()
+        for daemon in reversed(self.daemons):
+            try:
+                daemon.wait(10)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+
+    def command(self, *words: str | Path, environment: dict[str, str] | None = None) -> str:
+        """Returns what one of Slurm's commands prints; fails never."""
+        environment = environment or {**os.environ, **self.environment}
+        return subprocess.run(words, env=environment, text=True, capture_output=True).stdout
+
+    def jobs(self, *columns: str) -> list[list[str]]:
+        """Returns these columns of `squeue -O` for all jobs so far."""
+        form = ",".join(f"{column}:200" for column in columns)
+        lines = self.command("squeue", "-h", "--states=all", "-O", form).splitlines()
+        return [
+            [line[i * 200 : (i + 1) * 200].strip() for i in range(len(columns))] for line in lines
+        ]
+
+    def jobs_of(self, rule: str, state: str) -> list[str]:
+        """Returns the numbers of a rule's jobs in a state; '' for all rules."""
+        rows = self.jobs("jobid", "comment", "state")
+        return [job for job, comment, now in rows if rule in comment and now == state]
+
+    def devices(self) -> dict[str, set[str]]:
+        """Returns CUDA_VISIBLE_DEVICES as the tasks of each job saw it; `none` where it is unset."""
+        seen: dict[str, set[str]] = {}
+        for line in (self.folder / "devices.txt").read_text().splitlines():
+            job, device = line.split()
+            seen.setdefault(job, set()).add(device)
+        return seen
+
+    def _write(self, name: str, text: str, mode: int) -> None:
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(mode)
+
+    def _start(self, *words: str) -> None:
+        # A daemon dies with the tests, even if they are killed.
+        command = ["setpriv", "--pdeathsig", "TERM", *words]
+        with (self.folder / f"{words[0]}.out").open("wb") as log:
+            self.daemons.append(
+                subprocess.Popen(
+                    command, env={**os.environ, **self.environment}, cwd=self.folder,
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                )
+            )  # fmt: skip
+
+
+@contextlib.contextmanager
+def slurm_node(folder: Path) -> Iterator[SlurmNode]:
+    """Yields a running cluster, and takes it down whatever happens."""
+    node = SlurmNode(folder)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+
+
+def wait_until(ready: Callable[[], object], what: str, seconds: float) -> None:
+    """Raises TimeoutError, which names `what`, if that is not so in time."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds} s: {what}")
+        time.sleep(0.2)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,62 @@
+"""A computed study, copied away from its workflow and data, as an auditor gets it."""
+
+import json
+import shutil
+
+import pytest
+
+from chexseg.cli import main
+from chexseg.provenance.study import Study
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
+
+
+@pytest.fixture
+def copied(tiny_study, tmp_path):
+    workflow, _ = tiny_study
+    return shutil.copytree(workflow.folder / "results/tiny", tmp_path / "handed over")
+
+
+def audited(folder, capsys, *words):
+    try:
+        code = main(["audit", str(folder), *words])
+    except SystemExit as end:
+        code = end.code
+    return code, capsys.readouterr().out
+
+
+def test_it_is_whole(copied, capsys):
+    code, out = audited(copied, capsys, "--json")
+    told = json.loads(out)["studies"][0]
+    kinds = {finding["kind"] for finding in told["findings"]}
+    assert code == 0
+    assert kinds <= {"uncommitted code"}
+    assert told["facts"]["X-rays"] == "68 checked"
+
+
+def test_one_bit_of_one_store_is_found(copied, capsys):
+    path = copied / "pseudo_masks/irnet/affinity/0001.h5"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    code, out = audited(copied, capsys)
+    assert code == 1
+    errors = [line for line in out.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 1
+    assert f"edited: {path}: " in errors[0]
+
+
+def test_a_number_is_followed_to_the_x_rays(copied, capsys):
+    code, out = audited(copied / "summary.csv", capsys, "--row", "chexseg,Edema,iou_dataset")
+    assert code == 0
+    for stage in ("evaluate", "predict-masks", "train-segmenter", "walk-saliency", "train-irnet",
+                  "train-classifier", "store-images", "build-index", "make-phantom"):  # fmt: skip
+        assert f"  {stage}  " in out, stage
+    assert "68 X-rays, digest of their digests" in out
+
+
+def test_a_crate_is_written(copied, tmp_path, capsys):
+    assert audited(copied, capsys, "--crate", str(tmp_path / "crate"))[0] == 0
+    metadata = json.loads((tmp_path / "crate/ro-crate-metadata.json").read_text())
+    jobs = [e for e in metadata["@graph"] if e["@type"] == "CreateAction"]
+    assert len(jobs) == len(Study(copied).jobs) + 1  # and the run that they were

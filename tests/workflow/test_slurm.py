@@ -1,0 +1,188 @@
+"""`snakemake --profile slurm` on a real Slurm: the same bits as here, whatever happens to jobs."""
+
+import contextlib
+import filecmp
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.slurm_node import reason_for_none, slurm_node, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.slurm,
+    pytest.mark.xdist_group("slurm"),
+    pytest.mark.skipif(reason_for_none() is not None, reason=str(reason_for_none())),
+]
+
+STUDY = {
+    "study": "micro",
+    "phantom": {"train_images": 24, "val_images": 16, "test_images": 8, "longest_side": 72},
+    "data": {"index": {"expert_fraction": 0.5}, "images": {"image_size": 64}},
+    "classifiers": {"small": {"architecture": "densenet_small", "initial_weights": "none"}},
+    "segmenters": {
+        "full": {
+            "masks": ["expert"],
+            "initial_weights": "none",
+            "decoder_channels": 16,
+            "epochs": 5,
+            "samples_per_epoch": 40,
+        }
+    },
+}
+GPU_RULES = {"train_classifier", "train_segmenter", "predict_masks"}
+# As typed by a person, but for a node without real GPUs and accounting, and for haste.
+ARGUMENTS = (
+    "--profile", "slurm", "--slurm-status-command", "squeue", "--latency-wait", "20",
+    "--slurm-init-seconds-before-status-checks", "3", "--set-threads", "train_segmenter=1", "store_images=3",
+)  # fmt: skip
+
+
+PATIENCE = 900  # seconds that a run may take on a busy machine
+
+
+class Head:
+    """Starts snakemake in the repository's root, for a study in a folder of its own."""
+
+    def __init__(self, workflow, *arguments: str, **environment: str):
+        self.folder, self.arguments = workflow.folder, arguments
+        self.results = workflow.folder / "results" / "micro"
+        self.config = workflow.write(STUDY)
+        self.log = workflow.folder / "head.log"
+        self.environment = {**workflow.environment, **environment}
+
+    @contextlib.contextmanager
+    def started(self, *arguments: str):
+        """Yields the process, and kills it (-9) at the end."""
+        words = [sys.executable, "-m", "snakemake", "--configfile", str(self.config)]
+        words += ["--directory", str(self.folder), *self.arguments, *arguments]
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                words, cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def ends(self, process: subprocess.Popen) -> None:
+        assert process.wait(PATIENCE) == 0, self.log.read_text()
+
+    def run(self, *arguments: str) -> None:
+        with self.started(*arguments) as process:
+            self.ends(process)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    with slurm_node(tmp_path_factory.mktemp("slurm") / "node") as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def local(new_workflow, tmp_path_factory):
+    """The study without Slurm, being computed: its head and the process."""
+    head = Head(new_workflow(tmp_path_factory.mktemp("local")), "--cores", "1")
+    with head.started() as process:
+        yield head, process
+
+
+@pytest.fixture(scope="module")
+def head(local, node, new_workflow, tmp_path_factory):
+    """The study, computed by Slurm whatever happens: a job, the head and a node are lost."""
+    workflow = new_workflow(tmp_path_factory.mktemp("slurm_study"))
+    path = f"{node.folder}/bin{os.pathsep}{workflow.environment['PATH']}"
+    environment = {**node.environment, "PATH": path, "CHEXSEG_REQUIRE_GPU": "0"}
+    head = Head(workflow, *ARGUMENTS, **environment)
+
+    training_log = head.results / "logs" / "train_segmenter" / "full.log"
+    with head.started("--restart-times", "0"):
+        wait_until(
+            lambda: training_log.exists() and "\nepoch 1 " in "\n" + training_log.read_text(),
+            "the segmenter is in its second epoch", PATIENCE,
+        )  # fmt: skip
+        [training] = node.jobs_of("train_segmenter", "RUNNING")
+        node.command("scancel", training)  # SIGTERM, 10 s of grace, SIGKILL
+        wait_until(lambda: node.jobs_of("train_segmenter", "CANCELLED"), "it is gone", 60)
+    # Now the head is killed; its other jobs stay in the queue.
+    node.command("scancel", *node.jobs_of("", "RUNNING"), *node.jobs_of("", "PENDING"))
+    head.run("--unlock")
+
+    with head.started() as process:
+        wait_until(
+            lambda: node.jobs_of("train_segmenter", "RUNNING"), "the segmenter trains", PATIENCE
+        )
+        for state in ("down", "resume"):
+            node.command(
+                "scontrol", "update", f"nodename={node.host}", f"state={state}", "reason=test"
+            )
+        head.ends(process)
+    return head
+
+
+def test_same_bits_as_without_slurm(local, head):
+    alone, process = local
+    alone.ends(process)
+    for path in (
+        "summary.csv", "comparisons.csv", "classifiers/small/checkpoint.pt",
+        "segmenters/full/checkpoint.pt", "predictions/full.json", "figures/gallery.png",
+    ):  # fmt: skip
+        assert filecmp.cmp(alone.results / path, head.results / path, shallow=False), path
+
+
+def test_gpu_rules_get_a_gpu_and_the_others_none(node, head):
+    seen, rules = node.devices(), set()
+    for job, comment, state, asked in node.jobs("jobid", "comment", "state", "tres-per-job"):
+        if state != "COMPLETED":
+            continue
+        rule = next((name for name in GPU_RULES if name in comment), None)
+        rules.add(rule)
+        assert ("gpu:1" in asked) == (rule is not None), comment
+        assert seen[job] <= ({"0", "1"} if rule else {"none"}), comment
+    assert rules == {*GPU_RULES, None}
+
+
+def test_threads_are_not_limited_by_the_cores_of_the_head(node, head):
+    cpus = dict(node.jobs("comment", "numcpus"))
+    assert cpus["rule_store_images_wildcards_0000"] == "3"
+
+
+def test_head_as_a_job(node, head):
+    """The script of docs/cluster.md."""
+    blocks = (ROOT / "docs" / "cluster.md").read_text().split("```bash\n")
+    script = head.folder / "head.sh"
+    script.write_text(next(block for block in blocks if "#SBATCH" in block).partition("```")[0])
+    summary = head.results / "summary.csv"
+    before = summary.read_bytes()
+    summary.unlink()
+    words = [*ARGUMENTS, "--configfile", head.config, "--directory", head.folder]
+    log = head.folder / "head-job.log"
+    node.command(
+        "sbatch", f"--chdir={ROOT}", f"--output={log}", script, *words, environment=head.environment
+    )
+    wait_until(
+        lambda: node.command("squeue", "-h", "--name", "chexseg-head") == "", "it ends", PATIENCE
+    )
+    assert summary.read_bytes() == before, log.read_text()
+
+
+def test_nothing_is_left_to_do(node, head):
+    before = len(node.jobs("jobid"))
+    head.run()
+    assert len(node.jobs("jobid")) == before
+
+
+def test_a_gpu_job_without_gpu_stops(head):
+    """As the profile is shipped; the GPU that Slurm gives the job here is none."""
+    del head.environment["CHEXSEG_REQUIRE_GPU"]
+    words = ("--restart-times", "0", "--forcerun", "predict_masks", "--until", "predict_masks")
+    with head.started(*words) as process:
+        assert process.wait(PATIENCE) != 0
+    log = head.results / "logs" / "predict_masks" / "full.log"
+    assert "no GPU that torch can use" in log.read_text()
