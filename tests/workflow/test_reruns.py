@@ -198,7 +198,7 @@ CODE = {
     "losses/dice.py:dice_loss": "train_segmenter",
     "losses/irnet.py:irnet_losses": "train_irnet",
     "models/segmenter.py:Segmenter": "train_segmenter predict_masks",
-    "saliency/gradcam.py:saliency_maps": "compute_saliency",
+    "saliency/gradcam.py:GradCAM": "compute_saliency",
     "saliency/masks.py:cut": "threshold_saliency walk_saliency",
     "training/loop.py:fit": "train_classifier train_irnet train_segmenter",
     "training/sampling.py:mixed": "train_segmenter",
