@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from chexseg.data.pathologies import PATHOLOGIES, nearest
 from chexseg.errors import Problems
+from chexseg.inheritance import EXPERT, inherited, origin
 from chexseg.positions import Positions, load_yaml
 from chexseg.settings import (
     UNTRAINED,
@@ -41,7 +42,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 # A command takes '-x' for a flag, and Snakemake '{x}' for a wildcard.
 Folder = Annotated[str, Field(pattern=r"^[^-{}\n\r][^{}\n\r]*$")]
 File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
-EXPERT = "expert"
 HUMAN = "radiologists"
 UNNAMED_WEIGHTS = ("none", "imagenet")
 WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
@@ -138,66 +138,7 @@ class Study(Settings):
     @model_validator(mode="before")
     @classmethod
     def _apply_defaults(cls, config: Any) -> Any:
-        """Fills in `defaults` and the study's seed, which every seeded settings inherits."""
-        if not isinstance(config, Mapping):
-            return config
-        config = _in_order(config)
-        defaults = config.get("defaults")
-        for section, shared in defaults.items() if isinstance(defaults, Mapping) else ():
-            entries = config.get(section)
-            if isinstance(entries, Mapping) and isinstance(shared, Mapping):
-                config[section] = {
-                    name: {**shared, **entry} if isinstance(entry, Mapping) else entry
-                    for name, entry in entries.items()
-                }
-        seed = config.get("seed", 0)
-        data = config.get("data", {})
-        if isinstance(data, Mapping) and isinstance(data.get("index", {}), Mapping):
-            config["data"] = {**data, "index": {"seed": seed, **data.get("index", {})}}
-        for section in ("classifiers", "segmenters"):
-            entries = config.get(section)
-            if isinstance(entries, Mapping):
-                config[section] = {
-                    name: {"seed": seed, **entry} if isinstance(entry, Mapping) else entry
-                    for name, entry in entries.items()
-                }
-        masks = config.get("pseudo_masks")
-        if isinstance(masks, Mapping):
-            config["pseudo_masks"] = {name: _seed_irnet(e, seed) for name, e in masks.items()}
-        for section in ("phantom", "evaluation"):
-            if isinstance(config.get(section, {} if section == "evaluation" else None), Mapping):
-                config[section] = {"seed": seed, **config.get(section, {})}
-        return config
-
-
-def _in_order(config: Mapping) -> dict[str, Any]:
-    """Returns the config with the entries of its sections in an order of their own.
-
-    By name, segmenters first by what they learn from: pseudo masks, expert masks, both. So the
-    order of keys in the file changes neither the order of runs in tables nor any artifact.
-    """
-
-    def rank(item: tuple[Any, Any]) -> tuple[int, str]:
-        masks = item[1].get("masks", ()) if isinstance(item[1], Mapping) else ()
-        masks = masks if isinstance(masks, (list, tuple)) else ()
-        return (EXPERT in masks) + (EXPERT in masks and len(masks) > 1), str(item[0])
-
-    sections = ("classifiers", "saliency", "pseudo_masks", "segmenters")
-    ordered = {
-        name: dict(sorted(config[name].items(), key=rank))
-        for name in sections
-        if isinstance(config.get(name), Mapping)
-    }
-    return {**config, **ordered}
-
-
-def _seed_irnet(entry: Any, seed: Any) -> Any:
-    if not isinstance(entry, Mapping) or entry.get("method") != "irnet":
-        return entry
-    training = entry.get("training", {})
-    if not isinstance(training, Mapping):
-        return entry
-    return {**entry, "training": {"seed": seed, **training}}
+        return inherited(config)
 
 
 def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) -> Study:
@@ -214,7 +155,7 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
     problems, study = positions.problems, None
 
     def place(*location: str | int) -> str:
-        return positions.of(*_origin(location, config))
+        return positions.of(*origin(location, config))
 
     try:
         study = Study.model_validate(dict(config))
@@ -271,7 +212,7 @@ def _add_problem(
     )
     if kind.startswith("union_tag"):
         location = (*location, "method")
-    where, key = place(*location), ".".join(str(step) for step in _origin(location, config))
+    where, key = place(*location), ".".join(str(step) for step in origin(location, config))
     if kind == "extra_forbidden":
         near = nearest(str(location[-1]), fields)
         problems.add(where, f"unknown key {key!r}", "a known key", f"Did you mean {near!r}?")
@@ -302,25 +243,6 @@ def _without_tags(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...
     if steps[:1] == ("pseudo_masks",) and len(steps) > 2:
         return (*steps[:2], *steps[3:]), steps[2]
     return steps, None
-
-
-def _origin(location: tuple[str | int, ...], config: Any) -> tuple[str | int, ...]:
-    """Returns where a value was written: at `location`, or where it was inherited from."""
-    if _holds(config, location):
-        return location
-    default = ("defaults", location[0], *location[2:])
-    if len(location) > 2 and _holds(config, default):
-        return default
-    return ("seed",) if location[-1] == "seed" and "seed" in config else location
-
-
-def _holds(config: Any, location: tuple[str | int, ...]) -> bool:
-    for step in location:
-        try:
-            config = config[step]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
 
 
 def _check_references(study: Study, place: Place, problems: Problems) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "config/README.md", "docs/method.md"]
+PAGES = ["README.md", "config/README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES)
