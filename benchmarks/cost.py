@@ -3,7 +3,8 @@
 Runs the stages of config/chexpert.yaml on a few phantom X-rays with two threads, without
 Snakemake and without start-up. Core seconds (those that the process computed, over all of its
 cores) hardly depend on what else the machine does; seconds do, so the load is written beside them.
-Prints a table and writes benchmarks/results/cost.csv.
+Writes benchmarks/results/cost.csv and prints the table of docs/cost.md, which `--page` makes again
+from the CSV.
 """
 
 from __future__ import annotations
@@ -12,19 +13,43 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import pandas as pd
-from study import SIZE, Study, core_seconds
+from study import SIZE, VAL, Study, core_seconds
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from chexseg import settings
 from chexseg.stages import store_masks, train_classifier, train_irnet, train_segmenter
 
-TRAIN = 32
+TRAIN = 40  # two steps of 16, though some X-rays have empty maps and teach IRNet nothing
 THREADS = 2
 OUT = Path("benchmarks/results/cost.csv")
+FRONTAL = 191_027
+"""Frontal X-rays among the 223,414 of CheXpert's train table: those that take part."""
+STEPS = {
+    "train-classifier": (f"3 epochs of {FRONTAL:,} / 16", 3 * FRONTAL // 16),
+    "train-irnet": (f"3 epochs of {FRONTAL:,} / 16", 3 * FRONTAL // 16),
+    "train-segmenter": ("20 epochs of 10,000 / 8", 20 * 10_000 // 8),
+}
+"""Steps of the trainings of config/chexpert.yaml."""
+FEW = {"store-masks": 202, "predict-masks": 518}
+"""Frontal X-rays of CheXlocalize's validation and test set."""
+GROWS = {
+    "store-images": "pixels of the files (seconds), size² (bytes)",
+    "compute-saliency": "size²; pathologies cost bytes only",
+    "threshold-saliency": "size² x pathologies",
+    "label-affinity": "size² x positive labels x iterations",
+    "compute-affinity": "size²",
+    "walk-saliency": "size² x pathologies x at most radius² x 2^steps_log2",
+    "predict-masks": "size², and pixels of the files x pathologies",
+    "store-masks": "pixels of the files x pathologies",
+    "train-classifier": "size² x batch",
+    "train-irnet": "size² x batch; its loss: radius² x pathologies",
+    "train-segmenter": "size² x batch",
+}
 
 
 class StepClock:
@@ -42,7 +67,13 @@ class StepClock:
         return median(b[0] - a[0] for a, b in pairs), median(b[1] - a[1] for a, b in pairs)
 
 
-def measure_step(study: Study, stage: str, run, chosen: settings.TrainingSettings, **inputs):
+def measure_step(
+    study: Study,
+    stage: str,
+    run: Callable[..., None],
+    chosen: settings.TrainingSettings,
+    **inputs: object,
+) -> None:
     """Trains for an epoch and adds a row for one step; its bytes are those of the checkpoint."""
     clock, out = StepClock(), study.folder / f"{stage}.pt"
     handle = register_optimizer_step_post_hook(clock)
@@ -66,12 +97,11 @@ def measure_all(folder: Path) -> list[tuple]:
     study = Study(folder, TRAIN, THREADS)
     study.write_stores()
     study.predict()
-    store_masks.run(
-        index=study.index,
-        masks=folder / "phantom/CheXlocalize/gt_segmentations_val.json",
-        out=folder / "expert.h5",
+    study.measure(
+        "store-masks", store_masks.run, VAL, folder / "expert.h5",
+        index=study.index, masks=folder / "phantom/CheXlocalize/gt_segmentations_val.json",
         settings=settings.ImageSettings(image_size=SIZE),
-    )
+    )  # fmt: skip
     images, once = (study.images,), {"epochs": 1, "initial_weights": "none"}
     measure_step(
         study, "train-classifier", train_classifier.run, settings.ClassifierSettings(**once),
@@ -89,10 +119,8 @@ def measure_all(folder: Path) -> list[tuple]:
     return study.taken
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=OUT)
-    options = parser.parse_args()
+def measured() -> pd.DataFrame:
+    """Measures everything; returns the table of benchmarks/results/cost.csv."""
     loads = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as folder:
         rows = measure_all(Path(folder))
@@ -102,9 +130,38 @@ def main() -> None:
         table[f"{name}_per_1000"] = table[name] / table["x_rays"] * 1000
     table["bytes_per_1000"] = table["bytes_per_1000"].mask(table["stage"].str.endswith("a step"))
     table["load"] = " to ".join(f"{load:.1f}" for load in loads)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(options.out, index=False, float_format="%.4g")
-    print(table.to_string(index=False, float_format="{:.4g}".format))
+    return table
+
+
+def page(table: pd.DataFrame) -> str:
+    """Returns the table of docs/cost.md: what the CSV says, and what it means for CheXpert."""
+    lines = [
+        "| stage | core seconds | MB | CheXpert: core hours | GB | grows with |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    for row in table.itertuples():
+        stage, *step = row.stage.split(", ")
+        if step:
+            what, count = STEPS[stage]
+            cost, size, disk = f"{row.core_seconds:.0f} a step", "", ""
+            hours = f"{row.core_seconds * count / 3600:,.0f} ({what})"
+        else:
+            count = FEW.get(stage, FRONTAL)
+            cost, size = f"{row.core_seconds_per_1000:,.0f}", f"{row.bytes_per_1000 / 1e6:.1f}"
+            hours = f"{row.core_seconds_per_1000 * count / 3.6e6:.1f}"
+            disk = f"{row.bytes_per_1000 * count / 1e12:.1f}"
+        lines.append(f"| `{stage}` | {cost} | {size} | {hours} | {disk} | {GROWS[stage]} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--page", action="store_true", help="measure nothing: read the CSV")
+    options = parser.parse_args()
+    if not options.page:
+        measured().to_csv(options.out, index=False, float_format="%.4g")
+    print(page(pd.read_csv(options.out)), end="")
 
 
 if __name__ == "__main__":
