@@ -1,4 +1,4 @@
-# make demo | test | test-fast | test-slurm | lint | bench | bench-memory | evidence | reference: each sets up .venv by itself.
+# make demo | test | test-fast | test-slurm | test-faults | lint | bench | bench-memory | evidence | reference: each sets up .venv by itself.
 
 VENV := .venv
 PYTHON ?= python3
@@ -10,7 +10,7 @@ export MPLBACKEND ?= Agg
 
 READY := $(VENV)/.ready
 
-.PHONY: demo evidence test test-fast test-slurm lint format bench bench-memory reference clean
+.PHONY: demo evidence test test-fast test-slurm test-faults lint format bench bench-memory reference clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -38,6 +38,10 @@ test-fast: $(READY)
 # A real Slurm on this machine, in a folder of its own; skipped where it is not installed.
 test-slurm: $(READY)
 	$(VENV)/bin/pytest -m slurm tests/workflow
+
+# Kills a small study 50 times, in every stage, fills its disk and damages it: it must go on.
+test-faults: $(READY)
+	CHEXSEG_KILLS=50 $(VENV)/bin/pytest -m "" tests/workflow/test_faults.py
 
 # Ours against the tools that one would pick instead; they are installed only for this.
 bench: $(READY)

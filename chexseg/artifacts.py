@@ -15,4 +15,5 @@ Output = Annotated[Path, OUTPUT]
 Folder = Annotated[Path, FOLDER]
 
 EXECUTION = ("threads", "devices", "nodes", "state", "save_every")
-"""Parameters that say how to compute, not what: they change no bit of an artifact."""
+"""Parameters that say how to compute, not what. On a CPU the number of threads or devices changes at
+most the last bits of a sum, so they make nothing stale; the record tells them."""

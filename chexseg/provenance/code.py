@@ -9,6 +9,7 @@ edit counts for those stages alone that may execute it. Comments, docstrings, la
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +17,11 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-SILENT = ("chexseg.errors", "chexseg.progress", "chexseg.provenance")
-"""Modules, and a room, that only speak to people and keep records: no artifact depends on them."""
+SILENT = (
+    *("chexseg.errors", "chexseg.progress", "chexseg.provenance.code"),
+    *("chexseg.provenance.record", "chexseg.provenance.reruns"),
+)
+"""Modules that only speak to people or keep records: no artifact depends on them."""
 WHOLE = "*"
 """Stands for all definitions of a module, and for what it executes when imported."""
 
@@ -48,7 +52,7 @@ def code_of(stage: str, package: Path = PACKAGE) -> dict[str, str]:
     queue = [(f"chexseg.stages.{stage.replace('-', '_')}", "run")]
     while queue:
         place = queue.pop()
-        if place in seen or any(f"{place[0]}.".startswith(f"{name}.") for name in SILENT):
+        if place in seen or place[0] in SILENT:
             continue
         seen.add(place)
         name, definition = place
@@ -145,6 +149,23 @@ def _is_text(statement: ast.stmt) -> bool:
     )
 
 
+class _PlainStrings(ast.NodeTransformer):
+    """Turns f-strings into calls: Python 3.11 and 3.12 write them differently."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        parts: list[ast.expr] = []
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                spec = [self.visit(part.format_spec)] if part.format_spec else []
+                value = [self.visit(part.value), ast.Constant(part.conversion), *spec]
+                parts.append(ast.Call(ast.Name("format"), value, []))
+            elif part.value and parts and isinstance(parts[-1], ast.Constant):
+                parts[-1] = ast.Constant(parts[-1].value + part.value)
+            elif part.value:
+                parts.append(part)
+        return ast.Call(ast.Name("joined"), parts, [])
+
+
 def _digest(nodes: list[ast.stmt]) -> str:
-    text = "\n".join(ast.unparse(node) for node in nodes)
+    text = "\n".join(ast.unparse(_PlainStrings().visit(copy.deepcopy(node))) for node in nodes)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

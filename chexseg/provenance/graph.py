@@ -11,6 +11,7 @@ from typing import Any
 
 from chexseg.errors import InputError, Problem
 from chexseg.provenance.digests import MEMORY, Digests
+from chexseg.provenance.record import flags_of, running_path
 from chexseg.provenance.reruns import ARTIFACT, Change, changes, command_of
 
 
@@ -35,6 +36,12 @@ class PlannedJob:
     def name(self) -> str:
         """What people call it: the rule, and the entry it works for."""
         return " ".join([self.rule, *self.wildcards.values()])
+
+    @property
+    def mark(self) -> Path:
+        """Where the job says that it runs: beside its first artifact, or the folder that it fills."""
+        folder = flags_of(self.arguments).get("out", self.outputs)[0]
+        return running_path(self.outputs[0] if folder in self.outputs else folder)
 
 
 def read_graph(

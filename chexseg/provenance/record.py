@@ -38,6 +38,8 @@ PACKAGES = (
     *("chexseg", "torch", "torchvision", "lightning", "segmentation-models-pytorch", "numpy"),
     *("pandas", "scikit-image", "h5py", "pycocotools", "pillow", "torchmetrics", "snakemake"),
 )
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+"""Where a process of several that train together finds its number."""
 SLURM = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_RESTART_COUNT", "SLURMD_NODENAME")
 
 KEYS = {"stage", "settings", "folders", "inputs", "outputs", "code"}
@@ -125,13 +127,11 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
         digests, began, start = Digests(), datetime.now(UTC), time.perf_counter()
         outputs = {k: [Path(values[k])] for k, m in marks.items() if m == OUTPUT and values.get(k)}
         inputs = {k: _paths(values[k]) for k, m in marks.items() if m == INPUT and k in values}
-        for artifact in (path for paths in outputs.values() for path in paths):
-            record_path(artifact).unlink(missing_ok=True)  # a record must not outlive its artifact
         before = {
             k: [_entry(p, digests) for p in paths if p.exists()] for k, paths in inputs.items()
         }
         code = code_of(stage)
-        if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("SLURM_PROCID", "0") != "0":
+        if any(os.environ.get(rank, "0") != "0" for rank in RANKS):
             run(**values)
             return  # one process of several that train together writes
         with _running([path for paths in outputs.values() for path in paths], began):
@@ -143,6 +143,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
             "command": shlex.join(["chexseg", stage, *arguments]),
             "settings": settings,
             "seed": int(settings["seed"]) if "seed" in settings else None,
+            "execution": {k: str(values[k]) for k in EXECUTION if k in values},
             "folders": {k: str(values[k]) for k, m in marks.items() if m == FOLDER},
             "inputs": before,
             "outputs": {k: [_entry(p, Digests()) for p in paths] for k, paths in outputs.items()},
@@ -227,18 +228,22 @@ def _entry(path: Path, digests: Digests) -> dict[str, Any]:
 
 
 def count_images(path: Path) -> int | None:
-    """Returns how many X-rays a store, an index or a file of masks holds; None for others."""
-    if path.suffix == ".h5":
-        import h5py
+    """Returns how many X-rays a store, an index or a file of masks holds; None for others.
 
-        with h5py.File(path) as file:
-            return len(file["id"]) if "id" in file else None
-    if path.name == "index.csv":
-        with open(path, "rb") as file:
-            return sum(1 for _ in file) - 1
-    if path.suffix == ".json":
-        masks = json.loads(path.read_bytes())
-        return len(masks) if isinstance(masks, dict) else None
+    Nothing is said of a damaged file: that is the business of the stage that reads it.
+    """
+    with contextlib.suppress(OSError, ValueError, RuntimeError, RecursionError):
+        if path.suffix == ".h5":
+            import h5py
+
+            with h5py.File(path, locking=False) as file:
+                return len(file["id"]) if "id" in file else None
+        if path.name == "index.csv":
+            with open(path, "rb") as file:
+                return sum(1 for _ in file) - 1
+        if path.suffix == ".json":
+            masks = json.loads(path.read_bytes())
+            return len(masks) if isinstance(masks, dict) else None
     return None
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import csv
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chexseg.artifacts import EXECUTION
+from chexseg.errors import InputError, Problem
 from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import MEMORY, Digests
 from chexseg.provenance.record import (
@@ -28,6 +29,9 @@ from chexseg.provenance.record import (
     read_record,
     settings_of,
 )
+
+ASKED = ("has_metadata", "has_outdated_metadata", "params_changed", "code_changed", "input_changed")
+"""What Snakemake asks of its memory, and now of the records."""
 
 SETTING, CODE, INPUT, ARTIFACT = "setting", "code", "input", "artifact"
 
@@ -55,14 +59,15 @@ def changes(job: Any, digests: Digests) -> list[Change]:
         digests: of files.
 
     Returns:
-        Nothing if the artifacts are what the job would make, or if one of them is absent.
+        Nothing if the artifacts are what the job would make, or if all of them are absent.
     """
-    if not job.is_shell or not all(map(os.path.exists, job.output)):
+    there = [str(path) for path in job.output if os.path.exists(path)]
+    if not job.is_shell or not there:
         return []
     stage, *arguments = command_of(job)
-    found = read_record(job.output[0])
+    found = read_record(there[0])
     if found is None:
-        return [Change(ARTIFACT, str(job.output[0]), now="has no record")]
+        return [Change(ARTIFACT, there[0], now="has no record")]
     record = found[1]
     return [
         *_settings_changed(record, stage, arguments),
@@ -136,8 +141,12 @@ def _inputs_changed(record: Record, arguments: list[str], digests: Digests) -> I
 
 
 def _xrays_changed(root: str, index: Path, digests: Digests) -> Iterator[Change]:
-    """Yields the X-rays whose content is no longer what the index says."""
-    if not index.exists():
+    """Yields the X-rays whose content is no longer what the index says.
+
+    An index that is itself damaged is told as such, and not read.
+    """
+    known = known_content(index)
+    if not index.exists() or known is None or digests.of(index, known) != known[1]:
         return
     with open(index, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -157,14 +166,27 @@ def _artifacts_changed(folder: Path, record: Record, digests: Digests) -> Iterat
             yield Change(ARTIFACT, str(path), now="is not what its job wrote")
 
 
-def ask_records(memory: Path = MEMORY) -> None:
+def ask_records(triggers: Collection[str], memory: Path = MEMORY) -> None:
     """Makes Snakemake ask the records which jobs to run again, instead of its own memory.
 
     Takes the place of what Snakemake 9 asks of its persistence, and of the time stamps of
     outputs. Missing outputs, and jobs whose inputs are made anew, stay Snakemake's business.
+
+    Args:
+        triggers: names of Snakemake's rerun triggers in use.
+        memory: where digests are remembered.
+
+    Raises:
+        InputError: a trigger is off through which the records are asked.
     """
     from snakemake.jobs import Job
     from snakemake.persistence import ParamsChange, PersistenceBase
+
+    if not {"PARAMS", "INPUT", "CODE"} <= set(triggers):
+        found, remedy = f"--rerun-triggers {' '.join(triggers).lower()}", "Leave the option away."
+        raise InputError([Problem("snakemake", found, "params, input and code", remedy)])
+    if missing := [name for name in ASKED if not hasattr(PersistenceBase, name)]:
+        raise RuntimeError(f"this Snakemake does not ask {', '.join(missing)}: use version 9.27")
 
     digests = Digests(memory)
 

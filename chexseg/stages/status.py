@@ -13,7 +13,7 @@ from json import dumps, loads
 from pathlib import Path
 
 from chexseg.provenance.graph import PlannedJob, read_graph
-from chexseg.provenance.record import read_record, running_path
+from chexseg.provenance.record import read_record
 
 DONE, RUNNING, FAILED, CUT_OFF, WAITING = "done", "running", "failed", "cut off", "waiting"
 STATES = (DONE, RUNNING, WAITING, FAILED, CUT_OFF)
@@ -73,14 +73,9 @@ def run(
 def status_of(job: PlannedJob) -> JobStatus:
     """Finds out about a job from its artifacts, its records, its mark and its log."""
     status = JobStatus(job.name, job.rule, WAITING)
-    status.gpu = int(job.resources.get("gpu", 0))
-    status.runtime_minutes = int(job.resources.get("runtime", 0))
+    status.gpu, status.runtime_minutes = (_number(job.resources.get(k)) for k in ("gpu", "runtime"))
     status.disk = sum(os.path.getsize(path) for path in job.outputs if os.path.exists(path))
-    mark = running_path(job.outputs[0])
-    marks = [mark, running_path(Path(job.arguments[job.arguments.index("--out") + 1]))]
-    mark = next((path for path in marks if path.exists()), None)
-    if mark is not None:
-        seen = loads(mark.read_text())
+    if (seen := _read_mark(job.mark)) is not None:
         status.state = RUNNING if _alive(seen) else CUT_OFF
         started = datetime.fromisoformat(seen["started"])
         status.seconds = (datetime.now(UTC) - started).total_seconds()
@@ -96,6 +91,18 @@ def status_of(job: PlannedJob) -> JobStatus:
         lines = Path(job.log).read_text(errors="replace").splitlines()
         status.log = [line for line in lines if line.strip()][-LOG_LINES:]
     return status
+
+
+def _number(resource: object) -> int:
+    """Returns a resource; 0 for one that Snakemake knows only once the inputs are there."""
+    return resource if isinstance(resource, int) else 0
+
+
+def _read_mark(path: Path) -> dict | None:
+    try:
+        return loads(path.read_text())
+    except (OSError, ValueError):  # the job has ended meanwhile
+        return None
 
 
 def _alive(mark: dict) -> bool:

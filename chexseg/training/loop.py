@@ -171,7 +171,7 @@ def fit(
             for step in progress(left, f"epoch {epoch}/{settings.epochs}", len(left)):
                 state.total = state.total + train_step(batches)
                 state.step, state.seconds = step + 1, time.perf_counter() - began
-                order = max(signals.caught, SAVE * file.due)
+                order = max(signals.caught, SAVE * (file.due and fabric.is_global_zero))
                 order = highest(fabric, order) if several else order
                 if order:
                     state.note_random(fabric)

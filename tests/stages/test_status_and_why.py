@@ -10,6 +10,8 @@ from chexseg.provenance.record import record_path, running_path
 from chexseg.provenance.reruns import SETTING, Change
 from chexseg.stages import status, why
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
@@ -69,6 +71,17 @@ def test_the_table_fits_a_terminal(monkeypatch, capsys):
     assert "1 of 3 jobs done, 2 kB on disk." in text
     assert "Left: about 0:30 of job time, and 1 of stages that never ran" in text
     assert "To go on: snakemake --configfile 'my study.yaml'" in text
+
+
+@pytest.mark.slow
+def test_a_study_that_has_not_begun(capsys, monkeypatch):
+    """Every rule of the demo, as Snakemake sees it before anything is there."""
+    monkeypatch.chdir(ROOT)
+    demo = {"configfile": (Path("config/demo.yaml"),), "config": ("study=never_begun",)}
+    status.run(**demo)
+    assert "0 of 35 jobs done" in capsys.readouterr().out
+    status.run(**demo, plan=True)
+    assert "35 jobs; their limits" in capsys.readouterr().out
 
 
 def test_json_and_plan(monkeypatch, capsys):

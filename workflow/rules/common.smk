@@ -20,13 +20,15 @@ from chexseg.settings import flags
 
 try:
     study = read_study(config, tuple(workflow.configfiles))
+    if (
+        workflow.is_main_process
+    ):  # whether an artifact is up to date: by content, not by time
+        ask_records({trigger.name for trigger in workflow.rerun_triggers})
 except InputError as error:
     raise WorkflowError(
         f"{len(error.problems)} problem(s) in the config\n{told(error.problems)}"
     ) from None
 
-if workflow.is_main_process:
-    ask_records()  # whether an artifact is up to date: by content, not by time
 
 # `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.
 shell.prefix(f'export PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}; ')

@@ -115,6 +115,16 @@ def test_every_name_that_a_stage_imports_is_found(stage):
                 assert name in found.definitions or name in found.imports, (place, target, name)
 
 
+def test_digests_are_those_of_every_python(tmp_path):
+    """Python 3.11 and 3.12 write f-strings differently; the digests were taken with 3.12."""
+    path = tmp_path / "chexseg/stages/toy.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        """def run(*, out):\n    return f"{out!r:>{len('x')}} it's" 'a' f"{out['b']}"\n"""
+    )
+    assert code_of("toy", tmp_path / "chexseg") == {"chexseg.stages.toy:run": "03ee8a09c0005c0b"}
+
+
 def test_a_copy_elsewhere_has_the_same_digests(tmp_path):
     copy = shutil.copytree(PACKAGE, tmp_path / "chexseg")
     assert code_of("train-segmenter", copy) == code_of("train-segmenter")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from chexseg.artifacts import Folder, Output
+from chexseg.errors import InputError
 from chexseg.provenance import reruns
 from chexseg.provenance.digests import Digests
 from chexseg.provenance.record import record_path, recorded, running_path
@@ -84,6 +85,14 @@ def test_changed_content(job):
     assert said(job) == ["index.csv has other content", "x.pt is not what its job wrote"]
 
 
+def test_an_absent_sibling_hides_nothing(job):
+    both = a_job(COMMAND.replace("0.1", "0.2"))
+    both.output = ["absent.csv", "x.pt"]
+    assert said(both) == ["learning_rate: 0.1 -> 0.2"]
+    both.output = ["absent.csv"]
+    assert said(both) == []  # it is missing: Snakemake knows
+
+
 def test_no_record(job):
     record_path("x.pt").unlink()
     assert said(job) == ["x.pt has no record"]
@@ -101,6 +110,11 @@ def test_changed_code(job, monkeypatch):
         "focal_loss of chexseg/losses/dice.py is new",
         "mixed of chexseg/training/sampling.py is gone",
     ]
+
+
+def test_triggers_that_are_off_are_refused():
+    with pytest.raises(InputError, match="found --rerun-triggers mtime"):
+        reruns.ask_records(["MTIME"])
 
 
 def test_other_rules_are_not_asked():

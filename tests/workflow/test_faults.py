@@ -1,0 +1,120 @@
+"""Studies that are killed, cut short of disk or damaged, and go on: they end as if nothing was.
+
+`make test-faults` kills 50 times, in every stage in turn; without CHEXSEG_KILLS it is a sample.
+"""
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chexseg.provenance.graph import read_graph
+
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("CHEXSEG_KILLS", "3"))
+SAMPLE = ("train_segmenter", "compare_runs", "predict_masks")
+"""Where the sample kills: late in the study, so that little has to be done again."""
+COMPARED = ("summary.csv", "comparisons.csv", "predictions/chexseg.json", "figures/gallery.png",
+            "segmenters/chexseg/checkpoint.pt", "pseudo_masks/irnet/irnet.pt")  # fmt: skip
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
+
+
+@pytest.fixture
+def copy(tiny_study, new_workflow, tmp_path):
+    """The finished tiny study, moved to a folder of its own: its workflow and its config."""
+    workflow, config = tiny_study
+    shutil.copytree(workflow.folder / "results", tmp_path / "results")
+    shutil.copy(config, tmp_path / "config.yaml")
+    return new_workflow(tmp_path), tmp_path / "config.yaml"
+
+
+@pytest.fixture
+def jobs(copy, monkeypatch):
+    """The jobs of the copy, by rule, in the order of the pipeline."""
+    workflow, config = copy
+    monkeypatch.chdir(workflow.folder)
+    found = {}
+    for job in read_graph([config], snakefile=ROOT / "Snakefile"):
+        assert not job.would_run, f"{job.name}: {[*map(str, job.changes)]}"
+        found.setdefault(job.rule, []).append(job)
+    return found
+
+
+def start(workflow, config, **popen):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(workflow.folder), "--cores", "2", "--nolock"]
+    return subprocess.Popen(
+        [*command, "--configfile", str(config)], cwd=ROOT, env=workflow.environment,
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen,
+    )  # fmt: skip
+
+
+def kill_in(workflow, config, job, delay):
+    """Makes a job run again, and kills everything `delay` seconds after it has begun."""
+    (workflow.folder / job.outputs[0]).unlink(missing_ok=True)
+    mark = workflow.folder / job.mark
+    process = start(workflow, config)
+    while not mark.exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def assert_whole(copy, tiny_study):
+    """The study is finished, equals the undisturbed one, and nothing is left lying about."""
+    workflow, config = copy
+    workflow.run(config, "--nolock")
+    for name in COMPARED:
+        ours, theirs = (each.folder / "results/tiny" / name for each in (workflow, tiny_study[0]))
+        assert ours.read_bytes() == theirs.read_bytes(), name
+    left = [path for path in workflow.folder.glob("results/**/*")
+            if ".partial" in path.name or path.name.endswith(".running.json")
+            or (".state" in path.parts and path.is_file())]  # fmt: skip
+    assert left == []
+    audit = subprocess.run(
+        [sys.executable, "-m", "chexseg", "audit", "results/tiny"],
+        cwd=workflow.folder, env=workflow.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_killed_again_and_again(copy, jobs, tiny_study):
+    rng = random.Random(KILLS)
+    rules = list(jobs) if len(SAMPLE) < KILLS else SAMPLE
+    for number in range(KILLS):
+        job = rng.choice(jobs[rules[number % len(rules)]])
+        kill_in(*copy, job, delay=rng.uniform(0, 1.5))
+    assert_whole(copy, tiny_study)
+
+
+def test_a_full_disk(copy, jobs, tiny_study):
+    """No file may grow beyond 50 kB, as on a disk that is full: the job fails in words."""
+    workflow, config = copy
+    job = jobs["predict_masks"][0]
+    (workflow.folder / job.outputs[0]).unlink()
+    (workflow.folder / jobs["store_images"][0].outputs[0]).unlink()
+    limit = (50_000, 50_000)
+    process = start(*copy, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    said = process.communicate()[0]
+    assert process.returncode != 0
+    log = (workflow.folder / jobs["store_images"][0].log).read_text()
+    assert "1 problem" in log, said
+    assert "Traceback" not in log
+    assert not (workflow.folder / jobs["store_images"][0].outputs[0]).exists()
+    assert_whole(copy, tiny_study)
+
+
+@pytest.mark.parametrize("name", ["images/0000.h5", "segmenters/chexseg/checkpoint.pt"])
+def test_a_truncated_artifact(copy, tiny_study, name):
+    path = copy[0].folder / "results/tiny" / name
+    os.truncate(path, path.stat().st_size // 2)
+    assert_whole(copy, tiny_study)
