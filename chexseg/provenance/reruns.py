@@ -11,14 +11,13 @@ from __future__ import annotations
 import csv
 import os
 import shlex
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chexseg.artifacts import EXECUTION
-from chexseg.errors import InputError, Problem
 from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import MEMORY, Digests
 from chexseg.provenance.record import (
@@ -166,25 +165,22 @@ def _artifacts_changed(folder: Path, record: Record, digests: Digests) -> Iterat
             yield Change(ARTIFACT, str(path), now="is not what its job wrote")
 
 
-def ask_records(triggers: Collection[str], memory: Path = MEMORY) -> None:
+def ask_records(memory: Path = MEMORY) -> None:
     """Makes Snakemake ask the records which jobs to run again, instead of its own memory.
 
     Takes the place of what Snakemake 9 asks of its persistence, and of the time stamps of
     outputs. Missing outputs, and jobs whose inputs are made anew, stay Snakemake's business.
 
     Args:
-        triggers: names of Snakemake's rerun triggers in use.
         memory: where digests are remembered.
 
     Raises:
-        InputError: a trigger is off through which the records are asked.
+        RuntimeError: this Snakemake asks other questions.
     """
+    from snakemake.exceptions import WorkflowError
     from snakemake.jobs import Job
     from snakemake.persistence import ParamsChange, PersistenceBase
 
-    if not {"PARAMS", "INPUT", "CODE"} <= set(triggers):
-        found, remedy = f"--rerun-triggers {' '.join(triggers).lower()}", "Leave the option away."
-        raise InputError([Problem("snakemake", found, "params, input and code", remedy)])
     if missing := [name for name in ASKED if not hasattr(PersistenceBase, name)]:
         raise RuntimeError(f"this Snakemake does not ask {', '.join(missing)}: use version 9.27")
 
@@ -211,10 +207,16 @@ def ask_records(triggers: Collection[str], memory: Path = MEMORY) -> None:
             {file} if file else set(job.output),
         )
 
+    def has_metadata(persistence: PersistenceBase, _: Job) -> bool:
+        on = {trigger.name for trigger in persistence.dag.workflow.rerun_triggers}
+        if not on >= {"PARAMS", "INPUT", "CODE"}:
+            raise WorkflowError("--rerun-triggers must hold params, input and code: leave it away.")
+        return True
+
     async def no_time(_: Job) -> None:
         return None
 
-    PersistenceBase.has_metadata = lambda self, job: True
+    PersistenceBase.has_metadata = has_metadata
     PersistenceBase.has_outdated_metadata = lambda self, job: False
     PersistenceBase.params_changed = params_changed
     PersistenceBase.code_changed = changed(CODE)

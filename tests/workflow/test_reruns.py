@@ -230,6 +230,13 @@ def test_comments_order_and_formatting_change_nothing(study, demo):
     assert running(read(text="# another comment\n" + demo.replace("2.0e-3", "0.002"))) == set()
 
 
+def test_triggers_cannot_be_switched_off(study, new_workflow, demo):
+    config = study / "triggers.yaml"
+    config.write_text(demo)
+    off = ("--dry-run", "--rerun-triggers", "mtime")
+    assert "leave it away" in new_workflow(study).run(config, *off, ok=False)
+
+
 def test_time_stamps_change_nothing(study, demo):
     for path in sorted(study.joinpath("results").rglob("*"), reverse=True):
         os.utime(path)

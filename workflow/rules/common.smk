@@ -20,10 +20,9 @@ from chexseg.settings import flags
 
 try:
     study = read_study(config, tuple(workflow.configfiles))
-    if (
-        workflow.is_main_process
-    ):  # whether an artifact is up to date: by content, not by time
-        ask_records({trigger.name for trigger in workflow.rerun_triggers})
+    if workflow.is_main_process:
+        # Whether an artifact is up to date is a matter of content, not of time.
+        ask_records()
 except InputError as error:
     raise WorkflowError(
         f"{len(error.problems)} problem(s) in the config\n{told(error.problems)}"
