@@ -96,7 +96,7 @@ def test_same_config_same_bits(tiny_study, other_tiny_study):
         assert filecmp.cmp(first / path, second / path, shallow=False), path
 
 
-TAIL = {"predict_masks": 1, "evaluate": 1, "compare_runs": 1, "draw_figures": 1}
+TAIL = {"predict_masks": 1, "evaluate": 1, "compare_runs": 1, "draw_figures": 1, "draw_lineage": 1}
 CHANGES = [
     (("segmenters", "full", "epochs"), 2, {"train_segmenter": 1, **TAIL}),
     (
@@ -114,7 +114,11 @@ CHANGES = [
         2,
         {"train_irnet": 1, "compute_affinity": 2, "walk_saliency": 2, "train_segmenter": 1, **TAIL},
     ),
-    (("evaluation", "replicates"), 500, {"evaluate": 4, "compare_runs": 1, "draw_figures": 1}),
+    (
+        ("evaluation", "replicates"),
+        500,
+        {"evaluate": 4, "compare_runs": 1, "draw_figures": 1, "draw_lineage": 1},
+    ),
     (("figures", "gallery_rows"), 3, {"draw_figures": 1}),
 ]
 
