@@ -19,7 +19,10 @@ def main() -> None:
     table = pd.DataFrame(rows)[list(COLUMNS)]
     OUT.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(OUT, index=False)
-    print(table.to_string(index=False, float_format="{:.4g}".format))
+    print("\n ratio   seconds: ours     peer   work, against its peer (bar)")
+    for row in table.itertuples():
+        seconds = f"{row.ours_seconds:>12.3g}  {row.peer_seconds:>10.3g}"
+        print(f"{row.ratio:>6.1f}  {seconds}   {row.work}, against {row.peer} ({row.bar})")
 
 
 if __name__ == "__main__":
