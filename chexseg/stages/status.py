@@ -7,6 +7,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from json import dumps, loads
@@ -18,6 +19,8 @@ from chexseg.provenance.record import read_record
 DONE, RUNNING, FAILED, CUT_OFF, WAITING = "done", "running", "failed", "cut off", "waiting"
 STATES = (DONE, RUNNING, WAITING, FAILED, CUT_OFF)
 LOG_LINES = 4
+START_SECONDS = 120
+"""A job that imports its packages says nothing for so long at most."""
 
 
 @dataclass
@@ -86,11 +89,16 @@ def status_of(job: PlannedJob) -> JobStatus:
         found = read_record(job.outputs[0])
         status.seconds = found[1].get("seconds") if found else None
     elif job.log and os.path.exists(job.log) and not all(map(os.path.exists, job.outputs)):
-        status.state = FAILED
+        status.state = FAILED if os.path.getsize(job.log) else _started(job.log)
     if status.state not in (DONE, WAITING) and job.log and os.path.exists(job.log):
         lines = Path(job.log).read_text(errors="replace").splitlines()
         status.log = [line for line in lines if line.strip()][-LOG_LINES:]
     return status
+
+
+def _started(log: str) -> str:
+    """Says what an empty log means: the job has just begun, or was killed before it could speak."""
+    return RUNNING if time.time() - os.path.getmtime(log) < START_SECONDS else CUT_OFF
 
 
 def _number(resource: object) -> int:

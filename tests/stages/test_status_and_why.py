@@ -60,6 +60,14 @@ def test_every_state():
     assert found[4].log == ["chexseg train: 1 problem", "  no such file"]
 
 
+def test_an_empty_log_is_a_job_that_begins():
+    begins, killed = job("train", name="a", wants=True), job("train", name="b", wants=True)
+    for each in (begins, killed):
+        Path(each.log).touch()
+    os.utime(killed.log, (0, 0))
+    assert [status.status_of(each).state for each in (begins, killed)] == ["running", "cut off"]
+
+
 def test_the_table_fits_a_terminal(monkeypatch, capsys):
     done = finish(job("train", name="a"))
     jobs = [done, mark(job("train", name="b", wants=True), 2**22 + 1), job("score", wants=True)]
