@@ -12,6 +12,7 @@ from chexseg.data.pathologies import OBSERVATIONS
 from chexseg.errors import InputError
 from chexseg.settings import IndexSettings
 from chexseg.stages.build_index import run
+from tests.stages.release_files import release_files
 
 TABLES = {"train": "train.csv", "val": "val_labels.csv", "test": "test_labels.csv"}
 
@@ -19,12 +20,7 @@ TABLES = {"train": "train.csv", "val": "val_labels.csv", "test": "test_labels.cs
 def build(root, out, **settings):
     settings = {"expert_fraction": 0.5} | settings
     run(
-        root=root,
-        train_csv=root / "CheXpert/train.csv",
-        val_csv=root / "CheXpert/val_labels.csv",
-        test_csv=root / "CheXpert/test_labels.csv",
-        val_masks=root / "CheXlocalize/gt_segmentations_val.json",
-        test_masks=root / "CheXlocalize/gt_segmentations_test.json",
+        **release_files(root),
         out=out,
         settings=IndexSettings(**settings),
     )

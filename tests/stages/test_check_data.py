@@ -6,16 +6,12 @@ from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.data.release import read_release
 from chexseg.errors import InputError
 from chexseg.stages import check_data
+from tests.stages.release_files import release_files
 
 
 def check(root, out, **changes):
     check_data.run(
-        root=root,
-        train_csv=root / "CheXpert/train.csv",
-        val_csv=root / "CheXpert/val_labels.csv",
-        test_csv=root / "CheXpert/test_labels.csv",
-        val_masks=root / "CheXlocalize/gt_segmentations_val.json",
-        test_masks=root / "CheXlocalize/gt_segmentations_test.json",
+        **release_files(root),
         out=out,
         **changes,
     )

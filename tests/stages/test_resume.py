@@ -30,6 +30,7 @@ from chexseg.stages import (
     train_segmenter,
 )
 from chexseg.training.signals import Stopped
+from tests.stages.release_files import release_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]
 COMMON = {"initial_weights": "none", "learning_rate": 1e-3, "batch_size": 4, "epochs": 3}
@@ -51,21 +52,15 @@ def study(phantom, tmp_path_factory):
         expert=folder / "expert.h5",
         labels=folder / "labels.h5",
     )
-    tables, masks = phantom / "CheXpert", phantom / "CheXlocalize"
+    release = release_files(phantom)
     build_index.run(
-        root=phantom,
-        train_csv=tables / "train.csv",
-        val_csv=tables / "val_labels.csv",
-        test_csv=tables / "test_labels.csv",
-        val_masks=masks / "gt_segmentations_val.json",
-        test_masks=masks / "gt_segmentations_test.json",
+        **release,
         out=study.index,
         settings=IndexSettings(expert_fraction=0.5),
     )
     size = ImageSettings(image_size=32)
     store_images.run(index=study.index, root=phantom, out=study.images, settings=size, shard=0)
-    val_masks = masks / "gt_segmentations_val.json"
-    store_masks.run(index=study.index, masks=val_masks, out=study.expert, settings=size)
+    store_masks.run(index=study.index, masks=release["val_masks"], out=study.expert, settings=size)
     with write_store(study.labels, "affinity_labels", {"pathologies": ["Edema"]}) as labels:
         for number, cxr_id in enumerate(Store([study.images], "images").ids[:12]):
             label = torch.zeros(1, 8, 8, dtype=torch.uint8)

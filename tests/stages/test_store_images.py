@@ -7,18 +7,14 @@ from chexseg.data.store import Store
 from chexseg.errors import InputError
 from chexseg.settings import ImageSettings, IndexSettings
 from chexseg.stages import build_index, store_images
+from tests.stages.release_files import release_files
 
 SETTINGS = ImageSettings(image_size=32)
 
 
 def index_of(root, out, shards=1):
     build_index.run(
-        root=root,
-        train_csv=root / "CheXpert/train.csv",
-        val_csv=root / "CheXpert/val_labels.csv",
-        test_csv=root / "CheXpert/test_labels.csv",
-        val_masks=root / "CheXlocalize/gt_segmentations_val.json",
-        test_masks=root / "CheXlocalize/gt_segmentations_test.json",
+        **release_files(root),
         out=out,
         settings=IndexSettings(expert_fraction=0.5, shards=shards),
     )

@@ -29,6 +29,7 @@ from chexseg.stages import (
     train_classifier,
     train_segmenter,
 )
+from tests.stages.release_files import release_files
 
 SIZE = 64
 SHORT = {"initial_weights": "none", "epochs": 1, "learning_rate": 1e-3, "seed": 3}
@@ -38,15 +39,10 @@ SEGMENTER = {"architecture": "unet", "decoder_channels": 16, "batch_size": 8} | 
 
 def prepare(phantom, folder, shards):
     """Index and stores of the phantom, in a number of shards."""
-    tables, masks = phantom / "CheXpert", phantom / "CheXlocalize"
+    release = release_files(phantom)
     files = SimpleNamespace(index=folder / "index.csv", expert=folder / "expert.h5", folder=folder)
     build_index.run(
-        root=phantom,
-        train_csv=tables / "train.csv",
-        val_csv=tables / "val_labels.csv",
-        test_csv=tables / "test_labels.csv",
-        val_masks=masks / "gt_segmentations_val.json",
-        test_masks=masks / "gt_segmentations_test.json",
+        **release,
         out=files.index,
         settings=IndexSettings(expert_fraction=0.5, shards=shards),
     )
@@ -54,8 +50,9 @@ def prepare(phantom, folder, shards):
     files.images = tuple(folder / f"images{shard}.h5" for shard in range(shards))
     for shard, path in enumerate(files.images):
         store_images.run(index=files.index, root=phantom, out=path, settings=settings, shard=shard)
-    val_masks = masks / "gt_segmentations_val.json"
-    store_masks.run(index=files.index, masks=val_masks, out=files.expert, settings=settings)
+    store_masks.run(
+        index=files.index, masks=release["val_masks"], out=files.expert, settings=settings
+    )
     return files
 
 
