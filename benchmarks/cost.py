@@ -1,6 +1,6 @@
 """What a study costs on the CPU at 320 px: seconds and bytes of every stage, and of a step.
 
-Runs the stages of config/chexpert.yaml on a few phantom X-rays with two threads, without
+Runs the stages of config/chexpert.yaml on a few phantom X-rays with one thread, without
 Snakemake and without start-up. Core seconds (those that the process computed, over all of its
 cores) hardly depend on what else the machine does; seconds do, so the load is written beside them.
 Writes benchmarks/results/cost.csv and prints the table of docs/cost.md, which `--page` makes again
@@ -25,7 +25,7 @@ from chexseg import settings
 from chexseg.stages import store_masks, train_classifier, train_irnet, train_segmenter
 
 TRAIN = 40  # two steps of 16, though some X-rays have empty maps and teach IRNet nothing
-THREADS = 2
+THREADS = 1  # several wait for each other in loops, and seem to compute
 OUT = Path("benchmarks/results/cost.csv")
 FRONTAL = 191_027
 """Frontal X-rays among the 223,414 of CheXpert's train table: those that take part."""

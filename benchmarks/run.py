@@ -1,7 +1,11 @@
-"""All benchmarks in one process: prints one table and writes benchmarks/results/cpu.csv."""
+"""All benchmarks in one process: prints one table and writes benchmarks/results/cpu.csv.
+
+Ends with exit code 1 if a bar was missed.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import affinity
@@ -16,13 +20,16 @@ OUT = Path("benchmarks/results/cpu.csv")
 
 def main() -> None:
     rows = [row for module in (saliency, affinity, scoring, stores) for row in module.rows()]
-    table = pd.DataFrame(rows)[list(COLUMNS)]
+    table = pd.DataFrame(rows)
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(OUT, index=False)
+    table[list(COLUMNS)].to_csv(OUT, index=False)
     print("\n ratio   seconds: ours     peer   work, against its peer (bar)")
     for row in table.itertuples():
         seconds = f"{row.ours_seconds:>12.3g}  {row.peer_seconds:>10.3g}"
-        print(f"{row.ratio:>6.1f}  {seconds}   {row.work}, against {row.peer} ({row.bar})")
+        bar = row.bar if row.held else f"MISSED: {row.bar}"
+        print(f"{row.ratio:>6.1f}  {seconds}   {row.work}, against {row.peer} ({bar})")
+    if not table["held"].all():
+        sys.exit("a bar was missed")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pytorch_grad_cam
 import torch
+from comparison import comparison
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -67,15 +68,15 @@ def compare(architecture: str) -> dict:
     occupied = (ours.max((2, 3)) > 0) | (theirs.max((2, 3)) > 0)
     if not occupied.any():
         raise RuntimeError("all maps are empty: nothing was compared")
-    return {
-        "work": f"Grad-CAM, {architecture}, {len(OUTPUTS)} pathologies, {SIZE} px, per X-ray",
-        "peer": f"pytorch-grad-cam, best of batch sizes {BATCH_SIZES}",
-        "ours_seconds": ours_seconds / IMAGES,
-        "peer_seconds": peer_seconds / IMAGES,
-        "ratio": peer_seconds / ours_seconds,
-        "max_abs_diff": float(np.abs(ours - theirs)[occupied].max()),
-        "bar": f"ratio >= {BAR:g} and max_abs_diff <= {TOLERANCE:g}",
-    }
+    return comparison(
+        f"Grad-CAM, {architecture}, {len(OUTPUTS)} pathologies, {SIZE} px, per X-ray",
+        f"pytorch-grad-cam, best of batch sizes {BATCH_SIZES}",
+        ours_seconds=ours_seconds / IMAGES,
+        peer_seconds=peer_seconds / IMAGES,
+        difference=float(np.abs(ours - theirs)[occupied].max()),
+        most_difference=TOLERANCE,
+        least_ratio=BAR,
+    )
 
 
 def rows() -> list[dict]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from comparison import comparison
 from pycocotools import mask as coco
 
 from chexseg.data.masks import encode, read_masks, write_masks
@@ -116,17 +117,17 @@ def rows() -> list[dict]:
         raise RuntimeError("the two did not score the same masks")
     differences = (table["intersection"] / table["union"] - theirs)[both].abs()
     return [
-        {
-            "work": f"scoring {IMAGES} X-rays of 2000-3000 px, {len(PATHOLOGIES)} pathologies, "
+        comparison(
+            f"scoring {IMAGES} X-rays of 2000-3000 px, {len(PATHOLOGIES)} pathologies, "
             f"{REPLICATES} resamples, from JSON to intervals",
-            "peer": "pycocotools decode + pandas resampling as in CheXlocalize's eval.py "
+            "pycocotools decode + pandas resampling as in CheXlocalize's eval.py "
             f"(decoding timed on every {EVERY}th X-ray and scaled; one metric, ours two)",
-            "ours_seconds": ours_seconds,
-            "peer_seconds": peer_seconds,
-            "ratio": peer_seconds / ours_seconds,
-            "max_abs_diff": float(differences.max()),
-            "bar": f"ratio >= {BAR:g} and max_abs_diff <= {TOLERANCE:g}",
-        }
+            ours_seconds=ours_seconds,
+            peer_seconds=peer_seconds,
+            difference=float(differences.max()),
+            most_difference=TOLERANCE,
+            least_ratio=BAR,
+        )
     ]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from affinity import in_turns
+from comparison import comparison
 from PIL import Image
 from study import SIZE, Study, core_seconds, read_images
 from torch import Tensor, nn
@@ -120,16 +121,15 @@ def compare_reads(folder: Path, images: Sequence[np.ndarray], native: tuple[int,
     pairs = zip(ours, peer, strict=True)
     difference = max(int((a.int() - b.int()).abs().max()) for a, b in pairs)
     ours_seconds, peer_seconds = in_turns(lambda: list(ours), lambda: list(peer), REPEATS)
-    return {
-        "work": f"random reads, {SIZE} px, batches of 16, DataLoader with {WORKERS} workers, "
-        "per X-ray",
-        "peer": f"Pillow, JPEGs of {native[0]} x {native[1]} px, quality {QUALITY}, letterboxed",
-        "ours_seconds": ours_seconds / READS,
-        "peer_seconds": peer_seconds / READS,
-        "ratio": peer_seconds / ours_seconds,
-        "max_abs_diff": difference,
-        "bar": f"ratio >= {READ_BAR:g} and max_abs_diff <= 0",
-    }
+    return comparison(
+        f"random reads, {SIZE} px, batches of 16, DataLoader with {WORKERS} workers, per X-ray",
+        f"Pillow, JPEGs of {native[0]} x {native[1]} px, quality {QUALITY}, letterboxed",
+        ours_seconds=ours_seconds / READS,
+        peer_seconds=peer_seconds / READS,
+        difference=difference,
+        most_difference=0,
+        least_ratio=READ_BAR,
+    )
 
 
 def train_seconds(dataset: Dataset, settings: ClassifierSettings, out: Path) -> tuple[float, float]:
@@ -193,16 +193,16 @@ def compare_trainings(
     ours_seconds, peer_seconds = (
         median(run[which][0] for run in runs[1:]) / x_rays for which in (0, 1)
     )
-    return {
-        "work": f"training of {architecture}, {size} px, batches of 16, from the store, "
+    return comparison(
+        f"training of {architecture}, {size} px, batches of 16, from the store, "
         "core seconds per X-ray",
-        "peer": "the same from tensors in memory; max_abs_diff is that of the losses",
-        "ours_seconds": ours_seconds,
-        "peer_seconds": peer_seconds,
-        "ratio": peer_seconds / ours_seconds,
-        "max_abs_diff": max(abs(ours[1] - peer[1]) for ours, peer in runs),
-        "bar": f"ratio >= {TRAIN_BAR:g} and max_abs_diff <= 0",
-    }
+        "the same from tensors in memory; max_abs_diff is that of the losses",
+        ours_seconds=ours_seconds,
+        peer_seconds=peer_seconds,
+        difference=max(abs(ours[1] - peer[1]) for ours, peer in runs),
+        most_difference=0,
+        least_ratio=TRAIN_BAR,
+    )
 
 
 def rows() -> list[dict]:

@@ -14,6 +14,9 @@ INPUT, OUTPUT, FOLDER = "input", "output", "folder"
 Output = Annotated[Path, OUTPUT]
 Folder = Annotated[Path, FOLDER]
 
-EXECUTION = ("threads", "devices", "nodes", "state", "save_every")
+WORKFLOW = "CHEXSEG_WORKFLOW"
+"""The environment variable that tells a job what to type to go on: `snakemake --configfile ...`."""
+
+EXECUTION = ("threads", "devices", "nodes", "state", "save_every", "scratch")
 """Parameters that say how to compute, not what. On a CPU the number of threads or devices changes at
 most the last bits of a sum, so they make nothing stale; the record tells them."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
-from chexseg.errors import InputError, Problem
+from chexseg.errors import InputError, Problem, Problems
 
 _FULL = "Free some space (or raise the quota), then run it again: nothing half-written was left."
 _CLOSED = "Write elsewhere, or ask the owner of the folder for permission."
@@ -49,7 +51,37 @@ def atomic(target: str | Path) -> Iterator[Path]:
         raise InputError([problem]) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that was closed meanwhile: the error above says so
+                temporary.unlink(missing_ok=True)
+
+
+def clear_leftovers(target: str | Path) -> None:
+    """Removes the temporary files and folders that killed processes left beside `target`.
+
+    Only for a target that no other process is writing at this moment.
+    """
+    target, random = Path(target), "?" * 8  # `*` would take those of full.2.csv for full.csv's
+    name = f".{escape(target.stem)}.{random}.partial{escape(target.suffix)}"
+    for leftover in target.parent.glob(name):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def check_writable(*folders: str | Path) -> None:
+    """Raises InputError for all folders that this account may not write to.
+
+    Of a folder that is not there, the one that it would be made in counts.
+    """
+    problems = Problems()
+    for folder in map(Path, folders):
+        place = next(each for each in (folder, *folder.parents) if os.path.exists(each))
+        if not (os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)):
+            found = "a folder that you may not write to" if os.path.isdir(place) else "a file"
+            problems.add(str(place), found, "a folder to write to", _CLOSED)
+    problems.found = list(dict.fromkeys(problems.found))
+    problems.raise_if_any()
 
 
 def _unwritable(target: Path, error: BaseException) -> Problem | None:
@@ -60,8 +92,8 @@ def _unwritable(target: Path, error: BaseException) -> Problem | None:
         return None
     remedy = _REMEDIES[error.errno]
     # A full disk has no name; a closed file may as well be one that the block reads.
-    folder = os.path.abspath(target.parent)
-    if remedy == _CLOSED and not os.path.abspath(error.filename or "/").startswith(folder):
+    named = Path(os.path.abspath(error.filename or "/"))
+    if remedy == _CLOSED and not named.is_relative_to(os.path.abspath(target.parent)):
         return None
     where = target if remedy == _FULL else target.parent
     return Problem(str(where), error.strerror, f"room to write {target.name}", remedy)

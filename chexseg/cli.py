@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 
@@ -75,7 +76,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def console() -> None:
-    """The entry point of the installed command `chexseg`."""
+    """The entry point of the installed command `chexseg`.
+
+    A process that is told to end (SIGTERM) removes what it has half written before it does.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(main())
 
 

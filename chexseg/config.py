@@ -169,11 +169,20 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
     return study
 
 
-def load_study(*files: str | Path) -> Study:
-    """Reads config files, later ones overriding earlier ones key by key, and checks them."""
+def load_study(*files: str | Path, overrides: Mapping[str, Any] | None = None) -> Study:
+    """Reads config files, later ones overriding earlier ones key by key, and checks them.
+
+    Args:
+        files: the config files.
+        overrides: what was given on the command line; it overrides them all.
+
+    Raises:
+        InputError: see `read_study`.
+    """
     merged: dict[str, Any] = {}
     for file in files:
         _merge(merged, load_yaml(file))
+    _merge(merged, overrides or {})
     return read_study(merged, files)
 
 

@@ -28,7 +28,8 @@ class Problem:
     group: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: found {self.found}, expected {self.expected}. {self.remedy}"
+        text = f"{self.where}: found {self.found}, expected {self.expected}. {self.remedy}"
+        return printable(text)
 
 
 class InputError(Exception):
@@ -63,6 +64,17 @@ class Problems:
         """Raises InputError when at least one problem was added."""
         if self.found:
             raise InputError(self.found)
+
+
+def printable(text: str) -> str:
+    """Returns text with escapes for what a terminal would obey, and for what no file can hold.
+
+    Names of files and keys of JSON come from others, and may be anything. Lines stay lines.
+    """
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
 
 
 def told(problems: Sequence[Problem], *, most: int | None = None) -> str:

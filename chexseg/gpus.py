@@ -1,23 +1,71 @@
-"""How many GPUs this machine has; asked before torch is imported, by profiles."""
+"""The GPUs of this machine: how many jobs may use, and which one a job takes.
+
+Asked before torch is imported, by profiles, and before torch looks for GPUs, by jobs.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""Environment variable: the only GPUs that CUDA shows to a process."""
+
+
+def visible_gpus() -> list[str]:
+    """Returns the names of the NVIDIA GPUs that jobs may use here, as VISIBLE takes them.
+
+    That is what VISIBLE lists, if it is set (as Slurm does, or a person who shares a machine);
+    else what `nvidia-smi -L` lists; nothing without a driver.
+    """
+    if shutil.which("nvidia-smi") is None:
+        return []
+    visible = os.environ.get(VISIBLE)
+    if visible is not None:
+        names = [name.strip() for name in visible.split(",")]
+        return [name for name in names if name not in ("", "-1")]
+    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    return re.findall(r"(?m)^GPU \d+:.*\(UUID: ([^)]+)\)", done.stdout)
 
 
 def count_gpus() -> int:
-    """Returns how many NVIDIA GPUs jobs may use here.
+    """Returns how many NVIDIA GPUs jobs may use here."""
+    return len(visible_gpus())
 
-    That is what CUDA_VISIBLE_DEVICES lists, if it is set (as Slurm does, or a person who shares a
-    machine); else what `nvidia-smi -L` lists; 0 without a driver.
+
+def claim_gpus(number: int = 1, locks: Path | None = None) -> None:
+    """Takes the first GPUs that no other job of this machine has, and hides all others.
+
+    Snakemake counts the GPUs that its jobs take, but does not say which; without this, all jobs
+    would compute on the first. A GPU belongs to the process that holds the lock of its name, up to
+    the end of that process, however it ends. Where there are no more GPUs than the job needs, as
+    in a job of Slurm, or fewer are free, nothing is hidden.
+
+    Args:
+        number: of GPUs.
+        locks: folder of the locks; that of this user and machine if None.
     """
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        names = [name.strip() for name in visible.split(",")]
-        return len([name for name in names if name not in ("", "-1")])
-    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
-    return sum(line.startswith("GPU ") for line in done.stdout.splitlines())
+    names = visible_gpus()
+    if len(names) <= number:
+        return
+    locks = locks or Path(tempfile.gettempdir()) / f"chexseg-gpus-{os.getuid()}"
+    locks.mkdir(exist_ok=True)
+    claimed: dict[str, int] = {}
+    for name in names:
+        file = os.open(locks / name.replace("/", "_"), os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            continue
+        claimed[name] = file  # never closed: the lock ends with the process
+        if len(claimed) == number:
+            os.environ[VISIBLE] = ",".join(claimed)
+            return
+    for file in claimed.values():
+        os.close(file)

@@ -96,6 +96,11 @@ class Positions:
         self._roots = [_compose(file, self.problems) for file in self.files]
         for file, root in zip(self.files, self._roots, strict=True):
             _add_doubled_keys(file, root, self.problems)
+            if mark := _find(root, ("__use_yte__",)):  # Snakemake hides the key, and has obeyed it
+                self.problems.add(
+                    f"{file}:{mark.line + 1}:{mark.column + 1}", "a template, which runs code",
+                    "plain YAML", "Delete '__use_yte__' and what it was for.",
+                )  # fmt: skip
 
     def of(self, *location: str | int) -> str:
         """Returns the place of the key at `location`, or of its nearest parent in a file."""

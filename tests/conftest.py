@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from tests.permissions import obedient as obedient  # a fixture
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

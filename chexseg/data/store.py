@@ -19,7 +19,7 @@ import json
 import math
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ import h5py
 import numpy as np
 import torch
 
+from chexseg.artifacts import WORKFLOW
 from chexseg.atomic import atomic
 from chexseg.errors import InputError, Problem, Problems
 
@@ -158,6 +159,7 @@ class Store:
     def __init__(self, paths: Sequence[str | Path], kind: str):
         self.paths = [Path(path) for path in paths]
         self.kind = kind
+        self._places = self.paths
         self._files: dict[int, h5py.File] = {}
         self._process = None
         self._where: dict[str, tuple[int, int]] = {}
@@ -218,11 +220,34 @@ class Store:
         values = torch.from_numpy(np.stack([self[cxr_id] for cxr_id in ids]))
         return values.float() if values.dtype == torch.float16 else values
 
+    def shards_of(self, ids: Iterable[str]) -> list[Path]:
+        """Returns the shards that hold the arrays of these X-rays, as far as there are any."""
+        numbers = {self._where[cxr_id][0] for cxr_id in ids if cxr_id in self._where}
+        return [self.paths[number] for number in sorted(numbers)]
+
+    @contextmanager
+    def read_from(self, copies: Mapping[Path, Path]) -> Iterator[None]:
+        """Reads copies in the place of shards while the block runs; errors name the shards.
+
+        Args:
+            copies: shard -> its copy; the others are read where they are.
+        """
+        self._move([copies.get(path, path) for path in self.paths])
+        try:
+            yield
+        finally:
+            self._move(self.paths)
+
+    def _move(self, places: list[Path]) -> None:
+        for file in self._files.values() if self._process == os.getpid() else ():
+            file.close()
+        self._places, self._files = places, {}
+
     def _file(self, number: int) -> h5py.File:
         if self._process != os.getpid():  # a handle must not cross a fork
             self._files, self._process = {}, os.getpid()
         if number not in self._files:
-            self._files[number] = h5py.File(self.paths[number], "r", locking=False)
+            self._files[number] = h5py.File(self._places[number], "r", locking=False)
         return self._files[number]
 
     def __getstate__(self) -> dict:
@@ -232,7 +257,8 @@ class Store:
 def _rebuild(*paths: Path) -> str:
     """Returns the order to make shards again."""
     names = " ".join(shlex.quote(str(path)) for path in paths)
-    return f"Make it again: snakemake --configfile CONFIG --force {names}"
+    command = os.environ.get(WORKFLOW, "snakemake --configfile CONFIG")
+    return f"Make it again: {command} --force {names}"
 
 
 def _first_line(error: Exception) -> str:

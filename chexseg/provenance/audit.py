@@ -4,6 +4,7 @@ each other, the code here and other studies."""
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from chexseg.progress import progress
 from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import sha256
 from chexseg.provenance.record import SUFFIX
-from chexseg.provenance.study import INDEX, Input, Study
+from chexseg.provenance.study import INDEX, Input, Study, is_tail
 
 ERRORS = {
     "edited": "a file is not what its job wrote",
@@ -108,7 +109,7 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
     places = {
         i.path: study.folder / i.path if i.inside else study.find(i.path, root)
         for i in wanted
-        if i.path not in result.contents and (i.path in files or not i.inside)
+        if i.path not in result.contents and (not i.inside or i.path in files)
     }
     _hash(result, {p: place for p, place in places.items() if place}, "check raw data")
     result.x_rays = len(listed)
@@ -119,7 +120,7 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
         *_files(study, result.contents),
         *_unrecorded(study, files, read),
         *_inputs(study, result.contents, listed),
-        *_raw(raw + listed, result.contents),
+        *_raw(study, raw + listed, result.contents),
         *_code(study),
         *_circumstances(study),
     ]
@@ -159,26 +160,26 @@ def _hash(result: Audit, places: dict[str, Path], what: str) -> None:
 
 def _records(study: Study) -> Iterator[Finding]:
     for place, (kind, wrong) in study.unsound.items():
-        artifact = study.folder / place.removesuffix(SUFFIX)
-        yield Finding(kind, (place,), wrong, f"Put the record back, or {_again(artifact)}.")
+        remedy = _remedy(study, "Put the record back", place.removesuffix(SUFFIX))
+        yield Finding(kind, (place,), wrong, remedy)
     for artifact, recorded in study.recorded.items():
         if recorded.misplaced:
             text = f"its record is that of {recorded.given}"
-            yield Finding("swapped", (artifact,), text, _remake(study.folder / artifact))
+            yield Finding("swapped", (artifact,), text, _remedy(study, _BACK, artifact))
 
 
 def _files(study: Study, contents: dict[str, str]) -> Iterator[Finding]:
     """Yields what is wrong with the files of artifacts, each held against its own record."""
     written = {digest: file for file, digest in study.made.items()}
     for file, digest in study.made.items():
-        now, remedy = contents.get(file), _remake(study.folder / study.maker[file])
+        now = contents.get(file)
         if now is None:
-            yield Finding("missing", (file,), "it is not there", _RUN)
-        elif now != digest and now in written:
-            yield Finding("swapped", (file,), f"its content is that of {written[now]}", remedy)
+            yield Finding("missing", (file,), "it is not there", _remedy(study, _BACK))
         elif now != digest:
-            text = f"its content is {now[:12]}, its job wrote {digest[:12]}"
-            yield Finding("edited", (file,), text, remedy)
+            kind, text = "edited", f"its content is {now[:12]}, its job wrote {digest[:12]}"
+            if now in written:
+                kind, text = "swapped", f"its content is that of {written[now]}"
+            yield Finding(kind, (file,), text, _remedy(study, _BACK, study.maker[file]))
     for artifact, recorded in study.recorded.items():
         for file in set(recorded.outputs) - set(recorded.own) - {artifact}:
             other = study.recorded.get(study.maker.get(file, ""))
@@ -188,7 +189,8 @@ def _files(study: Study, contents: dict[str, str]) -> Iterator[Finding]:
                 (recorded, other), key=lambda r: (r.record["started"], r.artifact)
             )
             text = f"{newer.artifact} is of a later run of the same job"
-            yield Finding("stale", (older.artifact,), text, _remake(study.folder / older.artifact))
+            remedy = _remedy(study, _BACK, older.artifact)
+            yield Finding("stale", (older.artifact,), text, remedy)
 
 
 def _unrecorded(study: Study, files: list[str], read: set[str]) -> Iterator[Finding]:
@@ -205,15 +207,16 @@ def _unrecorded(study: Study, files: list[str], read: set[str]) -> Iterator[Find
     for place, inside in places.items():
         if named & set(inside):
             text = "no record says how it was made"
-            remedy = f"Put {place.rstrip('/')}{SUFFIX} back, or {_again(study.folder / place)}."
+            remedy = _remedy(study, f"Put {place.rstrip('/')}{SUFFIX} back", place)
             yield Finding("no record", (place,), text, remedy)
         else:
             text = "no job of this study wrote it"
-            remedy = f"Move it out of {study.folder}, or rm -r {study.folder / place}"
+            remedy = f"Move it out of {study.folder}, or: {_removal(study, place)}"
             yield Finding("foreign", (place,), text, remedy)
     for file in sorted(named - set(study.made) - set(files)):
         if not _covered(file, spoken_for):
-            yield Finding("missing", (file,), "it is not there, nor its record", _RUN)
+            text = "it is not there, nor its record"
+            yield Finding("missing", (file,), text, _remedy(study, _BACK))
 
 
 def _covered(file: str, artifacts: set[str]) -> bool:
@@ -236,15 +239,14 @@ def _inputs(study: Study, contents: dict[str, str], x_rays: list[Input]) -> Iter
         if not changed:
             continue
         files, text = tuple(study.siblings(recorded)), f"made from another {_first(changed)}"
-        paths = [study.folder / file for file in files]
         if study.is_stranger(recorded):
-            remedy = f"Move it out of {study.folder}, or {_again(*paths)}."
+            remedy = _remedy(study, f"Move it out of {study.folder}", *files)
             yield Finding("foreign", files, f"it is of {recorded.prefix}: {text}", remedy)
         else:
-            yield Finding("stale", files, text, _remake(*paths))
+            yield Finding("stale", files, text, _remedy(study, _BACK, *files))
 
 
-def _raw(inputs: list[Input], contents: dict[str, str]) -> Iterator[Finding]:
+def _raw(study: Study, inputs: list[Input], contents: dict[str, str]) -> Iterator[Finding]:
     absent = []
     for read in dict.fromkeys((i.path, i.sha256) for i in inputs if not i.inside):
         path, digest = read
@@ -252,7 +254,7 @@ def _raw(inputs: list[Input], contents: dict[str, str]) -> Iterator[Finding]:
             absent.append(path)
         elif contents[path] != digest:
             text = f"its content is {contents[path][:12]}, the study was made from {digest[:12]}"
-            yield Finding("edited", (path,), text, f"Put it back, or {_RUN[0].lower()}{_RUN[1:]}")
+            yield Finding("edited", (path,), text, _remedy(study, _BACK))
     if absent:
         text = f"{len(absent)} raw files were not read"
         yield Finding("not checked", tuple(absent), text, "Give their folder as --root.")
@@ -288,7 +290,7 @@ def _code(study: Study) -> Iterator[Finding]:
         changed = [name for name in {**code, **now} if code.get(name) != now.get(name)]
         if odd:
             text = f"another version of {_first(odd)} than in {versions[odd[0]][right[odd[0]]]}"
-            yield Finding("mixed code", files, text, _remake(*(study.folder / f for f in files)))
+            yield Finding("mixed code", files, text, _remedy(study, _BACK, *files))
         elif changed:
             text = f"here {recorded.stage} has other code: {_first(changed)}"
             yield Finding("other code", files, text, "To repeat it, check out its commit.")
@@ -334,15 +336,29 @@ def _together(findings: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-_RUN = "Run snakemake again: it makes it anew."
+_BACK = "Put it back"
 
 
-def _again(*paths: Path) -> str:
-    return f"rm -r {' '.join(map(os.fspath, paths))} and run snakemake again"
+def _remedy(study: Study, first: str, *places: str) -> str:
+    """Returns what to do: `first`, or what makes files of the study again, ready to be pasted.
+
+    No command makes a study that lies in another folder than the one that its jobs wrote to.
+    """
+    home = os.path.abspath(study.folder)
+    if not (study.prefix and is_tail(study.prefix, home)):
+        return f"{first}."
+    typed = (r.record.get("workflow") for r in reversed(study.jobs))
+    command = next(filter(None, typed), "snakemake --configfile CONFIG")
+    there = home.removesuffix(study.prefix) or "."
+    if not os.path.samefile(there, "."):
+        command = f"(cd {shlex.quote(there)} && {command})"
+    removal = f"{_removal(study, *places)} && " if places else ""
+    return f"{first}, or make it again: {removal}{command}"
 
 
-def _remake(*paths: Path) -> str:
-    return f"Put it back, or {_again(*paths)}."
+def _removal(study: Study, *places: str) -> str:
+    paths = (os.fspath(study.folder / place) for place in places)
+    return shlex.join(["rm", "-r", *(f"./{p}" if p.startswith("-") else p for p in paths)])
 
 
 def _first(names: Sequence[Any]) -> str:

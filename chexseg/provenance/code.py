@@ -9,7 +9,6 @@ edit counts for those stages alone that may execute it. Comments, docstrings, la
 from __future__ import annotations
 
 import ast
-import copy
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,23 +17,33 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 SILENT = (
-    *("chexseg.errors", "chexseg.progress", "chexseg.provenance.code"),
+    *("chexseg.artifacts", "chexseg.atomic", "chexseg.errors", "chexseg.gpus", "chexseg.progress"),
+    *("chexseg.provenance.code", "chexseg.provenance.digests"),
     *("chexseg.provenance.record", "chexseg.provenance.reruns"),
+    *("chexseg.training.nodes", "chexseg.training.signals", "chexseg.training.staging"),
 )
-"""Modules that only speak to people or keep records: no artifact depends on them."""
+"""Modules that only speak to people, keep records, or see to it that work is done at all: no
+content of an artifact depends on them."""
 WHOLE = "*"
 """Stands for all definitions of a module, and for what it executes when imported."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some statements of a module."""
+
+    mentioned: frozenset[str]
+    digest: str
 
 
 @dataclass
 class Module:
     """The top of a module: what it defines, imports and executes."""
 
-    name: str
-    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    definitions: dict[str, Part] = field(default_factory=dict)
     imports: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Name -> (module, name there, or WHOLE for the module itself)."""
-    executed: list[ast.stmt] = field(default_factory=list)
+    executed: Part | None = None
 
 
 def code_of(stage: str, package: Path = PACKAGE) -> dict[str, str]:
@@ -56,21 +65,19 @@ def code_of(stage: str, package: Path = PACKAGE) -> dict[str, str]:
             continue
         seen.add(place)
         name, definition = place
-        module = read_module(name, package)
-        if definition != WHOLE and definition in module.definitions:
-            nodes = module.definitions[definition]
-            reached[f"{name}:{definition}"] = _digest(nodes)
+        module, parts = read_module(name, package), []
+        if definition == WHOLE:
+            queue += [(name, each) for each in module.definitions]
+        elif definition in module.definitions:
+            parts = [module.definitions[definition]]
+            reached[f"{name}:{definition}"] = parts[0].digest
         elif definition in module.imports:
             queue.append(module.imports[definition])
             continue
-        else:
-            nodes = module.executed
-            queue += [(name, each) for each in module.definitions if definition == WHOLE]
-        if (name, "") not in seen and module.executed:
-            seen.add((name, ""))
-            reached[f"{name}:(import)"] = _digest(module.executed)
-            nodes = [*nodes, *module.executed]
-        for mentioned in {n.id for node in nodes for n in ast.walk(node) if type(n) is ast.Name}:
+        if module.executed is not None:
+            parts.append(module.executed)
+            reached[f"{name}:(import)"] = module.executed.digest
+        for mentioned in {each for part in parts for each in part.mentioned}:
             if mentioned in module.definitions:
                 queue.append((name, mentioned))
             elif mentioned in module.imports:
@@ -83,17 +90,21 @@ def read_module(name: str, package: Path = PACKAGE) -> Module:
     """Parses a module of the package. Imports inside functions are taken for the module's."""
     tree = ast.parse(_path_of(name, package).read_text(encoding="utf-8"))
     _strip(tree)
-    module = Module(name)
+    module = Module()
+    definitions: dict[str, list[ast.stmt]] = {}
+    executed = []
     for node in ast.walk(tree):
         for bound, target in _imports(node, package):
             module.imports[bound] = target
     for statement in tree.body:
         names = list(_defined(statement))
         for defined in names:
-            module.definitions.setdefault(defined, []).append(statement)
+            definitions.setdefault(defined, []).append(statement)
         imported = isinstance(statement, (ast.Import, ast.ImportFrom))
         if not names and not imported and not isinstance(statement, ast.Pass):
-            module.executed.append(statement)
+            executed.append(statement)
+    module.definitions = {defined: _part(nodes) for defined, nodes in definitions.items()}
+    module.executed = _part(executed) if executed else None
     return module
 
 
@@ -166,6 +177,7 @@ class _PlainStrings(ast.NodeTransformer):
         return ast.Call(ast.Name("joined"), parts, [])
 
 
-def _digest(nodes: list[ast.stmt]) -> str:
-    text = "\n".join(ast.unparse(_PlainStrings().visit(copy.deepcopy(node))) for node in nodes)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _part(nodes: list[ast.stmt]) -> Part:
+    mentioned = {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+    text = "\n".join(ast.unparse(_PlainStrings().visit(node)) for node in nodes)
+    return Part(frozenset(mentioned), hashlib.sha256(text.encode()).hexdigest()[:16])

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from chexseg.atomic import atomic
 from chexseg.errors import InputError, Problem
 from chexseg.provenance.code import PACKAGE
 from chexseg.provenance.digests import sha256_of_files
@@ -60,8 +61,8 @@ def write_crate(study: Study, target: Path, *, copy_files: bool = False) -> None
     crate.add_jobs()
     crate.unwrap()
     if target.suffix == ".zip":
-        target.parent.mkdir(parents=True, exist_ok=True)
-        crate.crate.write_zip(target)
+        with atomic(target) as temporary:
+            crate.crate.write_zip(temporary)
     else:
         crate.crate.write(target)
 

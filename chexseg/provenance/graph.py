@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,7 @@ def read_graph(
                 resource_settings=ResourceSettings(cores=1),
                 config_settings=ConfigSettings(
                     config=parse_config(list(overrides)) if overrides else {},
-                    configfiles=[path.absolute() for path in configs] or _default_configs(),
+                    configfiles=[path.absolute() for path in configs] or default_configs(),
                 ),
                 workflow_settings=WorkflowSettings(),
                 snakefile=snakefile.absolute(),
@@ -96,14 +97,21 @@ def read_graph(
             dag = workflow._workflow.dag
             jobs = [job for level in dag.toposorted() for job in level if job.rule.name != "all"]
             return _planned(dag, jobs)
+        except OSError as error:
+            where, found = str(error.filename or snakefile), error.strerror or str(error)
+            remedy = "Correct the path, or ask its owner for permission."
+            raise InputError([Problem(where, found, "a file to read", remedy)]) from None
         except WorkflowError as error:
             print_exception(error, {})
             found = str(error).strip() or said.getvalue().strip()
-            remedy = "Mend what it names; `snakemake --dry-run` says the same."
+            words = ["snakemake", "--dry-run", *(["--configfile", *configs] if configs else [])]
+            words += ["--config", *overrides] if overrides else []
+            command = shlex.join(map(str, words))
+            remedy = f"Mend what it names; this says the same: {command}"
             raise InputError([Problem(str(snakefile), found, "a workflow", remedy)]) from None
 
 
-def _default_configs(profile: Path = Path("profiles/default/config.yaml")) -> list[Path]:
+def default_configs(profile: Path = Path("profiles/default/config.yaml")) -> list[Path]:
     """Returns the config file that `snakemake` takes when none is named."""
     import yaml
 

@@ -26,8 +26,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chexseg.artifacts import EXECUTION, FOLDER, INPUT, OUTPUT
-from chexseg.atomic import atomic
+from chexseg.artifacts import EXECUTION, FOLDER, INPUT, OUTPUT, WORKFLOW
+from chexseg.atomic import atomic, clear_leftovers
 from chexseg.provenance.code import PACKAGE, code_of
 from chexseg.provenance.digests import Digests, Stamp, sha256_of_files, stamp
 
@@ -124,16 +124,17 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
 
     @functools.wraps(run)
     def run_and_record(**values: Any) -> None:
+        if any(os.environ.get(rank, "0") != "0" for rank in RANKS):
+            run(**values)
+            return  # one process of several that train together writes
         digests, began, start = Digests(), datetime.now(UTC), time.perf_counter()
         outputs = {k: [Path(values[k])] for k, m in marks.items() if m == OUTPUT and values.get(k)}
         inputs = {k: _paths(values[k]) for k, m in marks.items() if m == INPUT and k in values}
         before = {
             k: [_entry(p, digests) for p in paths if p.exists()] for k, paths in inputs.items()
         }
-        code = code_of(stage)
-        if any(os.environ.get(rank, "0") != "0" for rank in RANKS):
-            run(**values)
-            return  # one process of several that train together writes
+        # Of the moment in which the code was loaded: it may be edited while the stage runs.
+        code, git = code_of(stage), git_state()
         with _running([path for paths in outputs.values() for path in paths], began):
             run(**values)
         settings = settings_of(arguments, without=(*marks, *EXECUTION))
@@ -141,6 +142,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
             "version": VERSION,
             "stage": stage,
             "command": shlex.join(["chexseg", stage, *arguments]),
+            "workflow": os.environ.get(WORKFLOW),
             "settings": settings,
             "seed": int(settings["seed"]) if "seed" in settings else None,
             "execution": {k: str(values[k]) for k in EXECUTION if k in values},
@@ -148,7 +150,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
             "inputs": before,
             "outputs": {k: [_entry(p, Digests()) for p in paths] for k, paths in outputs.items()},
             "code": {"digest": _digest_of(code), "definitions": code},
-            "git": git_state(),
+            "git": git,
             "software": software(),
             "machine": _machine(),
             "started": began.isoformat(timespec="seconds"),
@@ -163,16 +165,22 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
 
 @contextlib.contextmanager
 def _running(artifacts: list[Path], began: datetime) -> Iterator[None]:
-    """Marks artifacts as being made, for `chexseg status`; a killed job leaves its mark behind."""
+    """Marks artifacts as being made, for `chexseg status`; a killed job leaves its mark behind.
+
+    A folder that may not be written to is told here, before anything is computed.
+    """
     mark = {"pid": os.getpid(), "started": began.isoformat(timespec="seconds"), **_machine()}
     try:
         for artifact in artifacts:
             with atomic(running_path(artifact)) as temporary:
                 temporary.write_text(json.dumps(mark))
+            for target in (artifact, record_path(artifact), running_path(artifact)):
+                clear_leftovers(target)  # of a job that was killed: only this one writes them
         yield
     finally:
         for artifact in artifacts:
-            running_path(artifact).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                running_path(artifact).unlink(missing_ok=True)
 
 
 def flags_of(arguments: Sequence[str]) -> dict[str, list[str]]:

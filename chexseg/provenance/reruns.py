@@ -9,17 +9,18 @@ itself. Nothing heavy is imported here: the Snakefile reads this module.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from chexseg.artifacts import EXECUTION
 from chexseg.provenance.code import code_of
-from chexseg.provenance.digests import MEMORY, Digests
+from chexseg.provenance.digests import MEMORY, Digests, Stamp
 from chexseg.provenance.record import (
     Record,
     entries,
@@ -97,6 +98,35 @@ def command_of(job: Any) -> list[str]:
     return words[1 : words.index(">")] if ">" in words else words[1:]
 
 
+def typed(workflow: Any) -> str:
+    """Returns what to type for a workflow where its paths begin: `snakemake --configfile ...`.
+
+    Args:
+        workflow: Snakemake's; its working directory is the process's.
+    """
+
+    def shown(path: str | Path) -> str:
+        relative = os.path.relpath(path)
+        return str(path) if relative.startswith("..") else relative
+
+    chosen, snakefile = workflow.config_settings, shown(workflow.main_snakefile)
+    words = ["snakemake", *(["--snakefile", snakefile] if snakefile != "Snakefile" else [])]
+    if chosen.configfiles:
+        words += ["--configfile", *map(shown, chosen.configfiles)]
+    if chosen.config:
+        words += ["--config", *(f"{key}={_plain(value)}" for key, value in chosen.config.items())]
+    return shlex.join(words)
+
+
+def _plain(value: Any) -> str:
+    """Writes a value of the config as `--config` reads it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or (isinstance(value, str) and value.isidentifier()):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _settings_changed(record: Record, stage: str, arguments: list[str]) -> Iterator[Change]:
     if record["stage"] != stage:
         yield Change(SETTING, "stage", record["stage"], stage)
@@ -130,39 +160,52 @@ def _inputs_changed(record: Record, arguments: list[str], digests: Digests) -> I
             yield Change(INPUT, f"--{role}", now=f"has {len(paths)} files, had {len(before)}")
             continue
         for path, digest in zip(paths, before, strict=True):
-            if not Path(path).exists():
-                yield Change(INPUT, path, now="is not there")
-            elif digests.of(path, known_content(Path(path))) != digest:
-                yield Change(INPUT, path, now="has other content")
+            if wrong := _wrong(path, digest, digests, known_content(Path(path))):
+                yield Change(INPUT, path, now=wrong)
     if record["stage"] in ("check-data", "build-index"):
         index = Path(now["out"][0]).with_name("index.csv")
         yield from _xrays_changed(now["root"][0], index, digests)
 
 
-def _xrays_changed(root: str, index: Path, digests: Digests) -> Iterator[Change]:
-    """Yields the X-rays whose content is no longer what the index says.
+@lru_cache(maxsize=1)  # two jobs ask, of what may be a hundred thousand files on a network
+def _xrays_changed(root: str, index: Path, digests: Digests) -> list[Change]:
+    """Returns the X-rays whose content is no longer what the index says.
 
     An index that is itself damaged is told as such, and not read.
     """
-    known = known_content(index)
+    known, found = known_content(index), []
     if not index.exists() or known is None or digests.of(index, known) != known[1]:
-        return
+        return []
     with open(index, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            path = Path(root) / row["path"]
-            if not path.exists():
-                yield Change(INPUT, str(path), now="is not there")
-            elif digests.of(path) != row["sha256"]:
-                yield Change(INPUT, str(path), now="has other content")
+            path = os.path.join(root, row["path"])
+            if wrong := _wrong(path, row["sha256"], digests):
+                found.append(Change(INPUT, path, now=wrong))
+    return found
 
 
 def _artifacts_changed(folder: Path, record: Record, digests: Digests) -> Iterator[Change]:
     for entry in entries(record["outputs"]):
-        path = Path(os.path.normpath(folder / entry["path"]))
-        if not path.exists():
-            yield Change(ARTIFACT, str(path), now="is not there")
-        elif digests.of(path, (entry["stamp"], entry["sha256"])) != entry["sha256"]:
-            yield Change(ARTIFACT, str(path), now="is not what its job wrote")
+        path = os.path.normpath(folder / entry["path"])
+        known = entry["stamp"], entry["sha256"]
+        if wrong := _wrong(path, entry["sha256"], digests, known, "is not what its job wrote"):
+            yield Change(ARTIFACT, path, now=wrong)
+
+
+def _wrong(
+    path: str,
+    digest: str,
+    digests: Digests,
+    known: tuple[Stamp, str] | None = None,
+    other: str = "has other content",
+) -> str:
+    """Says what is wrong with a file that should have a digest; nothing if it has."""
+    try:
+        return "" if digests.of(path, known) == digest else other
+    except FileNotFoundError:
+        return "is not there"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def ask_records(memory: Path = MEMORY) -> None:

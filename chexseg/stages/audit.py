@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from chexseg.errors import InputError, Problem
+from chexseg.errors import InputError, Problem, printable
 from chexseg.provenance.audit import Audit, Finding, audit, compare
 from chexseg.provenance.crate import write_crate
 from chexseg.provenance.lineage import inputs_of_rows, lineage_of, rows_of, told
 from chexseg.provenance.study import Study, study_of
+from chexseg.quantities import size_text
 
 _MOST = 3
 """Files named in a line; --json names all."""
@@ -110,7 +111,7 @@ def facts_of(result: Audit) -> dict[str, str]:
     return {
         "artifacts": f"{len(study.recorded)}, {len(study.made)} files",
         "records": f"{len(study.recorded)} sound, {len(study.unsound)} not, of {len(jobs)} jobs",
-        "hashed": f"{len(result.contents)} files, {_size(result.bytes)}",
+        "hashed": f"{len(result.contents)} files, {size_text(result.bytes)}",
         "X-rays": f"{result.x_rays_checked} checked" + f", {missing} not" * bool(missing),
         "code": f"{len({record['code']['digest'] for record in records})} digests of "
         f"{len({record['stage'] for record in records})} stages",
@@ -142,7 +143,8 @@ def _told(folder: Path | None, finding: Finding) -> str:
     named = [str(folder / file) if inside else file for file in finding.files[:_MOST]]
     more = len(finding.files) - len(named)
     files = ", ".join(named) + (f" and {more} more" if more else "")
-    return f"{level} {finding.kind}: {files}: {finding.found}. {finding.remedy}"
+    line = f"{level} {finding.kind}: {files}: {finding.found}. {finding.remedy}"
+    return printable(line).replace("\n", "\\n")
 
 
 def _print_json(audits: list[Audit], between: list[Finding]) -> None:
@@ -173,11 +175,3 @@ def _counted(counts: Counter[str]) -> str:
 
 def _plural(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
-
-
-def _size(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return f"{n:.3g} TB"

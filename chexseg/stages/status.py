@@ -13,8 +13,13 @@ from datetime import UTC, datetime
 from json import dumps, loads
 from pathlib import Path
 
-from chexseg.provenance.graph import PlannedJob, read_graph
-from chexseg.provenance.record import read_record
+from chexseg.config import load_study
+from chexseg.cost import CostModel
+from chexseg.gpus import count_gpus
+from chexseg.plan import Plan, amount, plan_of
+from chexseg.provenance.graph import PlannedJob, default_configs, read_graph
+from chexseg.provenance.record import read_record, record_path
+from chexseg.quantities import duration_text, size_text
 
 DONE, RUNNING, FAILED, CUT_OFF, WAITING = "done", "running", "failed", "cut off", "waiting"
 STATES = (DONE, RUNNING, WAITING, FAILED, CUT_OFF)
@@ -32,6 +37,10 @@ class JobStatus:
     state: str
     seconds: float | None = None
     """Of a job that is done: how long it took; of one that runs: how long so far."""
+    expected: float = 0
+    """Seconds from start to end by the cost model, on one core."""
+    expected_with_gpu: float = 0
+    """The same with the GPUs that it asks for."""
     disk: int = 0
     """Bytes of its artifacts."""
     place: str = ""
@@ -54,29 +63,44 @@ def run(
     Args:
         configfile: Config files of the study; config/demo.yaml if there is none.
         config: Overrides, `key=value`, as in `snakemake --config`.
-        plan: Show the jobs of the whole study and what they may use at most instead.
+        plan: Show instead what the whole study takes, by the cost model (docs/cost.md), and
+            what its jobs may take at most.
         json: Print JSON instead of a table.
 
     Raises:
         InputError: the config is wrong, or data are absent.
     """
-    jobs = [status_of(job) for job in read_graph(configfile, config)]
+    planned, model = read_graph(configfile, config), _cost_model(configfile, config)
+    if plan:
+        whole = plan_of(planned, model)
+        print(dumps(whole.as_dict(), indent=1) if json else "\n".join(_plan(whole)))
+        return
+    jobs = [status_of(job) for job in planned]
+    for job, status in zip(planned, jobs, strict=True):
+        cost = model.of(job.rule, job.wildcards)
+        status.expected, status.expected_with_gpu = cost.seconds(), cost.seconds(status.gpu)
     command = shlex.join(
         ["snakemake", *(["--configfile", *map(str, configfile)] if configfile else []),
          *(["--config", *config] if config else [])]
     )  # fmt: skip
     if json:
         print(_as_json(jobs, command))
-    elif plan:
-        print("\n".join(_plan(jobs)))
     else:
         print("\n".join(_table(jobs, command)))
+
+
+def _cost_model(configfile: tuple[Path, ...], config: tuple[str, ...]) -> CostModel:
+    """Returns the cost model of the study that Snakemake would run."""
+    from snakemake.cli import parse_config
+
+    overrides = parse_config(list(config)) if config else {}
+    return CostModel(load_study(*(configfile or default_configs()), overrides=overrides))
 
 
 def status_of(job: PlannedJob) -> JobStatus:
     """Finds out about a job from its artifacts, its records, its mark and its log."""
     status = JobStatus(job.name, job.rule, WAITING)
-    status.gpu, status.runtime_minutes = (_number(job.resources.get(k)) for k in ("gpu", "runtime"))
+    status.gpu, status.runtime_minutes = amount(job, "gpu"), amount(job, "runtime")
     status.disk = sum(os.path.getsize(path) for path in job.outputs if os.path.exists(path))
     if (seen := _read_mark(job.mark)) is not None:
         status.state = RUNNING if _alive(seen) else CUT_OFF
@@ -89,21 +113,22 @@ def status_of(job: PlannedJob) -> JobStatus:
         found = read_record(job.outputs[0])
         status.seconds = found[1].get("seconds") if found else None
     elif job.log and os.path.exists(job.log) and not all(map(os.path.exists, job.outputs)):
-        status.state = FAILED if os.path.getsize(job.log) else _started(job.log)
+        status.state = _state_by_log(job)
     if status.state not in (DONE, WAITING) and job.log and os.path.exists(job.log):
         lines = Path(job.log).read_text(errors="replace").splitlines()
         status.log = [line for line in lines if line.strip()][-LOG_LINES:]
     return status
 
 
-def _started(log: str) -> str:
-    """Says what an empty log means: the job has just begun, or was killed before it could speak."""
-    return RUNNING if time.time() - os.path.getmtime(log) < START_SECONDS else CUT_OFF
-
-
-def _number(resource: object) -> int:
-    """Returns a resource; 0 for one that Snakemake knows only once the inputs are there."""
-    return resource if isinstance(resource, int) else 0
+def _state_by_log(job: PlannedJob) -> str:
+    """Says what the log of a job without artifact means."""
+    written, record = os.path.getmtime(job.log), record_path(job.outputs[0])
+    if record.exists() and record.stat().st_mtime >= written:
+        return WAITING  # the job went well, and somebody has deleted the artifact since
+    if os.path.getsize(job.log):
+        return FAILED
+    # It has just begun, or was killed before it could speak.
+    return RUNNING if time.time() - written < START_SECONDS else CUT_OFF
 
 
 def _read_mark(path: Path) -> dict | None:
@@ -141,81 +166,93 @@ def _table(jobs: list[JobStatus], command: str) -> list[str]:
         took = sum(job.seconds or 0 for job in of_rule if job.state == DONE)
         lines.append(
             f"{rule:<20}" + "".join(f"{count or '':>9}" for count in counts)
-            + f"{_duration(took) if took else '':>8}{_size(sum(j.disk for j in of_rule)):>7}"
+            + f"{duration_text(took) if took else '':>8}{size_text(sum(j.disk for j in of_rule)):>7}"
         )  # fmt: skip
     for job in jobs:
         if job.state in (RUNNING, FAILED, CUT_OFF):
-            since = f", {_duration(job.seconds)}" if job.seconds is not None else ""
+            since = f", {duration_text(job.seconds)}" if job.seconds is not None else ""
             lines += [
                 "",
                 f"{job.name}: {job.state}{since}" + (f" ({job.place})" if job.place else ""),
             ]
             lines += [f"  {line[:77]}" for line in job.log]
-    left, unknown = _seconds_left(jobs)
+    on_gpus = count_gpus() > 0
+    left, by_model = _seconds_left(jobs, on_gpus)
     done = sum(job.state == DONE for job in jobs)
     lines += [
         "",
-        f"{done} of {len(jobs)} jobs done, {_size(sum(job.disk for job in jobs))} on disk.",
+        f"{done} of {len(jobs)} jobs done, {size_text(sum(job.disk for job in jobs))} on disk.",
     ]
     if done < len(jobs):
-        besides = f", and {unknown} of stages that never ran" if unknown else ""
-        lines.append(f"Left: about {_duration(left)} of job time{besides}.")
+        part = "all" if by_model == left else duration_text(by_model)
+        source = f", {part} of it by the cost model" if by_model else ""
+        lines.append(f"Left: about {duration_text(left)} of job time{source}.")
+        if by_model and not on_gpus:
+            with_gpus = duration_text(_seconds_left(jobs, True)[0])
+            lines.append(f"With GPUs: about {with_gpus}; their rates are assumed (docs/cost.md).")
         lines.append(f"To go on: {command}")
     return lines
 
 
-def _seconds_left(jobs: list[JobStatus]) -> tuple[float, int]:
-    """Returns the seconds of the jobs not done, by the mean of those done, and how many lack one."""
-    left, unknown = 0.0, 0
+def _seconds_left(jobs: list[JobStatus], on_gpus: bool) -> tuple[float, float]:
+    """Returns the seconds of the jobs not done, and those of them that the cost model expects.
+
+    A job takes what those of its stage took that are done; what the model says if none is.
+    """
+    left, by_model = 0.0, 0.0
     for job in jobs:
         if job.state == DONE:
             continue
-        known = [j.seconds for j in jobs if j.rule == job.rule and j.state == DONE and j.seconds]
-        if known:
-            spent = job.seconds if job.state == RUNNING and job.seconds else 0
-            left += max(0.0, sum(known) / len(known) - spent)
-        else:
-            unknown += 1
-    return left, unknown
+        took = [j.seconds for j in jobs if j.rule == job.rule and j.state == DONE and j.seconds]
+        spent = job.seconds if job.state == RUNNING and job.seconds else 0
+        expected = job.expected_with_gpu if on_gpus else job.expected
+        seconds = max(0.0, (sum(took) / len(took) if took else expected) - spent)
+        left += seconds
+        by_model += 0 if took else seconds
+    return left, by_model
 
 
-def _plan(jobs: list[JobStatus]) -> list[str]:
+def _plan(plan: Plan) -> list[str]:
+    """Returns the lines of a plan, at most 80 columns wide."""
     lines = [
-        f"{'stage':<20}{'jobs':>8}{'GPU jobs':>10}{'hours each, at most':>22}{'GPU hours':>12}"
-    ]
-    gpu_hours = 0.0
-    for rule in dict.fromkeys(job.rule for job in jobs):
-        of_rule = [job for job in jobs if job.rule == rule]
-        hours = max(job.runtime_minutes for job in of_rule) / 60
-        reserved = sum(job.gpu * job.runtime_minutes / 60 for job in of_rule)
-        gpu_hours += reserved
-        n_gpu = sum(job.gpu > 0 for job in of_rule)
+        f"{'':<26}{'hours of a job':>18}{'GPU hours':>18}{'core':>9}",
+        f"{'stage':<20}{'jobs':>6}"
+        + f"{'expected':>10}{'limit':>8}" * 2 + f"{'hours':>9}{'disk':>9}",
+    ]  # fmt: skip
+    for stage in plan.stages:
         lines.append(
-            f"{rule:<20}{len(of_rule):>8}{n_gpu or '':>10}{hours:>22.1f}{reserved or '':>12}"
+            f"{stage.rule:<20}{stage.jobs:>6}{_hours(stage.hours):>10}{_hours(stage.limit):>8}"
+            f"{_hours(stage.gpu_hours):>10}{_hours(stage.gpu_limit):>8}"
+            f"{_hours(stage.core_hours):>9}{size_text(stage.disk):>9}"
         )
-    lines += ["", f"{len(jobs)} jobs; their limits reserve at most {gpu_hours:.0f} GPU hours."]
+    of_gpus = ", ".join(map(str, plan.wall_hours))
+    walls = ", ".join(map(_hours, plan.wall_hours.values()))
+    lines += [
+        "",
+        f"{plan.total('jobs')} jobs, {size_text(plan.total('disk'))}. GPU hours:"
+        f" {_hours(plan.total('gpu_hours'))} expected, at most {_hours(plan.total('gpu_limit'))} by"
+        " the limits.",
+        f"From start to end on {of_gpus} GPUs: about {walls} hours.",
+        f"Without a GPU: {_hours(plan.total('core_hours_without_gpus'))} core hours.",
+        "Expected by the cost model; its rates of GPUs are assumed (docs/cost.md).",
+    ]
     return lines
 
 
+def _hours(hours: float) -> str:
+    """Returns hours for a table: <0.1, 1.5, 36, 1,234; nothing for none."""
+    if not hours:
+        return ""
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 0.05 else "<0.1"
+
+
 def _as_json(jobs: list[JobStatus], command: str) -> str:
-    left, unknown = _seconds_left(jobs)
+    left, by_model = _seconds_left(jobs, count_gpus() > 0)
     content = {
         "jobs": [asdict(job) for job in jobs],
         "seconds_left": round(left, 1),
-        "jobs_without_estimate": unknown,
+        "seconds_left_by_model": round(by_model, 1),
+        "seconds_left_with_gpus": round(_seconds_left(jobs, True)[0], 1),
         "to_go_on": command,
     }
     return dumps(content, indent=1)
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
-def _size(size: int) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

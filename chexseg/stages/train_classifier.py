@@ -22,6 +22,7 @@ from chexseg.training.datasets import Rows, Source, Supervised, Unlabelled, to_f
 from chexseg.training.inference import infer
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import shuffled
+from chexseg.training.staging import staged
 from chexseg.training.state import StateFile
 
 
@@ -38,6 +39,7 @@ def run(
     nodes: int = 1,
     state: Path | None = None,
     save_every: float = 600,
+    scratch: Path | None = None,
 ) -> None:
     """Train a classifier on the labels of the train X-rays.
 
@@ -57,6 +59,8 @@ def run(
         state: Where the training keeps its state while it runs, so that a training that was
             stopped goes on from there. Deleted at the end.
         save_every: Seconds between two saves of the state.
+        scratch: Folder on a disk of the node, to which the stores are copied while the training
+            reads them; None reads them where they are.
 
     Raises:
         InputError: initial weights cannot be had, or belong to another architecture; or a batch
@@ -97,19 +101,20 @@ def run(
         probability = positive_probability(torch.stack(list(logits)).float(), settings.uncertain)
         return auroc_figures(probability, truth), {}
 
-    best = fit(
-        fabric,
-        model,
-        Supervised(store, source),
-        shuffled(len(train)),
-        forward,
-        loss_of,
-        validate,
-        settings,
-        metrics=metrics,
-        file=file,
-        threads=threads,
-    )
+    with staged(fabric, scratch, [store], [*train.index, *validation.index]):
+        best = fit(
+            fabric,
+            model,
+            Supervised(store, source),
+            shuffled(len(train)),
+            forward,
+            loss_of,
+            validate,
+            settings,
+            metrics=metrics,
+            file=file,
+            threads=threads,
+        )
     if fabric.is_global_zero:
         save_checkpoint(
             out,

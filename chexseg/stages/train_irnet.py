@@ -18,6 +18,7 @@ from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Source, Supervised, in_order, to_float
 from chexseg.training.loop import fit, start
 from chexseg.training.sampling import shuffled
+from chexseg.training.staging import staged
 from chexseg.training.state import StateFile
 
 
@@ -36,6 +37,7 @@ def run(
     nodes: int = 1,
     state: Path | None = None,
     save_every: float = 600,
+    scratch: Path | None = None,
 ) -> None:
     """Train IRNet's edge and displacement branches on affinity labels; the backbone is frozen.
 
@@ -56,6 +58,8 @@ def run(
         state: Where the training keeps its state while it runs, so that a training that was
             stopped goes on from there. Deleted at the end.
         save_every: Seconds between two saves of the state.
+        scratch: Folder on a disk of the node, to which the stores are copied while the training
+            reads them; None reads them where they are.
 
     Raises:
         InputError: the weights cannot be had, or belong to another architecture; or a batch
@@ -99,20 +103,21 @@ def run(
         return irnet_losses(edge, displacement, label, settings.radius).total
 
     dataset = Supervised(store, Source("affinity labels", ids, label_store.__getitem__))
-    fit(
-        fabric,
-        model,
-        dataset,
-        shuffled(len(ids)),
-        forward,
-        loss_of,
-        lambda model: ({}, {}),
-        settings,
-        metrics=metrics,
-        file=file,
-        threads=threads,
-        parameters=model.parameter_groups(settings.learning_rate),
-    )
+    with staged(fabric, scratch, [store, label_store], ids):
+        fit(
+            fabric,
+            model,
+            dataset,
+            shuffled(len(ids)),
+            forward,
+            loss_of,
+            lambda model: ({}, {}),
+            settings,
+            metrics=metrics,
+            file=file,
+            threads=threads,
+            parameters=model.parameter_groups(settings.learning_rate),
+        )
     if fabric.is_global_zero:
         batches = in_order(dataset, settings.batch_size, threads)
         model.eval().fit_mean_shift(to_float(image.to(fabric.device)) for image, _ in batches)

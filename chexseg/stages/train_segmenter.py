@@ -20,6 +20,7 @@ from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Source, Supervised, in_order, to_float
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import Draw, mixed, shuffled
+from chexseg.training.staging import staged
 from chexseg.training.state import StateFile
 
 
@@ -39,6 +40,7 @@ def run(
     nodes: int = 1,
     state: Path | None = None,
     save_every: float = 600,
+    scratch: Path | None = None,
 ) -> None:
     """Train a segmenter and choose its thresholds.
 
@@ -62,6 +64,8 @@ def run(
         state: Where the training keeps its state while it runs, so that a training that was
             stopped goes on from there. Deleted at the end.
         save_every: Seconds between two saves of the state.
+        scratch: Folder on a disk of the node, to which the stores are copied while the training
+            reads them; None reads them where they are.
 
     Raises:
         InputError: there are no masks to learn from, initial weights do not fit, or a batch
@@ -79,12 +83,13 @@ def run(
     store, truth = Store(images, "images"), Store([expert_masks], "masks")
     pathologies = tuple(truth.meta["pathologies"])
     validation = list(read_index(index, "validation").index)
-    sources = []
+    sources, stores = [], [store, truth]
     if expert:
         ids = list(read_index(index, "expert").index)
         sources.append(Source("expert masks", ids, truth.__getitem__))
     if pseudo_masks:
         pseudo = Store(pseudo_masks, "masks")
+        stores.append(pseudo)
         ids = list(read_index(index, "train").index)
         sources.append(Source("pseudo masks", ids, pseudo.__getitem__))
     if not sources or not all(source.ids for source in sources):
@@ -122,19 +127,21 @@ def run(
     if not seen.all():
         unseen = ", ".join(np.array(pathologies)[~seen])
         fabric.print(f"no truth in validation, so their threshold is {FALLBACK}: {unseen}")
-    best = fit(
-        fabric,
-        model,
-        Supervised(store, *sources),
-        _draw(sources, settings),
-        forward,
-        dice_loss,
-        validate,
-        settings,
-        metrics=metrics,
-        file=file,
-        threads=threads,
-    )
+    read = [*validation, *(cxr_id for source in sources for cxr_id in source.ids)]
+    with staged(fabric, scratch, stores, read):
+        best = fit(
+            fabric,
+            model,
+            Supervised(store, *sources),
+            _draw(sources, settings),
+            forward,
+            dice_loss,
+            validate,
+            settings,
+            metrics=metrics,
+            file=file,
+            threads=threads,
+        )
     if fabric.is_global_zero:
         save_checkpoint(
             out,

@@ -49,7 +49,8 @@ def run(
     text = "\n".join(lines) + "\n\n" + text
     if report is not None:
         with atomic(report) as temporary:
-            temporary.write_text(f"{text}\n{told(problems)}\n" if problems else text)
+            told_too = f"\n{told(problems)}\n" if problems else ""
+            temporary.write_text(text + told_too, encoding="utf-8")
     print(text, end="")
     if problems:
         raise InputError(problems)

@@ -10,6 +10,9 @@ import tyro
 
 from chexseg.provenance.graph import PlannedJob, read_graph
 
+MOST = 20
+"""Changes of a job that are told: a folder that is not mounted has as many as there are X-rays."""
+
 
 def run(
     *,
@@ -39,8 +42,10 @@ def run(
     for job in running:
         if job.changes:
             print(f"\n{job.name}")
-            for change in job.changes:
+            for change in job.changes[:MOST]:
                 print(f"  {change}")
+            if (more := len(job.changes) - MOST) > 0:
+                print(f"  and {more:,} more")
             if followers := _followers(job, running):
                 print(f"  then {followers}")
 

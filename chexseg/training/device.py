@@ -7,17 +7,22 @@ import os
 import torch
 
 from chexseg.errors import InputError, Problem
+from chexseg.gpus import claim_gpus
 
 REQUIRE_GPU = "CHEXSEG_REQUIRE_GPU"
 """Environment variable: 1 where a computation without a GPU would be a waste, as in a GPU job."""
 
 
-def accelerator() -> str:
-    """Returns `cuda` if there is a GPU, else `cpu`.
+def accelerator(devices: int = 1) -> str:
+    """Returns `cuda` if there is a GPU, else `cpu`. GPUs that no other job has are then this one's.
+
+    Args:
+        devices: how many GPUs this process needs, with those that it starts.
 
     Raises:
         InputError: there is no GPU, and REQUIRE_GPU is 1.
     """
+    claim_gpus(devices)  # before torch looks: then it is too late
     if torch.cuda.is_available():
         return "cuda"
     if os.environ.get(REQUIRE_GPU, "0") not in ("", "0"):

@@ -23,6 +23,7 @@ from chexseg.settings import TrainingSettings
 from chexseg.training.augmentation import draw_noise
 from chexseg.training.datasets import BatchSampler, workers
 from chexseg.training.device import accelerator
+from chexseg.training.nodes import spread
 from chexseg.training.processes import highest, of_all
 from chexseg.training.sampling import Draw
 from chexseg.training.signals import Signals, Stopped, ignore_signals
@@ -44,16 +45,19 @@ def start(
         threads: CPU threads of each process.
         devices: processes on each node, one per GPU. Where Slurm started as many tasks, they are
             those; else this process starts the others, each with the same command line.
-        nodes: computers; several need Slurm, or torchrun, to start the processes.
+        nodes: computers; several need Slurm, or torchrun. In a job of Slurm, `srun` takes the
+            place of this process, and starts all of them.
 
     Raises:
-        InputError: there is no GPU where one is required; see `chexseg.training.device`.
+        InputError: there is no GPU where one is required, see `chexseg.training.device`; or
+            several nodes, and nothing that could start processes there.
     """
+    spread(nodes, devices, threads)
     several = devices * nodes > 1
     # Within a job Slurm says so even where it started one process, which starts the others.
     by_slurm = several and int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
     fabric = Fabric(
-        accelerator=accelerator(),
+        accelerator=accelerator(devices),
         devices=devices,
         num_nodes=nodes,
         strategy="ddp" if several else "auto",
@@ -111,7 +115,7 @@ def fit(
 
     Raises:
         InputError: a batch cannot be split evenly.
-        Stopped: by SIGTERM or SIGUSR1; the state is saved.
+        Stopped: by Ctrl-C, SIGTERM or SIGUSR1; the state is saved.
     """
     sampler = BatchSampler(
         draw,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-"""What Slurm sends before it kills or requeues a job, and Snakemake when it is told to stop."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""What Ctrl-C sends, Slurm before it kills or requeues a job, Snakemake when told to stop."""
 
 
 class Stopped(SystemExit):

@@ -16,7 +16,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from chexseg.atomic import atomic
+from chexseg.atomic import atomic, clear_leftovers
 from chexseg.errors import InputError
 from chexseg.models.weights import read_tensors
 from chexseg.provenance.code import code_of
@@ -196,6 +196,5 @@ class StateFile:
     def discard(self) -> None:
         """Deletes the file: the training is published, or whatever was in it of no use."""
         if self.path is not None:
-            for leftover in self.path.parent.glob(f".{self.path.stem}.*.partial{self.path.suffix}"):
-                leftover.unlink(missing_ok=True)
+            clear_leftovers(self.path)
             self.path.unlink(missing_ok=True)

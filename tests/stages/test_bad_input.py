@@ -18,8 +18,10 @@ from PIL import Image, ImageOps
 
 from chexseg.data.masks import decode, encode
 from chexseg.data.pathologies import PATHOLOGIES
+from chexseg.data.store import Store
 from chexseg.errors import InputError
-from chexseg.stages import check_data
+from chexseg.settings import ImageSettings, IndexSettings
+from chexseg.stages import build_index, check_data, store_images
 
 FILES = {
     "train_csv": "CheXpert/train.csv",
@@ -334,4 +336,9 @@ def test_strange_names_of_folders_and_x_rays(data, tmp_path, monkeypatch):
     data.root.rename(root)
     data = Data(root)
     assert "No warnings." in data.check(tmp_path / f"{STRANGE}.txt")
+    index, images = tmp_path / f"{STRANGE}.csv", tmp_path / f"{STRANGE}.h5"
+    build_index.run(root=root, **data.files, out=index, settings=IndexSettings())
+    store_images.run(index=index, root=root, out=images, settings=ImageSettings(image_size=64))
+    (cxr_id,) = [each for each in Store([images], "images").ids if STRANGE in each]
+    assert cxr_id.endswith(f"_-view1 {STRANGE}_frontal")
     assert not (tmp_path / "pwned").exists()

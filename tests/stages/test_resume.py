@@ -167,3 +167,36 @@ def test_the_command_is_killed_and_run_again(study, whole, tmp_path, number, cod
     assert "resumed at epoch" in capfd.readouterr().out
     assert_same(study, name, whole)
     assert not state.exists()
+
+
+def test_a_staged_training_is_stopped_and_goes_on_where_the_stores_are(
+    study, whole, tmp_path, monkeypatch, capsys
+):
+    """Its state and its result are those of the stores themselves."""
+    state, scratch, calls = tmp_path / "state.pt", tmp_path / "scratch", []
+    original = train_segmenter.augment
+
+    def augment(*arguments):
+        calls.append(len(list(scratch.rglob("*.h5"))))
+        if len(calls) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    monkeypatch.setattr(train_segmenter, "augment", augment)
+    with pytest.raises(Stopped):
+        segmenter(study, "staged", state=state, scratch=scratch)
+    assert calls == [2] * 5  # X-rays and expert masks
+    assert list(scratch.iterdir()) == []
+    monkeypatch.undo()
+    segmenter(study, "staged", state=state)
+    assert "resumed at epoch" in capsys.readouterr().out
+    assert_same(study, "staged", whole)
+
+
+@pytest.mark.parametrize("train", [classifier, irnet])
+def test_staged_stores_give_the_same_bytes(study, tmp_path, train):
+    name = train.__name__
+    train(study, f"{name}_in_place")
+    train(study, f"{name}_staged", scratch=tmp_path)
+    assert_same(study, f"{name}_staged", f"{name}_in_place")
+    assert list(tmp_path.iterdir()) == []

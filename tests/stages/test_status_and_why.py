@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chexseg.cost import START, Cost
 from chexseg.provenance.graph import PlannedJob
 from chexseg.provenance.record import record_path, running_path
 from chexseg.provenance.reruns import SETTING, Change
@@ -16,6 +17,21 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+class Model:
+    """Expects the same of every job."""
+
+    def of(self, rule, wildcards):
+        return Cost(190, 40, 1000)
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """Sets the jobs of the study; on a machine without GPUs."""
+    monkeypatch.setattr(status, "_cost_model", lambda *_: Model())
+    monkeypatch.setattr(status, "count_gpus", lambda: 0)
+    return lambda jobs: monkeypatch.setattr(status, "read_graph", lambda *_: jobs)
 
 
 def job(rule, *before, wants=False, changes=(), **wildcards):
@@ -68,16 +84,29 @@ def test_an_empty_log_is_a_job_that_begins():
     assert [status.status_of(each).state for each in (begins, killed)] == ["running", "cut off"]
 
 
-def test_the_table_fits_a_terminal(monkeypatch, capsys):
+def test_an_artifact_that_was_deleted_is_no_failure():
+    """Its log is that of a job that went well; when the job then fails, it is a newer one."""
+    deleted = finish(job("train", wants=True))
+    Path(deleted.outputs[0]).unlink()
+    Path(deleted.log).write_text("best epoch: 2\n")
+    record = record_path(deleted.outputs[0])
+    for age, state in ((5, "waiting"), (-5, "failed")):
+        os.utime(deleted.log, ns=(0, record.stat().st_mtime_ns - age * 10**9))
+        assert status.status_of(deleted).state == state
+
+
+def test_the_table_fits_a_terminal(study, capsys):
     done = finish(job("train", name="a"))
     jobs = [done, mark(job("train", name="b", wants=True), 2**22 + 1), job("score", wants=True)]
-    monkeypatch.setattr(status, "read_graph", lambda *_: jobs)
+    study(jobs)
     status.run(configfile=(Path("my study.yaml"),))
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     assert "train b: cut off" in text
     assert "1 of 3 jobs done, 2 kB on disk." in text
-    assert "Left: about 0:30 of job time, and 1 of stages that never ran" in text
+    assert START == 10
+    assert "Left: about 3:50 of job time, 3:20 of it by the cost model." in text
+    assert "With GPUs: about 1:20;" in text
     assert "To go on: snakemake --configfile 'my study.yaml'" in text
 
 
@@ -89,18 +118,51 @@ def test_a_study_that_has_not_begun(capsys, monkeypatch):
     status.run(**demo)
     assert "0 of 35 jobs done" in capsys.readouterr().out
     status.run(**demo, plan=True)
-    assert "35 jobs; their limits" in capsys.readouterr().out
+    assert "35 jobs, " in capsys.readouterr().out
 
 
-def test_json_and_plan(monkeypatch, capsys):
-    jobs = [finish(job("train", name="a")), job("train", name="b", wants=True)]
-    monkeypatch.setattr(status, "read_graph", lambda *_: jobs)
+def test_measured_times_come_before_the_model(study, capsys):
+    """The model is asked only for stages of which no job is done; what a job spent is behind it."""
+    study([finish(job("train", name="a")), job("train", name="b", wants=True), job("score")])
+    status.run(json=True)
+    assert json.loads(capsys.readouterr().out)["seconds_left"] == 30.0
+    running = mark(job("train", name="c", wants=True), os.getpid())
+    study([running])
+    status.run(json=True)
+    assert json.loads(capsys.readouterr().out)["seconds_left"] == 0  # it began long ago
+
+
+def test_json(study, capsys, monkeypatch):
+    jobs = [finish(job("train", name="a")), *(job(r, wants=True) for r in ("train", "score"))]
+    study(jobs)
     status.run(json=True)
     content = json.loads(capsys.readouterr().out)
-    assert [each["state"] for each in content["jobs"]] == ["done", "waiting"]
-    assert content["seconds_left"] == 30.0
+    assert [each["state"] for each in content["jobs"]] == ["done", "waiting", "waiting"]
+    assert [each["expected"] for each in content["jobs"]] == [200, 200, 200]
+    assert content["seconds_left"] == 230.0
+    assert content["seconds_left_by_model"] == 200.0
+    assert content["seconds_left_with_gpus"] == 80.0
+    monkeypatch.setattr(status, "count_gpus", lambda: 1)
+    status.run(json=True)
+    assert json.loads(capsys.readouterr().out)["seconds_left"] == 80.0
+
+
+def test_plan(study, capsys):
+    """Two GPU jobs of 50 s, each with a limit of two hours, one behind the other."""
+    first = finish(job("train", name="a"))
+    study([first, job("train", first, name="b", wants=True)])
     status.run(plan=True)
-    assert "2 jobs; their limits reserve at most 4 GPU hours." in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "2 jobs, 2 kB. GPU hours: <0.1 expected, at most 4.0 by the limits." in text
+    assert "From start to end on 1, 8, 64 GPUs: about <0.1, <0.1, <0.1 hours." in text
+    assert "Without a GPU: 0.1 core hours." in text
+    status.run(plan=True, json=True)
+    content = json.loads(capsys.readouterr().out)
+    assert content["stages"][0]["gpu_limit"] == 4.0
+    assert content["total"]["jobs"] == 2
+    assert content["total"]["gpu_hours"] == pytest.approx(100 / 3600)
+    assert content["wall_hours"] == pytest.approx(dict.fromkeys(["1", "8", "64"], 100 / 3600))
 
 
 def test_why_in_plain_words(monkeypatch, capsys):

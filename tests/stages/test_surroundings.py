@@ -113,6 +113,34 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
     assert done.stdout.splitlines() == expected
 
 
+def test_all_closed_folders_are_told_at_once(tmp_path, obedient):
+    """Of a folder that is not there, the one that it would be made in."""
+    for name in ("open", "closed", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch()
+    for name, mode in (("closed", 0o555), ("other", 0)):
+        (tmp_path / name).chmod(mode)
+    code = "import sys; from chexseg.atomic import check_writable; check_writable(*sys.argv[1:])"
+    folders = [
+        "open",
+        "open/new/a",
+        "closed",
+        "closed/new/a",
+        "closed/new/b",
+        "other/new",
+        "file/a",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *folders], cwd=tmp_path, text=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, preexec_fn=obedient,
+    )  # fmt: skip
+    told = done.stderr.partition("InputError: ")[2].splitlines()
+    assert [line.partition(":")[0].removeprefix(f"{tmp_path}/") for line in told] == [
+        "closed", "other", "file",
+    ]  # fmt: skip
+    assert all("ask the owner of the folder for permission" in line for line in told)
+
+
 @pytest.fixture
 def unprivileged():
     """A folder of somebody else's, seen by a user without privileges; root would pass."""

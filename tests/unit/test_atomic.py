@@ -1,10 +1,11 @@
 import errno
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 
-from chexseg.atomic import atomic
+from chexseg.atomic import atomic, clear_leftovers
 from chexseg.errors import InputError
 
 
@@ -101,6 +102,37 @@ def test_a_disk_that_fills_while_writing_leaves_the_old_file(tmp_path):
 
 
 def test_errors_of_what_is_read_are_not_those_of_the_target(tmp_path):
-    for error in (PermissionError(errno.EACCES, "no", "/elsewhere/x"), FileNotFoundError(2, "no")):
+    beside = f"{tmp_path}2/x"  # begins with the letters of the target's folder
+    for error in (
+        PermissionError(errno.EACCES, "no", "/elsewhere/x"),
+        PermissionError(errno.EACCES, "no", beside),
+        FileNotFoundError(2, "no"),
+    ):
         with pytest.raises(type(error)), atomic(tmp_path / "a.csv"):
             raise error
+
+
+def test_leftovers_of_a_target_are_cleared_and_no_others(tmp_path):
+    target = tmp_path / "a[1].h5"
+    others = {".a[1].csv", ".b.12345678.partial.h5", ".a[1].2.12345678.partial.h5", "a[1].h5"}
+    for name in others:
+        (tmp_path / name).touch()
+    left = tempfile.mkstemp(prefix=".a[1].", suffix=".partial.h5", dir=tmp_path)[1]
+    folder = tempfile.mkdtemp(prefix=".a[1].", suffix=".partial.h5", dir=tmp_path)
+    (Path(folder) / "full").touch()
+    assert {Path(left).name, Path(folder).name} <= set(os.listdir(tmp_path)) - others
+    clear_leftovers(target)
+    assert set(os.listdir(tmp_path)) == others
+
+
+def test_a_folder_that_is_closed_while_writing_is_told(tmp_path, monkeypatch):
+    """The temporary file cannot be removed then, which must not hide what happened."""
+
+    def closed(*paths, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(paths[0]))
+
+    monkeypatch.setattr(os, "replace", closed)
+    monkeypatch.setattr(Path, "unlink", closed)
+    with pytest.raises(InputError) as caught, atomic(tmp_path / "a.csv"):
+        pass
+    assert "ask the owner" in caught.value.problems[0].remedy

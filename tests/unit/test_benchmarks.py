@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from benchmarks.memory import COMMANDS
+from benchmarks.records import BAR
 from chexseg.cli import STAGES
 
 ROOT = Path(__file__).parents[2]
@@ -20,3 +22,32 @@ def test_the_page_of_costs_shows_what_was_measured(monkeypatch):
     from cost import OUT, page
 
     assert page(pd.read_csv(ROOT / OUT)) in (ROOT / "docs/cost.md").read_text()
+
+
+def test_the_page_of_the_cluster_shows_the_plan(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from plan import OUT, page
+
+    assert page(pd.read_csv(OUT)) in (ROOT / "docs/cluster.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_plan_is_that_of_the_cost_model(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.chdir(tmp_path)
+    from plan import OUT, STUDIES, row_of
+
+    row, written = row_of(*STUDIES[0]), pd.read_csv(OUT).iloc[0]
+    for name, value in row.items():
+        assert value == (
+            written[name] if name == "data" else pytest.approx(written[name], rel=1e-3)
+        )
+
+
+def test_records_cost_what_the_page_says_and_less_than_the_bar():
+    rows = pd.read_csv(ROOT / "benchmarks/results/records.csv").set_index("what")
+    told, page = rows.loc["all"], (ROOT / "docs/provenance.md").read_text()
+    assert set(rows.index) == {*STAGES, "a start of snakemake", "all"} - {"fetch-weights"}
+    assert told["percent"] < BAR
+    assert f"Of the demo's {told['stage_seconds']:,.0f} s of stages" in page
+    assert f"digests take {told['record_seconds']:.1f} s: **{told['percent']:.1f} %**" in page

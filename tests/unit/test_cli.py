@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,18 @@ def test_bad_input_is_exit_code_2_and_every_problem_is_told(monkeypatch, capsys,
     assert out == ""
     lines = [f"  file:{row}: found x, expected y. Mend it." for row in range(number)]
     assert err.splitlines() == [f"chexseg store-images: {heading}", *lines]
+
+
+def test_a_stage_that_is_told_to_end_leaves_nothing_half_written(tmp_path):
+    out = tmp_path / "phantom"
+    command = [sys.executable, "-m", "chexseg", "make-phantom", "--out", out]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
+    while not any(path.suffix == ".jpg" for path in tmp_path.rglob("*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait() == 143
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_bad_input_in_a_real_run(phantom_copy, tmp_path):

@@ -324,7 +324,8 @@ def test_a_classifier_named_like_a_file_is_still_a_classifier():
 
 
 @pytest.mark.parametrize(
-    "name", ["a b", "../x", "$(x)", "a/b", "", ".hidden", "-x", "a\n", "é", "x" * 65]
+    "name",
+    ["a b", "../x", "$(x)", "a/b", "", ".hidden", "-x", "a\n", "é", "x" * 65, "a;b", "'a'", '"a"'],
 )
 @pytest.mark.parametrize("section", ["classifiers", "segmenters", "saliency", "pseudo_masks"])
 def test_names_of_entries_are_names_of_folders(section, name):
@@ -335,7 +336,7 @@ def test_names_of_entries_are_names_of_folders(section, name):
     assert "A-1.b_c" in getattr(read_study(ok), section)
 
 
-@pytest.mark.parametrize("name", ["a b", "../x", "$(x)"])
+@pytest.mark.parametrize("name", ["a b", "../x", "$(x)", "-x", "é", "a;b", "'a'", '"a"'])
 def test_the_study_is_named_like_a_folder_too(name):
     assert found_in(good(study=name)) == [(repr(name), "Rename it.")]
 

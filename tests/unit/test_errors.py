@@ -3,7 +3,7 @@ import doctest
 import pytest
 
 from chexseg import errors
-from chexseg.errors import InputError, Problem, Problems, told
+from chexseg.errors import InputError, Problem, Problems, printable, told
 
 
 def test_documented_example():
@@ -46,3 +46,10 @@ def test_problems_are_told_by_group_one_on_a_line():
         "  x.jpg: found f, expected e. Mend it.",
     ]
     assert told([]) == ""
+
+
+def test_what_a_terminal_would_obey_is_escaped():
+    text = "ü 図\n\x1b[2Jgone\r\ud800"
+    assert printable(text) == "ü 図\n\\x1b[2Jgone\\r\\ud800"
+    assert str(Problem("\x1b[2J", "f", "e", "Mend it.")).startswith("\\x1b[2J: found f")
+    told([Problem("\udcff", "f", "e", "Mend it.")]).encode()  # as a report or a log holds it

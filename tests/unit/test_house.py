@@ -16,11 +16,11 @@ TOOLKITS = {"models", "saliency", "affinity", "losses", "training", "evaluation"
 ROOMS = {
     "data": set(),
     "provenance": set(),
-    "stages": TOOLKITS | {"data", "provenance", "config"},
+    "stages": TOOLKITS | {"data", "provenance", "config", "cost", "plan"},
     **dict.fromkeys(TOOLKITS, TOOLKITS | {"data"}),
     "training": TOOLKITS | {"data", "provenance"},  # a kept state belongs to its inputs and code
 }
-COMMON = {"artifacts", "atomic", "errors", "progress", "settings"}
+COMMON = {"artifacts", "atomic", "errors", "gpus", "progress", "settings"}
 
 
 def imports_of(path: Path) -> set[str]:

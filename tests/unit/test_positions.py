@@ -156,6 +156,17 @@ def test_yaml_that_would_do_more_than_tell_values(tmp_path, monkeypatch, text, w
     assert found == "constructor" or Positions([tmp_path / "study.yaml"]).of("a") is not None
 
 
+def test_a_template_is_refused_though_snakemake_has_obeyed_it(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("study: s\n__use_yte__: true\n__definitions__: [import os]\nphantom: {}\n")
+    with pytest.raises(InputError) as caught:
+        read_study({"study": "s", "phantom": {}}, (path,))  # what Snakemake makes of it
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.found) == (f"{path}:2:1", "a template, which runs code")
+    with pytest.raises(InputError, match="unknown key '__use_yte__'"):
+        load_study(path)  # as `chexseg validate`, which runs nothing
+
+
 def test_anchors_and_merges_are_read(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(

@@ -2,9 +2,12 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yte
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from chexseg.gpus import count_gpus
 
@@ -64,6 +67,42 @@ def test_exceptions_for_single_rules():
     assert profile["train_segmenter"]["runtime"] == 1440
 
 
+class Needs(dict):
+    """The resources of a job, as Snakemake hands them to Slurm's plugin."""
+
+    __getattr__ = dict.get
+
+
+def submitted(needs, threads):
+    """The words by which Slurm's plugin asks for what a job needs."""
+    job = SimpleNamespace(resources=Needs(needs), threads=threads)
+    names = ("run_uuid", "slurm_logfile", "comment_str", "account", "partition", "workdir")
+    return set_gres_string(job).split() + get_submit_command(job, dict.fromkeys(names, "")).split()
+
+
+def test_a_training_on_several_nodes():
+    needs = {"train_classifier": {"nodes": 2, "gpu": 16}, "train_irnet": {"gpu": 8}}
+    profile = slurm_profile(exceptions=needs)
+    several, one = (profile["set-resources"][rule] for rule in needs)
+    threads = profile["set-threads"]["train_classifier"]
+    words = {"--nodes=2", "--gpus=16", "--ntasks-per-node=8", f"--cpus-per-task={threads}"}
+    assert words <= set(submitted(profile["default-resources"] | several, threads))
+    assert several["slurm_extra"] == "'--gpus-per-node=8'"
+    typed = slurm_profile(exceptions=needs, gpu_model="a100")["set-resources"]["train_classifier"]
+    assert typed["slurm_extra"] == "'--gpus-per-node=a100:8'"
+    # What the training then starts fills the job: see chexseg/training/nodes.py.
+    assert several["mpi"], "else the plugin puts srun around the job, for one process"
+    words = submitted(profile["default-resources"] | one, threads)
+    assert {"--nodes=1", "--gpus=8"} <= set(words)
+    assert not [word for word in words if word.startswith("--ntasks")]
+
+
+def test_stores_are_staged_where_a_site_wants_it():
+    staged = slurm_profile(stage_stores="true")["set-resources"]
+    assert {rule for rule, needs in staged.items() if needs.get("staged")} == TRAININGS
+    assert not [needs for needs in slurm_profile()["set-resources"].values() if "staged" in needs]
+
+
 def test_gpu_jobs_stop_without_gpu():
     assert "export CHEXSEG_REQUIRE_GPU=${CHEXSEG_REQUIRE_GPU:-1}" in slurm_profile()["precommand"]
 
@@ -99,3 +138,21 @@ def test_no_driver_no_gpus(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert count_gpus() == 0
+
+
+def default_profile(monkeypatch, *words):
+    monkeypatch.setattr("sys.argv", ["snakemake", *words])
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    text = (ROOT / "profiles" / "default" / "config.yaml").read_text()
+    return yte.process_yaml(text, require_use_yte=True)
+
+
+@pytest.mark.usefixtures("driver")
+def test_local_gpu_jobs_are_as_many_as_gpus(monkeypatch):
+    assert default_profile(monkeypatch)["resources"] == {"gpu": 2}
+    assert not {"resources", "cores"} & set(default_profile(monkeypatch, "--profile", "slurm"))
+
+
+def test_without_gpus_nothing_limits_gpu_jobs(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "resources" not in default_profile(monkeypatch)

@@ -3,14 +3,17 @@
 `make test-faults` kills 50 times, in every stage in turn; without CHEXSEG_KILLS it is a sample.
 """
 
+import json
 import os
 import random
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,9 +50,9 @@ def jobs(copy, monkeypatch):
     return found
 
 
-def start(workflow, config, **popen):
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(workflow.folder), "--cores", "2", "--nolock"]
+def start(workflow, config, *arguments, **popen):
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2"]
+    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(workflow.folder)]
     return subprocess.Popen(
         [*command, "--configfile", str(config)], cwd=ROOT, env=workflow.environment,
         start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen,
@@ -59,14 +62,25 @@ def start(workflow, config, **popen):
 def kill_in(workflow, config, job, delay):
     """Makes a job run again, and kills everything `delay` seconds after it has begun."""
     (workflow.folder / job.outputs[0]).unlink(missing_ok=True)
-    mark = workflow.folder / job.mark
-    process = start(workflow, config)
-    while not mark.exists():
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
+    process = start(workflow, config, "--nolock")
+    wait_for(workflow.folder / job.mark, process)
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+def wait_for(path, process):
+    """Waits until a path is there, which the process makes."""
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+
+
+def audited(workflow):
+    return subprocess.run(
+        [sys.executable, "-m", "chexseg", "audit", "results/tiny"],
+        cwd=workflow.folder, env=workflow.environment, capture_output=True, text=True,
+    )  # fmt: skip
 
 
 def assert_whole(copy, tiny_study):
@@ -80,10 +94,7 @@ def assert_whole(copy, tiny_study):
             if ".partial" in path.name or path.name.endswith(".running.json")
             or (".state" in path.parts and path.is_file())]  # fmt: skip
     assert left == []
-    audit = subprocess.run(
-        [sys.executable, "-m", "chexseg", "audit", "results/tiny"],
-        cwd=workflow.folder, env=workflow.environment, capture_output=True, text=True,
-    )  # fmt: skip
+    audit = audited(workflow)
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
@@ -103,7 +114,8 @@ def test_a_full_disk(copy, jobs, tiny_study):
     (workflow.folder / job.outputs[0]).unlink()
     (workflow.folder / jobs["store_images"][0].outputs[0]).unlink()
     limit = (50_000, 50_000)
-    process = start(*copy, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    full = partial(resource.setrlimit, resource.RLIMIT_FSIZE, limit)
+    process = start(*copy, "--nolock", preexec_fn=full)
     said = process.communicate()[0]
     assert process.returncode != 0
     log = (workflow.folder / jobs["store_images"][0].log).read_text()
@@ -113,8 +125,63 @@ def test_a_full_disk(copy, jobs, tiny_study):
     assert_whole(copy, tiny_study)
 
 
+def test_a_folder_that_is_closed(copy, jobs, tiny_study, obedient):
+    """Before the study goes on, and while a job computes what shall lie in it."""
+    workflow, config = copy
+    job = jobs["predict_masks"][0]
+    artifact, log = workflow.folder / job.outputs[0], workflow.folder / job.log
+    artifact.unlink()
+    artifact.parent.chmod(0o555)
+    process = start(workflow, config, "--nolock", preexec_fn=obedient)
+    said = process.communicate()[0]
+    assert process.returncode != 0
+    assert "found a folder that you may not write to" in said
+    assert "results/tiny/predictions: " in said
+    assert "Traceback" not in said
+    artifact.parent.chmod(0o755)
+    process = start(workflow, config, "--nolock", preexec_fn=obedient)
+    wait_for(workflow.folder / job.mark, process)
+    artifact.parent.chmod(0o555)
+    assert process.communicate()[0]
+    assert process.returncode != 0
+    assert "1 problem" in log.read_text()
+    assert "Permission denied" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    artifact.parent.chmod(0o755)
+    assert_whole(copy, tiny_study)
+
+
 @pytest.mark.parametrize("name", ["images/0000.h5", "segmenters/chexseg/checkpoint.pt"])
 def test_a_truncated_artifact(copy, tiny_study, name):
-    path = copy[0].folder / "results/tiny" / name
+    """The audit's remedy is pasted as it is."""
+    workflow, _ = copy
+    path = workflow.folder / "results/tiny" / name
     os.truncate(path, path.stat().st_size // 2)
+    first = audited(workflow).stdout.splitlines()[0]
+    assert first.startswith(f"ERROR   edited: results/tiny/{name}: ")
+    remedy = first.partition("or make it again: ")[2]
+    paste = ["bash", "-c", remedy]
+    subprocess.run(paste, cwd=workflow.folder, env=workflow.environment, check=True)
+    assert path.stat().st_size == (tiny_study[0].folder / "results/tiny" / name).stat().st_size
     assert_whole(copy, tiny_study)
+
+
+def test_two_workflows_in_one_folder(workflow, tiny):
+    """The second is told that the first computes, which goes on undisturbed.
+
+    The config's name is one that a shell would trip over: every job is told it, for its record.
+    """
+    name = "a b; $(touch pwned) 'q' \"r\" {x} & ü.yaml"
+    config = workflow.write(tiny, name)
+    mark = workflow.folder / "results/tiny/.phantom.running.json"
+    first = start(workflow, config, "results/tiny/index.csv")
+    wait_for(mark, first)
+    second = workflow.run(config, ok=False)
+    assert "Directory cannot be locked" in second
+    assert "Traceback" not in second
+    assert first.communicate()[0]
+    assert first.returncode == 0
+    assert not mark.exists()
+    record = json.loads((workflow.folder / "results/tiny/index.csv.provenance.json").read_text())
+    assert shlex.split(record["workflow"])[-2:] == ["--configfile", name]
+    assert not list(workflow.folder.rglob("pwned"))

@@ -21,6 +21,19 @@ rule fetch_weights:
         " > {log:q} 2>&1"
 
 
+def execution(wildcards, resources):
+    """Flags of a training that say how to compute: they change no artifact."""
+    nodes = resources.get("nodes", 1)
+    if resources.gpu % nodes:
+        raise WorkflowError(
+            f"{resources.gpu} GPUs cannot be shared evenly by {nodes} nodes."
+        )
+    words = ["--devices", resources.gpu // nodes, "--nodes", nodes]
+    if resources.get("staged"):
+        words += ["--scratch", resources.tmpdir]
+    return quoted(*words)
+
+
 rule train_classifier:
     input:
         index=rules.build_index.output,
@@ -37,13 +50,14 @@ rule train_classifier:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(16_000),
+        mem_mb=memory(16_000),
         runtime=1440,  # a longer training goes on in its next attempt
         gpu=1,
     params:
         state=f"{RESULTS}/.state/train_classifier/{{classifier}}.pt",
+        execution=execution,
         flags=lambda wildcards: flags(study.classifiers[wildcards.classifier]),
     shell:
         "chexseg train-classifier --index {input.index:q} --images {input.images:q}"
         " --weights {input.weights:q} --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
-        " --state {params.state:q} --devices {resources.gpu} --threads {threads} > {log:q} 2>&1"
+        " --state {params.state:q} {params.execution} --threads {threads} > {log:q} 2>&1"

@@ -7,6 +7,8 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
+from chexseg.artifacts import WORKFLOW
+from chexseg.atomic import check_writable
 from chexseg.config import (
     EXPERT,
     HUMAN,
@@ -14,24 +16,40 @@ from chexseg.config import (
     ThresholdEntry,
     read_study,
 )
+from chexseg.cost import CostModel
 from chexseg.errors import InputError, told
-from chexseg.provenance.reruns import ask_records
+from chexseg.provenance.reruns import ask_records, typed
 from chexseg.settings import flags
+
+
+def in_words(error):
+    """Snakemake shows a WorkflowError without the lines of code that it passed through."""
+    return WorkflowError(f"{len(error.problems)} problem(s)\n{told(error.problems)}")
+
 
 try:
     study = read_study(config, tuple(workflow.configfiles))
     if workflow.is_main_process:
         # Whether an artifact is up to date is a matter of content, not of time.
         ask_records()
+        if not (workflow.output_settings.dryrun and os.path.isdir(".snakemake")):
+            check_writable(".snakemake")
 except InputError as error:
-    raise WorkflowError(
-        f"{len(error.problems)} problem(s) in the config\n{told(error.problems)}"
-    ) from None
+    raise in_words(error) from None
 
 
-# `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.
-shell.prefix(f'export PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}; ')
+# `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same. Records
+# and messages tell what to type to go on. Snakemake formats the prefix, so braces are doubled.
+shell.prefix(
+    (
+        f'export PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}'
+        f" {WORKFLOW}={shlex.quote(typed(workflow))}; "
+    )
+    .replace("{", "{{")
+    .replace("}", "}}")
+)
 
+COST = CostModel(study)
 RESULTS = f"results/{study.study}"
 DATA = study.data.root or f"{RESULTS}/phantom"
 SHARDS = [f"{shard:04d}" for shard in range(study.data.index.shards)]
@@ -47,6 +65,20 @@ TRAININGS = [
     *(f"segmenters/{name}" for name in study.segmenters),
 ]
 RUNS = [*study.segmenters, *HUMAN_RUNS]
+
+
+onstart:
+    jobs = workflow.dag.needrun_jobs()
+    try:
+        check_writable(
+            *{
+                os.path.dirname(path)
+                for job in jobs
+                for path in [*job.output, *job.log]
+            }
+        )
+    except InputError as error:
+        raise in_words(error) from None
 
 
 def one_of(names):
@@ -104,10 +136,11 @@ def predictions_of_run(wildcards):
     return f"{RESULTS}/predictions/{wildcards.run}.json"
 
 
-def grown(amount, per_gb=0):
-    """A resource that grows with each attempt, and with the gigabytes of the job's input."""
-    if not per_gb:
-        return lambda wildcards, attempt: attempt * amount
-    return lambda wildcards, input, attempt: round(
-        attempt * (amount + per_gb * input.size_mb / 1000)
-    )
+def memory(least):
+    """Megabytes: they grow with each attempt, and with the number of X-rays."""
+    return lambda wildcards, attempt: attempt * COST.megabytes(least)
+
+
+def limit(rule):
+    """Minutes: they grow with each attempt, and with what the cost model expects."""
+    return lambda wildcards, attempt: attempt * COST.minutes(rule, wildcards)

@@ -17,8 +17,8 @@ if study.phantom:
         conda:
             "../../envs/chexseg.yaml"
         resources:
-            mem_mb=grown(2000),
-            runtime=grown(60),
+            mem_mb=memory(2000),
+            runtime=limit("make_phantom"),
         params:
             flags=flags(study.phantom),
             root=lambda wildcards: DATA,
@@ -48,14 +48,14 @@ rule check_data:
         ),
     log:
         f"{RESULTS}/logs/check_data.log",
-    # No rule needs the report, since it changes no artifact; yet it comes first.
+    # No rule needs the report, since it changes no artifact; yet it is among the first to start.
     priority: 100
     conda:
         "../../envs/chexseg.yaml"
     threads: 2
     resources:
-        mem_mb=grown(4000),
-        runtime=grown(240),
+        mem_mb=memory(4000),
+        runtime=limit("check_data"),
     params:
         root=lambda wildcards: DATA,
         pathologies=quoted(*PATHOLOGIES),
@@ -78,8 +78,8 @@ rule build_index:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(4000),
-        runtime=grown(120),
+        mem_mb=memory(4000),
+        runtime=limit("build_index"),
     params:
         root=lambda wildcards: DATA,
         flags=flags(study.data.index),
@@ -104,8 +104,8 @@ rule store_images:
         "../../envs/chexseg.yaml"
     threads: 2
     resources:
-        mem_mb=grown(2000),
-        runtime=grown(30, per_gb=100_000 / len(SHARDS)),  # of the index: under a second per X-ray
+        mem_mb=memory(2000),
+        runtime=limit("store_images"),
     params:
         root=lambda wildcards: DATA,
         flags=flags(study.data.images),
@@ -126,8 +126,8 @@ rule store_masks:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(2000),
-        runtime=grown(60),
+        mem_mb=memory(2000),
+        runtime=limit("store_masks"),
     params:
         flags=flags(study.data.images),
         pathologies=quoted(*PATHOLOGIES),

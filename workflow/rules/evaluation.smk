@@ -14,8 +14,8 @@ rule evaluate:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(4000),
-        runtime=grown(60),
+        mem_mb=memory(4000),
+        runtime=limit("evaluate"),
     params:
         flags=flags(study.evaluation),
         pathologies=quoted(*PATHOLOGIES),
@@ -53,8 +53,8 @@ rule compare_runs:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(2000),
-        runtime=grown(60),
+        mem_mb=memory(2000),
+        runtime=limit("compare_runs"),
     params:
         flags=flags(study.evaluation),
         names=quoted(*RUNS),
@@ -113,8 +113,8 @@ rule draw_figures:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(4000),
-        runtime=grown(60),
+        mem_mb=memory(4000),
+        runtime=limit("draw_figures"),
     params:
         flags=flags(study.figures),
         runs=quoted(*study.segmenters),
@@ -146,7 +146,7 @@ rule draw_lineage:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(1000),
-        runtime=grown(10),
+        mem_mb=memory(1000),
+        runtime=limit("draw_lineage"),
     shell:
         "chexseg draw-lineage --artifact {input:q} --out {output:q} > {log:q} 2>&1"

@@ -15,8 +15,8 @@ rule threshold_saliency:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(4000),
-        runtime=grown(30, per_gb=60),
+        mem_mb=memory(4000),
+        runtime=limit("threshold_saliency"),
     params:
         flags=lambda wildcards: flags(
             study.pseudo_masks[wildcards.masks], without=("method", "saliency")
@@ -38,8 +38,8 @@ rule label_affinity:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(8000),
-        runtime=grown(60, per_gb=480),
+        mem_mb=memory(8000),
+        runtime=limit("label_affinity"),
         gpu=1,
     params:
         flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].labels),
@@ -69,11 +69,12 @@ rule train_irnet:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(16_000),
+        mem_mb=memory(16_000),
         runtime=1440,  # a longer training goes on in its next attempt
         gpu=1,
     params:
         state=f"{RESULTS}/.state/train_irnet/{{masks}}.pt",
+        execution=execution,
         flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].training),
         backbone=lambda wildcards: quoted(
             "--backbone-architecture",
@@ -84,7 +85,7 @@ rule train_irnet:
     shell:
         "chexseg train-irnet --images {input.images:q} --labels {input.labels:q}"
         " --weights {input.weights:q} --out {output.checkpoint:q} --metrics {output.metrics:q}"
-        " {params.backbone} {params.flags} --state {params.state:q} --devices {resources.gpu} --threads {threads} > {log:q} 2>&1"
+        " {params.backbone} {params.flags} --state {params.state:q} {params.execution} --threads {threads} > {log:q} 2>&1"
 
 
 rule compute_affinity:
@@ -98,8 +99,8 @@ rule compute_affinity:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(8000),
-        runtime=grown(30, per_gb=120),
+        mem_mb=memory(8000),
+        runtime=limit("compute_affinity"),
         gpu=1,
     params:
         flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].affinity),
@@ -123,8 +124,8 @@ rule walk_saliency:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(8000),
-        runtime=grown(30, per_gb=120),
+        mem_mb=memory(8000),
+        runtime=limit("walk_saliency"),
         gpu=1,
     params:
         flags=lambda wildcards: flags(study.pseudo_masks[wildcards.masks].walk),

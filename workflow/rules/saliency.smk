@@ -15,8 +15,8 @@ rule compute_saliency:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(8000),
-        runtime=grown(30, per_gb=120),
+        mem_mb=memory(8000),
+        runtime=limit("compute_saliency"),
         gpu=1,
     params:
         flags=lambda wildcards: flags(

@@ -24,11 +24,12 @@ rule train_segmenter:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(16_000),
+        mem_mb=memory(16_000),
         runtime=1440,  # a longer training goes on in its next attempt
         gpu=1,
     params:
         state=f"{RESULTS}/.state/train_segmenter/{{segmenter}}.pt",
+        execution=execution,
         flags=lambda wildcards: flags(
             study.segmenters[wildcards.segmenter], without=("masks",)
         ),
@@ -38,7 +39,7 @@ rule train_segmenter:
         " --expert-masks {input.expert_masks:q} --expert {params.expert}"
         " --pseudo-masks {input.pseudo_masks:q} --weights {input.weights:q}"
         " --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
-        " --state {params.state:q} --devices {resources.gpu} --threads {threads} > {log:q} 2>&1"
+        " --state {params.state:q} {params.execution} --threads {threads} > {log:q} 2>&1"
 
 
 rule predict_masks:
@@ -53,8 +54,8 @@ rule predict_masks:
     conda:
         "../../envs/chexseg.yaml"
     resources:
-        mem_mb=grown(8000),
-        runtime=grown(120),
+        mem_mb=memory(8000),
+        runtime=limit("predict_masks"),
         gpu=1,
     params:
         flags=flags(study.prediction),

@@ -237,7 +237,6 @@ def test_tampering_is_named_and_no_innocent_is(study, name):
     tamper(study)
     findings = audit(Study(study)).findings
     assert {(f.kind, file) for f in findings for file in f.files} == {(kind, f) for f in files}
-    assert findings[0].remedy.endswith(".") or "rm -r" in findings[0].remedy
     assert kind in ERRORS | WARNINGS
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -35,7 +36,20 @@ def test_an_error_is_one_line_with_its_remedy_and_exit_code_1(study, capsys):
     assert code == 1
     first = out.splitlines()[0]
     assert first.startswith("ERROR   edited: results/mini/summary.csv: its content is ")
-    assert first.endswith("rm -r results/mini/summary.csv and run snakemake again.")
+    assert first.endswith(
+        "Put it back, or make it again: rm -r results/mini/summary.csv && snakemake --configfile CONFIG"
+    )
+
+
+def test_names_that_are_no_text_are_told_on_one_line(study, capsys):
+    for name in (b"line\nERROR", b"\x1b[2J", b"no utf-8 \xff"):
+        Path(study, os.fsdecode(name)).touch()
+    code, (out, _) = asked(capsys, study)
+    assert code == 1
+    errors = [line for line in out.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 3
+    assert "results/mini/no utf-8 \\udcff: " in out
+    assert "\x1b" not in out
 
 
 def test_warnings_are_exit_code_0(home, capsys):

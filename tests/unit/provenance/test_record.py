@@ -1,6 +1,7 @@
 import json
 import os
 import shlex
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,23 @@ def test_what_a_record_says(job):
     assert record["software"]["python"]
     assert record["peak_memory_mb"] > 10
     assert read_record("a/x.pt") == (record_path(Path("a/x.pt")), record)
+
+
+def test_what_was_typed_is_recorded(job, monkeypatch):
+    assert job()["workflow"] is None
+    monkeypatch.setenv("CHEXSEG_WORKFLOW", "snakemake --configfile 'my config.yaml'")
+    assert job()["workflow"] == "snakemake --configfile 'my config.yaml'"
+
+
+def test_what_a_killed_job_left_is_cleared_by_the_next(job):
+    for name in ("x.pt", "x.pt.provenance.json", ".x.pt.running.json"):
+        stem, suffix = os.path.splitext(name)
+        tempfile.mkstemp(prefix=f".{stem}.", suffix=f".partial{suffix}", dir="a")
+    other = tempfile.mkstemp(prefix=".x.2.", suffix=".partial.pt", dir="a")[1]  # of x.2.pt
+    job()
+    assert {path.name for path in Path("a").iterdir()} == {
+        "x.pt", "x.pt.provenance.json", Path(other).name,
+    }  # fmt: skip
 
 
 def test_every_output_has_the_record(job):

@@ -9,7 +9,7 @@ import pytest
 
 from chexseg.artifacts import Folder, Output
 from chexseg.provenance import reruns
-from chexseg.provenance.digests import Digests
+from chexseg.provenance.digests import Digests, sha256
 from chexseg.provenance.record import record_path, recorded, running_path
 
 COMMAND = (
@@ -82,6 +82,16 @@ def test_changed_content(job):
     Path("index.csv").write_text("other")
     Path("x.pt").write_text("weight")
     assert said(job) == ["index.csv has other content", "x.pt is not what its job wrote"]
+
+
+def test_a_file_that_cannot_be_read_is_a_reason_in_words(job, monkeypatch):
+    def refuse(path):
+        if path == "a.h5":
+            raise PermissionError(13, "Permission denied", path)
+        return sha256(path)
+
+    monkeypatch.setattr("chexseg.provenance.digests.sha256", refuse)
+    assert said(job) == ["a.h5 cannot be read: Permission denied"]
 
 
 def test_an_absent_sibling_hides_nothing(job):

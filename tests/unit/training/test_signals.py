@@ -28,7 +28,9 @@ def test_signals_are_noted(handlers, number):
     assert [signal.getsignal(each) for each in SIGNALS] == handlers
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)]
+)
 def test_a_block_that_changes_nothing_ends_at_once(number, code):
     done = []
 

@@ -330,7 +330,7 @@ def test_code_in_a_state_is_not_run(state, capsys):
 
 
 def test_leftovers_of_cut_off_saves_are_cleared_away(tmp_path):
-    leftover, other = tmp_path / ".state.abc.partial.pt", tmp_path / ".other.abc.partial.pt"
+    leftover, other = tmp_path / ".state.abcdefgh.partial.pt", tmp_path / ".other.abc.partial.pt"
     leftover.touch()
     other.touch()
     train(tmp_path)

@@ -1,0 +1,94 @@
+"""Stores on a disk of the node, for as long as a training reads them."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from lightning.fabric import Fabric
+
+from chexseg.atomic import atomic, check_writable
+from chexseg.data.store import Store
+from chexseg.errors import InputError, Problem
+from chexseg.progress import progress
+from chexseg.training.processes import highest
+from chexseg.training.signals import Signals
+
+
+@contextmanager
+def staged(
+    fabric: Fabric, scratch: Path | None, stores: Sequence[Store], ids: Iterable[str]
+) -> Iterator[None]:
+    """Copies shards to `scratch`, reads them there while the block runs, and removes the copies.
+
+    They go at the end of the block, at an exception, and at a signal; SIGKILL alone leaves them.
+    Of several processes on a node, one copies for all.
+
+    Args:
+        fabric: of this process; all processes enter the block together.
+        scratch: folder on a disk of the node; None: nothing is copied.
+        stores: what the block reads.
+        ids: X-rays that it reads: only shards that hold one of them are copied.
+
+    Raises:
+        InputError: there is not enough room, or the folder may not be written to.
+        Stopped: by Ctrl-C, SIGTERM or SIGUSR1.
+    """
+    if scratch is None:
+        yield
+        return
+    ids = list(ids)
+    folder = scratch / f"chexseg-{fabric.broadcast(uuid.uuid4().hex)}-{fabric.node_rank}"
+    shards = [path for store in stores for path in store.shards_of(ids)]
+    copies = {path: folder / f"{number:05d}.h5" for number, path in enumerate(shards)}
+    with Signals() as signals, signals.at_once():
+        try:
+            steps = [partial(_make_folder, folder, shards)]
+            steps += [partial(_copy, path, copy) for path, copy in copies.items()]
+            _do_together(fabric, steps, f"copying stores to {scratch}")
+            with ExitStack() as stack:
+                for store in stores:
+                    stack.enter_context(store.read_from(copies))
+                yield
+            fabric.barrier()  # other processes of the node may still read
+        finally:
+            if fabric.local_rank == 0:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _do_together(fabric: Fabric, steps: Sequence[Callable[[], None]], what: str) -> None:
+    """Takes steps, one process of each node for all; where one fails, none goes on.
+
+    The others wait for each step by itself: a wait for all of them could become too long.
+    """
+    leads = fabric.local_rank == 0
+    for step in progress(steps, what, len(steps)) if leads else steps:
+        error = None
+        try:
+            if leads:
+                step()
+        except Exception as caught:
+            error = caught
+        if highest(fabric, int(error is not None)):
+            raise error or SystemExit(2)  # the process that failed says why
+
+
+def _make_folder(folder: Path, shards: Sequence[Path]) -> None:
+    check_writable(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder.parent).free
+    needed = sum(path.stat().st_size for path in shards)
+    if needed > free:
+        expected = f"{needed / 1e9:.1f} GB for the stores that the training reads"
+        remedy = "Free some, name another folder, or read them where they are: without --scratch."
+        raise InputError([Problem(str(folder.parent), f"{free / 1e9:.1f} GB", expected, remedy)])
+    folder.mkdir(mode=0o700)
+
+
+def _copy(shard: Path, copy: Path) -> None:
+    with atomic(copy) as temporary:  # whose errors say what is wrong with the disk
+        shutil.copyfile(shard, temporary)

@@ -1,0 +1,137 @@
+"""One shard or seven: the same bits in every store that is made shard by shard."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
+from chexseg.data.store import Store
+from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
+from chexseg.models.weights import save_checkpoint
+from chexseg.settings import (
+    AffinityLabelSettings,
+    AffinitySettings,
+    ClassifierSettings,
+    ImageSettings,
+    IndexSettings,
+    IRNetSettings,
+    PredictionSettings,
+    SaliencySettings,
+    SegmenterSettings,
+    ThresholdSettings,
+    WalkSettings,
+)
+from chexseg.stages import (
+    build_index,
+    compute_affinity,
+    compute_saliency,
+    label_affinity,
+    predict_masks,
+    store_images,
+    threshold_saliency,
+    walk_saliency,
+)
+from tests.stages.release_files import release_files
+
+SIZE = 32
+BATCH = {"batch_size": 4}
+KINDS = {
+    "images": "images",
+    "saliency": "saliency",
+    "threshold": "masks",
+    "labels": "affinity_labels",
+    "affinity": "affinity",
+    "walk": "masks",
+}
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """Checkpoints with random weights."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("networks")
+    classifier = ClassifierSettings(architecture="densenet_small", stride=8)
+    segmenter = SegmenterSettings(architecture="unet", decoder_channels=16)
+    irnet = {"backbone_architecture": "resnet18", **IRNetSettings().model_dump()}
+    for kind, model, settings, names in (
+        ("classifier", classifier_of(classifier), classifier.model_dump(), OBSERVATIONS),
+        ("irnet", irnet_of("resnet18"), irnet, PATHOLOGIES),
+        ("segmenter", segmenter_of(segmenter, 10), segmenter.model_dump(), PATHOLOGIES),
+    ):
+        save_checkpoint(
+            folder / f"{kind}.pt",
+            state_dict=model.state_dict(),
+            kind=kind,
+            settings=settings,
+            pathologies=names,
+            extra={"image_size": SIZE, "thresholds": [0.5] * 10},
+        )
+    return folder
+
+
+def run_stages(phantom, networks, folder, shards):
+    """Runs every stage that works in shards; returns the shards of each store."""
+    index = folder / "index.csv"
+    build_index.run(
+        **release_files(phantom),
+        out=index,
+        settings=IndexSettings(expert_fraction=0.5, shards=shards),
+    )
+    stores = {name: [folder / name / f"{n}.h5" for n in range(shards)] for name in KINDS}
+    for shard in range(shards):
+        out = SimpleNamespace(**{name: paths[shard] for name, paths in stores.items()})
+        size = ImageSettings(image_size=SIZE)
+        store_images.run(index=index, root=phantom, out=out.images, settings=size, shard=shard)
+        compute_saliency.run(
+            images=out.images,
+            classifiers=(networks / "classifier.pt",),
+            out=out.saliency,
+            settings=SaliencySettings(**BATCH),
+        )
+        maps = {"index": index, "images": out.images, "saliency": out.saliency}
+        threshold_saliency.run(**maps, out=out.threshold, settings=ThresholdSettings())
+        label_affinity.run(**maps, out=out.labels, settings=AffinityLabelSettings())
+        compute_affinity.run(
+            images=out.images,
+            irnet=networks / "irnet.pt",
+            out=out.affinity,
+            settings=AffinitySettings(**BATCH),
+        )
+        walk = WalkSettings(background=0.3)
+        walk_saliency.run(**maps, affinity=out.affinity, out=out.walk, settings=walk)
+    predict_masks.run(
+        index=index,
+        images=tuple(stores["images"]),
+        checkpoint=networks / "segmenter.pt",
+        out=folder / "predictions.json",
+        settings=PredictionSettings(**BATCH),
+    )
+    return stores
+
+
+@pytest.fixture(scope="module")
+def results(phantom, networks, tmp_path_factory):
+    """Folder and stores of one shard, and of seven."""
+    made = {}
+    for shards in (1, 7):
+        folder = tmp_path_factory.mktemp(f"shards{shards}")
+        made[shards] = folder, run_stages(phantom, networks, folder, shards)
+    return made
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_store_is_the_same(results, name):
+    whole, parts = (Store(results[shards][1][name], KINDS[name]) for shards in (1, 7))
+    assert parts.ids == whole.ids
+    assert parts.meta == whole.meta
+    assert len(whole) == (24 if name == "labels" else 42)
+    for cxr_id in whole.ids:
+        assert np.array_equal(parts[cxr_id], whole[cxr_id], equal_nan=True), cxr_id
+    assert len(np.unique(whole.batch(whole.ids))) > 1  # not because nothing is there
+
+
+def test_predictions_are_the_same(results):
+    one, seven = (results[shards][0] / "predictions.json" for shards in (1, 7))
+    assert seven.read_bytes() == one.read_bytes()
