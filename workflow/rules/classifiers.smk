@@ -21,19 +21,6 @@ rule fetch_weights:
         " > {log:q} 2>&1"
 
 
-def execution(wildcards, resources):
-    """Flags of a training that say how to compute: they change no artifact."""
-    nodes = resources.get("nodes", 1)
-    if resources.gpu % nodes:
-        raise WorkflowError(
-            f"{resources.gpu} GPUs cannot be shared evenly by {nodes} nodes."
-        )
-    words = ["--devices", resources.gpu // nodes, "--nodes", nodes]
-    if resources.get("staged"):
-        words += ["--scratch", resources.tmpdir]
-    return quoted(*words)
-
-
 rule train_classifier:
     input:
         index=rules.build_index.output,

@@ -144,3 +144,16 @@ def memory(least):
 def limit(rule):
     """Minutes: they grow with each attempt, and with what the cost model expects."""
     return lambda wildcards, attempt: attempt * COST.minutes(rule, wildcards)
+
+
+def execution(wildcards, resources):
+    """Flags of a training that say how to compute: they change no artifact."""
+    nodes = resources.get("nodes", 1)
+    if resources.gpu % nodes:
+        raise WorkflowError(
+            f"{resources.gpu} GPUs cannot be shared evenly by {nodes} nodes."
+        )
+    words = ["--devices", resources.gpu // nodes, "--nodes", nodes]
+    if resources.get("staged"):
+        words += ["--scratch", resources.tmpdir]
+    return quoted(*words)
