@@ -51,3 +51,10 @@ def test_records_cost_what_the_page_says_and_less_than_the_bar():
     assert told["percent"] < BAR
     assert f"Of the demo's {told['stage_seconds']:,.0f} s of stages" in page
     assert f"digests take {told['record_seconds']:.1f} s: **{told['percent']:.1f} %**" in page
+
+
+def test_the_readme_shows_the_evidence_that_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from evidence import OUT, table
+
+    assert table(pd.read_csv(ROOT / OUT)) in (ROOT / "README.md").read_text()

@@ -123,6 +123,14 @@ DIRECTLY = {
 """Key -> the jobs that take it as a setting of their own."""
 SHARED = {"classifiers": "train_classifier", "segmenters": "train_segmenter"}
 """Section with defaults -> the rule of its entries."""
+
+
+def other_masks(masks):
+    """Other pseudo masks in the place of those there; some, if there are none."""
+    others = [{"cam": "irnet", "irnet": "cam"}.get(name, name) for name in masks]
+    return others if others != masks else [*masks, "cam"]
+
+
 STAGES_OF_IRNET = ("label_affinity", "train_irnet", "compute_affinity", "walk_saliency")
 OTHER_MAPS = {"maps": {"classifiers": ["densenet"]}}
 ANOTHER = {
@@ -163,10 +171,10 @@ ANOTHER = {
     ),
     **{
         f"segmenters.{name}.masks": (
-            {"segmenters": {name: {"masks": masks}}}, [f"train_segmenter {name}"],
+            {"segmenters": {name: {"masks": other_masks(entry["masks"])}}},
+            [f"train_segmenter {name}"],
         )
-        for name, masks in {"weak_cam": ["irnet"], "weak_irnet": ["cam"], "full": ["expert", "cam"],
-                            "chexseg": ["expert", "irnet"]}.items()
+        for name, entry in DEMO["segmenters"].items()
     },
 }  # fmt: skip
 ONLY = {"saliency.gradcam.method"}
