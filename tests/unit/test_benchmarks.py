@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.comparison import comparison
 from benchmarks.memory import COMMANDS
 from benchmarks.records import BAR
 from chexseg.cli import STAGES
@@ -58,3 +59,16 @@ def test_the_readme_shows_the_evidence_that_was_measured(monkeypatch):
     from evidence import OUT, table
 
     assert table(pd.read_csv(ROOT / OUT)) in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("difference", "least_ratio", "held"),
+    [(0.1, 2.0, True), (0.1, 2.1, False), (0.2, 2.0, False), (0.1, None, True), (0.2, None, False)],
+)
+def test_a_bar_is_missed_by_a_difference_or_a_ratio(difference, least_ratio, held):
+    row = comparison(
+        "work", "peer", ours_seconds=1, peer_seconds=2, difference=difference,
+        most_difference=0.1, least_ratio=least_ratio,
+    )  # fmt: skip
+    assert (row["ratio"], row["held"]) == (2, held)
+    assert ("ratio" in row["bar"]) == (least_ratio is not None)
