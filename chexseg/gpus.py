@@ -54,7 +54,7 @@ def claim_gpus(number: int = 1, locks: Path | None = None) -> None:
     if len(names) <= number:
         return
     locks = locks or Path(tempfile.gettempdir()) / f"chexseg-gpus-{os.getuid()}"
-    locks.mkdir(exist_ok=True)
+    locks.mkdir(mode=0o700, exist_ok=True)
     claimed: dict[str, int] = {}
     for name in names:
         file = os.open(locks / name.replace("/", "_"), os.O_RDWR | os.O_CREAT)
