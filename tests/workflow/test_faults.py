@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 
 from chexseg.provenance.graph import read_graph
+from chexseg.provenance.record import read_record
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("CHEXSEG_KILLS", "3"))
-SAMPLE = ("train_segmenter", "compare_runs", "predict_masks")
+SAMPLE = ("compare_runs", "predict_masks", "train_segmenter")
 """Where the sample kills: late in the study, so that little has to be done again."""
 COMPARED = ("summary.csv", "comparisons.csv", "predictions/chexseg.json", "figures/gallery.png",
             "segmenters/chexseg/checkpoint.pt", "pseudo_masks/irnet/irnet.pt")  # fmt: skip
@@ -61,10 +62,13 @@ def start(workflow, config, *arguments, **popen):
 
 def kill_in(workflow, config, job, delay):
     """Makes a job run again, and kills everything `delay` seconds after it has begun."""
+    mark = workflow.folder / job.mark
     (workflow.folder / job.outputs[0]).unlink(missing_ok=True)
-    process = start(workflow, config, "--nolock")
-    wait_for(workflow.folder / job.mark, process)
+    mark.unlink(missing_ok=True)
+    process = start(workflow, config, "--nolock", "--prioritize", job.outputs[0])
+    wait_for(mark, process)
     time.sleep(delay)
+    assert process.poll() is None, "nothing is left to kill"
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
@@ -99,12 +103,16 @@ def assert_whole(copy, tiny_study):
 
 
 def test_killed_again_and_again(copy, jobs, tiny_study):
+    """From the last stage to the first, so that a kill finds all that its job needs; then again."""
     rng = random.Random(KILLS)
-    rules = list(jobs) if len(SAMPLE) < KILLS else SAMPLE
-    for number in range(KILLS):
-        job = rng.choice(jobs[rules[number % len(rules)]])
-        kill_in(*copy, job, delay=rng.uniform(0, 1.5))
-    assert_whole(copy, tiny_study)
+    rules = [*reversed(jobs)] if len(SAMPLE) < KILLS else SAMPLE
+    for number in range(1, KILLS + 1):
+        job = rng.choice(jobs[rules[(number - 1) % len(rules)]])
+        _, record = read_record(tiny_study[0].folder / job.outputs[0])
+        kill_in(*copy, job, delay=record["seconds"] * rng.random())
+        print(f"kill {number} of {KILLS}: {job.name}", flush=True)
+        if number % len(rules) == 0 or number == KILLS:
+            assert_whole(copy, tiny_study)
 
 
 def test_a_full_disk(copy, jobs, tiny_study):

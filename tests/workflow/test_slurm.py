@@ -1,15 +1,17 @@
 """`snakemake --profile slurm` on a real Slurm: the same bits as here, whatever happens to jobs."""
 
 import contextlib
+import csv
 import filecmp
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.slurm_node import reason_for_none, slurm_node, wait_until
+from tests.workflow.slurm_cluster import reason_for_none, slurm_cluster, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,10 +81,15 @@ class Head:
             self.ends(process)
 
 
+def place_in(text: str, after: str) -> tuple[int, int]:
+    """Returns the epoch and the step that the log of a training tells."""
+    return tuple(map(int, re.search(rf"{after} epoch (\d+), behind step (\d+)", text).groups()))
+
+
 @pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    with slurm_node(tmp_path_factory.mktemp("slurm") / "node") as node:
-        yield node
+def cluster(tmp_path_factory):
+    with slurm_cluster(tmp_path_factory.mktemp("slurm") / "cluster") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +101,11 @@ def local(new_workflow, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def head(local, node, new_workflow, tmp_path_factory):
+def head(local, cluster, new_workflow, tmp_path_factory):
     """The study, computed by Slurm whatever happens: a job, the head and a node are lost."""
     workflow = new_workflow(tmp_path_factory.mktemp("slurm_study"))
-    path = f"{node.folder}/bin{os.pathsep}{workflow.environment['PATH']}"
-    environment = {**node.environment, "PATH": path, "CHEXSEG_REQUIRE_GPU": "0"}
+    path = f"{cluster.folder}/bin{os.pathsep}{workflow.environment['PATH']}"
+    environment = {**cluster.environment, "PATH": path, "CHEXSEG_REQUIRE_GPU": "0"}
     head = Head(workflow, *ARGUMENTS, **environment)
 
     training_log = head.results / "logs" / "train_segmenter" / "full.log"
@@ -107,22 +114,26 @@ def head(local, node, new_workflow, tmp_path_factory):
             lambda: training_log.exists() and "\nepoch 1 " in "\n" + training_log.read_text(),
             "the segmenter is in its second epoch", PATIENCE,
         )  # fmt: skip
-        [training] = node.jobs_of("train_segmenter", "RUNNING")
-        node.command("scancel", training)  # SIGTERM, 10 s of grace, SIGKILL
-        wait_until(lambda: node.jobs_of("train_segmenter", "CANCELLED"), "it is gone", 60)
+        [training] = cluster.jobs_of("train_segmenter", "RUNNING")
+        cluster.command("scancel", training)  # SIGTERM, 10 s of grace, SIGKILL
+        wait_until(lambda: cluster.jobs_of("train_segmenter", "CANCELLED"), "it is gone", 60)
+        wait_until(lambda: "saved" in training_log.read_text(), "its state is saved", 20)
+        head.saved = place_in(training_log.read_text(), "SIGTERM: saved")
     # Now the head is killed; its other jobs stay in the queue.
-    node.command("scancel", *node.jobs_of("", "RUNNING"), *node.jobs_of("", "PENDING"))
+    cluster.command("scancel", *cluster.jobs_of("", "RUNNING"), *cluster.jobs_of("", "PENDING"))
     head.run("--unlock")
 
     with head.started() as process:
         wait_until(
-            lambda: node.jobs_of("train_segmenter", "RUNNING"), "the segmenter trains", PATIENCE
+            lambda: cluster.jobs_of("train_segmenter", "RUNNING"), "the segmenter trains", PATIENCE
         )
+        [lost] = cluster.nodes_of("train_segmenter")
         for state in ("down", "resume"):
-            node.command(
-                "scontrol", "update", f"nodename={node.host}", f"state={state}", "reason=test"
+            cluster.command(
+                "scontrol", "update", f"nodename={lost}", f"state={state}", "reason=test"
             )
         head.ends(process)
+    head.resumed = place_in(training_log.read_text(), "resumed at")
     return head
 
 
@@ -136,10 +147,16 @@ def test_same_bits_as_without_slurm(local, head):
         assert filecmp.cmp(alone.results / path, head.results / path, shallow=False), path
 
 
-def test_gpu_rules_get_a_gpu_and_the_others_none(node, head):
-    seen, rules = node.devices(), set()
-    for job, comment, state, asked in node.jobs("jobid", "comment", "state", "tres-per-job"):
-        if state != "COMPLETED":
+def test_nothing_is_trained_twice(head):
+    """Behind SIGTERM; the node that went down later took at most what followed."""
+    assert head.resumed >= head.saved >= (2, 1)
+
+
+def test_gpu_rules_get_a_gpu_and_the_others_none(cluster, head):
+    """All that started, whether or not they came to their end."""
+    seen, rules = cluster.devices(), set()
+    for job, comment, asked in cluster.jobs("jobid", "comment", "tres-per-job"):
+        if job not in seen:
             continue
         rule = next((name for name in GPU_RULES if name in comment), None)
         rules.add(rule)
@@ -148,12 +165,12 @@ def test_gpu_rules_get_a_gpu_and_the_others_none(node, head):
     assert rules == {*GPU_RULES, None}
 
 
-def test_threads_are_not_limited_by_the_cores_of_the_head(node, head):
-    cpus = dict(node.jobs("comment", "numcpus"))
+def test_threads_are_not_limited_by_the_cores_of_the_head(cluster, head):
+    cpus = dict(cluster.jobs("comment", "numcpus"))
     assert cpus["rule_store_images_wildcards_0000"] == "3"
 
 
-def test_head_as_a_job(node, head):
+def test_head_as_a_job(cluster, head):
     """The script of docs/cluster.md."""
     blocks = (ROOT / "docs" / "cluster.md").read_text().split("```bash\n")
     script = head.folder / "head.sh"
@@ -163,19 +180,39 @@ def test_head_as_a_job(node, head):
     summary.unlink()
     words = [*ARGUMENTS, "--configfile", head.config, "--directory", head.folder]
     log = head.folder / "head-job.log"
-    node.command(
+    cluster.command(
         "sbatch", f"--chdir={ROOT}", f"--output={log}", script, *words, environment=head.environment
     )
     wait_until(
-        lambda: node.command("squeue", "-h", "--name", "chexseg-head") == "", "it ends", PATIENCE
+        lambda: cluster.command("squeue", "-h", "--name", "chexseg-head") == "", "it ends", PATIENCE
     )
     assert summary.read_bytes() == before, log.read_text()
 
 
-def test_nothing_is_left_to_do(node, head):
-    before = len(node.jobs("jobid"))
+def test_nothing_is_left_to_do(cluster, head):
+    before = len(cluster.jobs("jobid"))
     head.run()
-    assert len(node.jobs("jobid")) == before
+    assert len(cluster.jobs("jobid")) == before
+
+
+def test_a_training_on_two_nodes(cluster, head, tmp_path):
+    """As docs/cluster.md tells: by the site's `exceptions`, with a process on each node."""
+    profile = (ROOT / "profiles" / "slurm" / "config.yaml").read_text()
+    needs = "{train_classifier: {nodes: 2, gpu: 2, mem_mb: 4000}}"
+    profile = profile.replace("exceptions: {}", f"exceptions: {needs}", 1)
+    (tmp_path / "config.yaml").write_text(profile)
+    metrics = head.results / "classifiers" / "small" / "metrics.csv"
+    [alone] = csv.DictReader(metrics.open())
+    words = ("--profile", str(tmp_path), "--forcerun", "train_classifier")
+    head.run(*words, "--until", "train_classifier")
+    *_, nodes = [
+        job
+        for job in cluster.jobs("comment", "nodelist", "tres-per-node")
+        if "train_classifier" in job[0]
+    ]
+    assert nodes
+    [together] = csv.DictReader(metrics.open())
+    assert float(together["loss"]) == pytest.approx(float(alone["loss"]), rel=1e-3)
 
 
 def test_a_gpu_job_without_gpu_stops(head):

@@ -1,4 +1,4 @@
-"""A Slurm cluster of one node with two pretended GPUs: munged, slurmctld and slurmd.
+"""A Slurm cluster of two nodes on this machine, each with two pretended GPUs.
 
 All of its files are in one folder, and nothing outside of it is read or changed. There is no
 accounting, as on small clusters. Only root can start it, since slurmd starts jobs.
@@ -22,18 +22,17 @@ CONFIGURATION = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=10
 CredType=cred/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 MpiDefault=none
@@ -48,11 +47,17 @@ GresTypes=gpu
 MinJobAge=3600
 KillWait=10
 ReturnToService=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=128000 Gres=gpu:2 State=UNKNOWN
+NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=128000 Gres=gpu:2
+NodeName=one Port={port_of_one}
+NodeName=two Port={port_of_two}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 # Any two character devices will do for GPUs.
-DEVICES = "NodeName={host} Name=gpu File=/dev/null\nNodeName={host} Name=gpu File=/dev/zero\n"
+DEVICES = """\
+NodeName=one,two Name=gpu File=/dev/null
+NodeName=one,two Name=gpu File=/dev/zero
+"""
+NODES = ("one", "two")
 
 # The executor plugin drops SLURM_CONF, with all of Slurm's variables, before it calls srun.
 CLIENT = '#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program} "$@"\n'
@@ -67,12 +72,11 @@ def reason_for_none() -> str | None:
     return None if os.getuid() == 0 else "only root can start slurmd"
 
 
-class SlurmNode:
+class SlurmCluster:
     """The cluster; `environment` leads programs to it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.host = socket.gethostname().partition(".")[0]
         self.daemons: list[subprocess.Popen] = []
         self.environment = {
             "SLURM_CONF": f"{folder}/slurm.conf",
@@ -80,13 +84,14 @@ class SlurmNode:
         }
 
     def start(self) -> None:
-        """Returns when the node waits for jobs."""
-        names = {"folder": self.folder, "host": self.host}
-        ports = {"controller_port": _free_port(), "node_port": _free_port()}
+        """Returns when the nodes wait for jobs."""
+        names = {"folder": self.folder, "host": socket.gethostname().partition(".")[0]}
+        ports = {"controller_port": _free_port()}
+        ports |= {f"port_of_{name}": _free_port() for name in NODES}
         for name in ("bin", "state", "spool"):
             (self.folder / name).mkdir(parents=True)
         self._write("slurm.conf", CONFIGURATION.format(**names, **ports), 0o644)
-        self._write("gres.conf", DEVICES.format(**names), 0o644)
+        self._write("gres.conf", DEVICES, 0o644)
         self._write("note_devices.sh", PROLOG.format(**names), 0o755)
         for program in CLIENTS:
             text = CLIENT.format(**names, program=shutil.which(program))
@@ -101,14 +106,14 @@ class SlurmNode:
         self._start("munged", "--foreground", "--force", "--socket", str(socket_of), *options)
         wait_until(socket_of.exists, "munged runs", 20)
         self._start("slurmctld", "-D", "-i")
-        self._start("slurmd", "-D", "-N", self.host)
-        wait_until(
-            lambda: "idle" in self.command("sinfo", "-h", "-o", "%T"), "the node is idle", 30
-        )
+        for name in NODES:
+            self._start("slurmd", "-D", "-N", name)
+        idle = ("sinfo", "-h", "-t", "idle", "-o", "%D")
+        wait_until(lambda: self.command(*idle).strip() == "2", "the nodes are idle", 30)
 
     def stop(self) -> None:
         """Ends all jobs and the daemons."""
-        if len(self.daemons) == 3:
+        if len(self.daemons) == 4:
             self.command("scancel", "--user", "root", "--signal", "KILL")
             self.command("scancel", "--user", "root")
             with contextlib.suppress(TimeoutError):
@@ -139,6 +144,11 @@ class SlurmNode:
         rows = self.jobs("jobid", "comment", "state")
         return [job for job, comment, now in rows if rule in comment and now == state]
 
+    def nodes_of(self, rule: str) -> list[str]:
+        """Returns on which nodes a rule's jobs are running."""
+        rows = self.jobs("comment", "nodelist", "state")
+        return [nodes for comment, nodes, now in rows if rule in comment and now == "RUNNING"]
+
     def devices(self) -> dict[str, set[str]]:
         """Returns CUDA_VISIBLE_DEVICES as the tasks of each job saw it; `none` where it is unset."""
         seen: dict[str, set[str]] = {}
@@ -155,7 +165,7 @@ class SlurmNode:
     def _start(self, *words: str) -> None:
         # A daemon dies with the tests, even if they are killed.
         command = ["setpriv", "--pdeathsig", "TERM", *words]
-        with (self.folder / f"{words[0]}.out").open("wb") as log:
+        with (self.folder / f"{words[0]}.out").open("ab") as log:
             self.daemons.append(
                 subprocess.Popen(
                     command, env={**os.environ, **self.environment}, cwd=self.folder,
@@ -165,14 +175,14 @@ class SlurmNode:
 
 
 @contextlib.contextmanager
-def slurm_node(folder: Path) -> Iterator[SlurmNode]:
+def slurm_cluster(folder: Path) -> Iterator[SlurmCluster]:
     """Yields a running cluster, and takes it down whatever happens."""
-    node = SlurmNode(folder)
+    cluster = SlurmCluster(folder)
     try:
-        node.start()
-        yield node
+        cluster.start()
+        yield cluster
     finally:
-        node.stop()
+        cluster.stop()
 
 
 def wait_until(ready: Callable[[], object], what: str, seconds: float) -> None:
