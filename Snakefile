@@ -40,3 +40,6 @@ rule all:
                 ],
             ]
         ),
+
+
+check_rule_names(rule.name for rule in workflow.rules)

@@ -44,6 +44,8 @@ Folder = Annotated[str, Field(pattern=r"^[^-{}\n\r][^{}\n\r]*$")]
 File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
 HUMAN = "radiologists"
 UNNAMED_WEIGHTS = ("none", "imagenet")
+LONGEST_COMMAND = 120_000
+"""Characters; Linux takes 131,072 (MAX_ARG_STRLEN), and there is more than shards in a command."""
 WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
 _QUOTED = r"'([^']*)'"
 Place = Callable[..., str]
@@ -254,6 +256,18 @@ def _without_tags(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...
     return steps, None
 
 
+def _check_shards(study: Study, place: Place, problems: Problems) -> None:
+    """The command that draws the figures names every shard, and Linux takes no longer one."""
+    stores = ["images", *(f"saliency/{name}" for name in [*study.saliency][:1])]
+    stores += [f"pseudo_masks/{name}/masks" for name in study.pseudo_masks]
+    paths = [f"results/{study.study}/{store}/0000.h5" for store in stores]
+    most = LONGEST_COMMAND // sum(len(word) + 1 for word in [*paths, *study.pseudo_masks])
+    if (shards := study.data.index.shards) > most:
+        where, expected = place("data", "index", "shards"), f"at most {most}"
+        remedy = "Take fewer: commands that name more shards are too long for Linux."
+        problems.add(where, f"{shards} shards", expected, remedy)
+
+
 def _check_references(study: Study, place: Place, problems: Problems) -> None:
     def check(name: str, names: tuple[str, ...], what: str, *location: str | int) -> None:
         if name not in names:
@@ -270,6 +284,7 @@ def _check_references(study: Study, place: Place, problems: Problems) -> None:
         where = place("phantom")
         remedy = "Delete 'phantom', or 'data.root' to study the phantom."
         problems.add(where, "both data.root and phantom", "one of them", remedy)
+    _check_shards(study, place, problems)
     twice = [p for p in study.data.pathologies if study.data.pathologies.count(p) > 1]
     for pathology in dict.fromkeys(twice):
         where = place("data", "pathologies")

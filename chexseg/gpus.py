@@ -18,19 +18,21 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def visible_gpus() -> list[str]:
-    """Returns the names of the NVIDIA GPUs that jobs may use here, as VISIBLE takes them.
+    """Returns the UUIDs of the NVIDIA GPUs that jobs may use here.
 
-    That is what VISIBLE lists, if it is set (as Slurm does, or a person who shares a machine);
-    else what `nvidia-smi -L` lists; nothing without a driver.
+    Those that VISIBLE lists, if it is set (as Slurm does, or a person who shares a machine); else
+    all that `nvidia-smi -L` lists; nothing without a driver. Of those that VISIBLE names in another
+    way than by number, the names.
     """
     if shutil.which("nvidia-smi") is None:
         return []
-    visible = os.environ.get(VISIBLE)
-    if visible is not None:
-        names = [name.strip() for name in visible.split(",")]
-        return [name for name in names if name not in ("", "-1")]
     done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
-    return re.findall(r"(?m)^GPU \d+:.*\(UUID: ([^)]+)\)", done.stdout)
+    there = dict(re.findall(r"(?m)^GPU (\d+):.*\(UUID: ([^)]+)\)", done.stdout))
+    visible = os.environ.get(VISIBLE)
+    if visible is None:
+        return list(there.values())
+    names = [name.strip() for name in visible.split(",")]
+    return [there.get(name, name) for name in names if name not in ("", "-1")]
 
 
 def count_gpus() -> int:
@@ -39,7 +41,7 @@ def count_gpus() -> int:
 
 
 def claim_gpus(number: int = 1, locks: Path | None = None) -> None:
-    """Takes the first GPUs that no other job of this machine has, and hides all others.
+    """Takes the first GPUs that no other job of this user here has, and hides all others.
 
     Snakemake counts the GPUs that its jobs take, but does not say which; without this, all jobs
     would compute on the first. A GPU belongs to the process that holds the lock of its name, up to

@@ -7,7 +7,7 @@ relations", CVPR 2019, section 3.2; `EdgeDisplacement` in its published code.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -72,18 +72,26 @@ class IRNet(nn.Module):
         return self.edge_and_displacement(image)
 
     @torch.no_grad()
-    def fit_mean_shift(self, images: Iterable[Tensor]) -> None:
+    def fit_mean_shift(
+        self, images: Iterable[Tensor], of_all: Callable[[Tensor], Tensor] = lambda rows: rows
+    ) -> None:
         """Measures the mean displacement that evaluation subtracts, over batches of images.
 
         No batches leave it as it is. Every image counts the same.
+
+        Args:
+            images: batches [B, 1, S, S].
+            of_all: where several processes have a share of the images each: [1, 3] of this
+                process -> [processes, 3] of all of them.
         """
         total, count = torch.zeros(2), 0
         for image in images:
             displacement = self.displacement(self._features(image))
             total += displacement.float().mean((2, 3)).sum(0).cpu()
             count += len(image)
-        if count:
-            self.mean_shift.mean.copy_(total / count)
+        sums = of_all(torch.tensor([[*total, count]])).sum(0)
+        if sums[2]:
+            self.mean_shift.mean.copy_(sums[:2] / sums[2])
 
     @torch.no_grad()
     def _features(self, image: Tensor) -> list[Tensor]:

@@ -50,6 +50,7 @@ def read_graph(
     overrides: Sequence[str] = (),
     targets: Sequence[str] = (),
     snakefile: Path = Path("Snakefile"),
+    profiles: Sequence[str] = (),
 ) -> list[PlannedJob]:
     """Builds the graph of jobs.
 
@@ -58,6 +59,7 @@ def read_graph(
         overrides: `key=value`, as behind `snakemake --config`.
         targets: artifacts to make; the whole study if there is none.
         snakefile: of the workflow.
+        profiles: whose resources the jobs get; their rules' own if there is none.
 
     Returns:
         The jobs, each behind those that it needs.
@@ -73,7 +75,6 @@ def read_graph(
         ConfigSettings,
         DAGSettings,
         OutputSettings,
-        ResourceSettings,
         WorkflowSettings,
     )
 
@@ -85,7 +86,7 @@ def read_graph(
     ):
         try:
             workflow = api.workflow(
-                resource_settings=ResourceSettings(cores=1),
+                resource_settings=_resources_of(profiles),
                 config_settings=ConfigSettings(
                     config=parse_config(list(overrides)) if overrides else {},
                     configfiles=[path.absolute() for path in configs] or default_configs(),
@@ -109,6 +110,22 @@ def read_graph(
             command = shlex.join(map(str, words))
             remedy = f"Mend what it names; this says the same: {command}"
             raise InputError([Problem(str(snakefile), found, "a workflow", remedy)]) from None
+
+
+def _resources_of(profiles: Sequence[str]) -> Any:
+    """Returns Snakemake's settings of resources, as profiles make them."""
+    from snakemake.cli import parse_args
+    from snakemake.settings.types import ResourceSettings
+
+    if not profiles:
+        return ResourceSettings(cores=1)
+    _, chosen = parse_args([word for name in profiles for word in ("--profile", name)])
+    return ResourceSettings(
+        cores=1,
+        default_resources=chosen.default_resources,
+        overwrite_resources=chosen.set_resources,
+        overwrite_threads=chosen.set_threads,
+    )
 
 
 def default_configs(profile: Path = Path("profiles/default/config.yaml")) -> list[Path]:

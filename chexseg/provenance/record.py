@@ -38,7 +38,7 @@ PACKAGES = (
     *("chexseg", "torch", "torchvision", "lightning", "segmentation-models-pytorch", "numpy"),
     *("pandas", "scikit-image", "h5py", "pycocotools", "pillow", "torchmetrics", "snakemake"),
 )
-RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+RANKS = ("RANK", "NODE_RANK", "LOCAL_RANK", "SLURM_PROCID")
 """Where a process of several that train together finds its number."""
 SLURM = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_RESTART_COUNT", "SLURMD_NODENAME")
 

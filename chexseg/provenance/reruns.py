@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from chexseg.artifacts import EXECUTION
+from chexseg.profiles import named_profiles
 from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import MEMORY, Digests, Stamp
 from chexseg.provenance.record import (
@@ -110,7 +111,8 @@ def typed(workflow: Any) -> str:
         return str(path) if relative.startswith("..") else relative
 
     chosen, snakefile = workflow.config_settings, shown(workflow.main_snakefile)
-    words = ["snakemake", *(["--snakefile", snakefile] if snakefile != "Snakefile" else [])]
+    words = ["snakemake", *(word for name in named_profiles() for word in ("--profile", name))]
+    words += ["--snakefile", snakefile] if snakefile != "Snakefile" else []
     if chosen.configfiles:
         words += ["--configfile", *map(shown, chosen.configfiles)]
     if chosen.config:

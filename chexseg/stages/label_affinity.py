@@ -30,7 +30,8 @@ def run(
     """Label the pixels of the train X-rays of one shard by two dense CRF runs.
 
     Labels are kept at a quarter of the resolution, that of IRNet's branches. Only pathologies
-    with label 1 are labelled; all others are unsure (255) everywhere.
+    with label 1 are labelled; all others are unsure (255) everywhere. X-rays that are so in all
+    pathologies are left out.
 
     Args:
         index: The study's index.
@@ -57,6 +58,10 @@ def run(
                 **settings.model_dump(),
             )[..., 2::4, 2::4].cpu()
             for cxr_id, label in zip(ids, result.numpy(), strict=True):
-                labels.append(cxr_id, label)
+                if (label != 255).any():
+                    labels.append(cxr_id, label)
             counts += [int((result == 1).sum()), int((result == 0).sum())]
-    print(f"{len(train)} X-rays: {counts[0]} foreground and {counts[1]} background cells.")
+    print(
+        f"{len(labels.ids)} of {len(train)} X-rays have labelled pixels:"
+        f" {counts[0]} foreground and {counts[1]} background cells."
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import platform
 import shlex
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from json import dumps, loads
@@ -17,12 +19,18 @@ from chexseg.config import load_study
 from chexseg.cost import CostModel
 from chexseg.gpus import count_gpus
 from chexseg.plan import Plan, amount, plan_of
+from chexseg.profiles import named_profiles
 from chexseg.provenance.graph import PlannedJob, default_configs, read_graph
 from chexseg.provenance.record import read_record, record_path
 from chexseg.quantities import duration_text, size_text
 
 DONE, RUNNING, FAILED, CUT_OFF, WAITING = "done", "running", "failed", "cut off", "waiting"
 STATES = (DONE, RUNNING, WAITING, FAILED, CUT_OFF)
+SLURM_STATES = {
+    **dict.fromkeys(("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED"), RUNNING),
+    **dict.fromkeys(("PENDING", "REQUEUED", "REQUEUE_HOLD"), WAITING),
+}
+"""What those of Slurm mean; jobs in any other have ended."""
 LOG_LINES = 4
 START_SECONDS = 120
 """A job that imports its packages says nothing for so long at most."""
@@ -36,7 +44,8 @@ class JobStatus:
     rule: str
     state: str
     seconds: float | None = None
-    """Of a job that is done: how long it took; of one that runs: how long so far."""
+    """Of a job that is done: how long it took; of one that runs: how long so far. With the epochs
+    that earlier attempts of a training have left."""
     expected: float = 0
     """Seconds from start to end by the cost model, on one core."""
     expected_with_gpu: float = 0
@@ -55,6 +64,7 @@ def run(
     *,
     configfile: tuple[Path, ...] = (),
     config: tuple[str, ...] = (),
+    profile: tuple[str, ...] = (),
     plan: bool = False,
     json: bool = False,
 ) -> None:
@@ -63,24 +73,31 @@ def run(
     Args:
         configfile: Config files of the study; config/demo.yaml if there is none.
         config: Overrides, `key=value`, as in `snakemake --config`.
+        profile: Profiles of Snakemake, such as slurm: jobs have their limits. The command to go
+            on names them; if there is none, those that the study was last run with.
         plan: Show instead what the whole study takes, by the cost model (docs/cost.md), and
-            what its jobs may take at most.
+            what its jobs may take at most, in one attempt each.
         json: Print JSON instead of a table.
 
     Raises:
         InputError: the config is wrong, or data are absent.
     """
-    planned, model = read_graph(configfile, config), _cost_model(configfile, config)
+    planned = read_graph(configfile, config, profiles=profile)
+    model = _cost_model(configfile, config)
     if plan:
         whole = plan_of(planned, model)
         print(dumps(whole.as_dict(), indent=1) if json else "\n".join(_plan(whole)))
         return
-    jobs = [status_of(job) for job in planned]
+    marks = [_read_mark(job.mark) for job in planned]
+    slurm = _slurm_states([_slurm_job(mark) for mark in marks if mark])
+    jobs = [status_of(job, slurm) for job in planned]
     for job, status in zip(planned, jobs, strict=True):
         cost = model.of(job.rule, job.wildcards)
         status.expected, status.expected_with_gpu = cost.seconds(), cost.seconds(status.gpu)
+    names = profile or _last_profiles(planned)
     command = shlex.join(
-        ["snakemake", *(["--configfile", *map(str, configfile)] if configfile else []),
+        ["snakemake", *(word for name in names for word in ("--profile", name)),
+         *(["--configfile", *map(str, configfile)] if configfile else []),
          *(["--config", *config] if config else [])]
     )  # fmt: skip
     if json:
@@ -97,21 +114,34 @@ def _cost_model(configfile: tuple[Path, ...], config: tuple[str, ...]) -> CostMo
     return CostModel(load_study(*(configfile or default_configs()), overrides=overrides))
 
 
-def status_of(job: PlannedJob) -> JobStatus:
-    """Finds out about a job from its artifacts, its records, its mark and its log."""
+def _last_profiles(jobs: Sequence[PlannedJob]) -> list[str]:
+    """Returns the profiles of the `snakemake` that made the latest of the artifacts."""
+    records = [found[1] for job in jobs if (found := read_record(job.outputs[0]))]
+    last = max(records, key=lambda record: record.get("started", ""), default={})
+    return named_profiles(shlex.split(last.get("workflow") or "")[1:])
+
+
+def status_of(job: PlannedJob, slurm: Mapping[str, str] | None = None) -> JobStatus:
+    """Finds out about a job from its artifacts, its records, its mark and its log.
+
+    Args:
+        job: the job.
+        slurm: number -> state of the jobs that Slurm knows; None if it does not answer.
+    """
     status = JobStatus(job.name, job.rule, WAITING)
     status.gpu, status.runtime_minutes = amount(job, "gpu"), amount(job, "runtime")
     status.disk = sum(os.path.getsize(path) for path in job.outputs if os.path.exists(path))
     if (seen := _read_mark(job.mark)) is not None:
-        status.state = RUNNING if _alive(seen) else CUT_OFF
+        status.state = _state_by_mark(seen, slurm)
         started = datetime.fromisoformat(seen["started"])
-        status.seconds = (datetime.now(UTC) - started).total_seconds()
-        slurm = seen.get("slurm", {}).get("slurm_job_id")
-        status.place = f"{seen['host']}, " + (f"Slurm job {slurm}" if slurm else f"{seen['pid']}")
+        elapsed = (datetime.now(UTC) - started).total_seconds()
+        status.seconds = max(elapsed, _trained(job))
+        number = _slurm_job(seen)
+        status.place = f"{seen['host']}, " + (f"Slurm job {number}" if number else f"{seen['pid']}")
     elif not job.would_run:
         status.state = DONE
         found = read_record(job.outputs[0])
-        status.seconds = found[1].get("seconds") if found else None
+        status.seconds = max(found[1].get("seconds", 0), _trained(job)) if found else None
     elif job.log and os.path.exists(job.log) and not all(map(os.path.exists, job.outputs)):
         status.state = _state_by_log(job)
     if status.state not in (DONE, WAITING) and job.log and os.path.exists(job.log):
@@ -138,23 +168,47 @@ def _read_mark(path: Path) -> dict | None:
         return None
 
 
-def _alive(mark: dict) -> bool:
-    """Says whether the process behind a mark still runs; one on an unreachable host counts."""
-    slurm = mark.get("slurm", {}).get("slurm_job_id")
-    if slurm and shutil.which("squeue"):
-        listed = subprocess.run(
-            ["squeue", "--noheader", "--format=%T", "--jobs", slurm], capture_output=True, text=True
-        )
-        return listed.stdout.strip() in ("RUNNING", "COMPLETING", "CONFIGURING")
-    if mark["host"] != platform.node():
-        return True
+def _slurm_job(mark: dict) -> str:
+    """Returns the number of the Slurm job behind a mark; nothing for another job."""
+    return mark.get("slurm", {}).get("slurm_job_id", "")
+
+
+def _slurm_states(numbers: Sequence[str]) -> dict[str, str] | None:
+    """Asks Slurm, once, for the states of jobs; None if it does not answer."""
+    numbers = [number for number in numbers if number]
+    if not numbers or shutil.which("squeue") is None:
+        return None
+    words = ["squeue", "--noheader", "--format=%i %T", "--jobs", ",".join(numbers)]
+    asked = subprocess.run(words, capture_output=True, text=True)
+    if asked.returncode and "Invalid job id" not in asked.stderr:
+        return None
+    return dict(line.split() for line in asked.stdout.splitlines())
+
+
+def _state_by_mark(mark: dict, slurm: Mapping[str, str] | None) -> str:
+    """Says whether the process behind a mark still runs; one that nobody can ask for counts."""
+    number = _slurm_job(mark)
+    if number and slurm is not None:
+        return SLURM_STATES.get(slurm.get(number, ""), CUT_OFF)
+    if number or mark["host"] != platform.node():
+        return RUNNING
     try:
         os.kill(mark["pid"], 0)
     except ProcessLookupError:
-        return False
+        return CUT_OFF
     except PermissionError:
         pass
-    return True
+    return RUNNING
+
+
+def _trained(job: PlannedJob) -> float:
+    """Returns the seconds of a training's epochs, in all of its attempts; 0 of other jobs."""
+    seconds = 0.0
+    for path in job.outputs:
+        if Path(path).name == "metrics.csv" and os.path.exists(path):
+            with open(path, newline="") as file:
+                seconds += sum(float(row["seconds"]) for row in csv.DictReader(file))
+    return seconds
 
 
 def _table(jobs: list[JobStatus], command: str) -> list[str]:
@@ -197,16 +251,22 @@ def _table(jobs: list[JobStatus], command: str) -> list[str]:
 def _seconds_left(jobs: list[JobStatus], on_gpus: bool) -> tuple[float, float]:
     """Returns the seconds of the jobs not done, and those of them that the cost model expects.
 
-    A job takes what those of its stage took that are done; what the model says if none is.
+    A job takes what the model says, times what those of its stage that are done took of that.
     """
+
+    def expected(job: JobStatus) -> float:
+        return job.expected_with_gpu if on_gpus else job.expected
+
     left, by_model = 0.0, 0.0
     for job in jobs:
         if job.state == DONE:
             continue
-        took = [j.seconds for j in jobs if j.rule == job.rule and j.state == DONE and j.seconds]
+        took = [j for j in jobs if j.rule == job.rule and j.state == DONE and j.seconds]
         spent = job.seconds if job.state == RUNNING and job.seconds else 0
-        expected = job.expected_with_gpu if on_gpus else job.expected
-        seconds = max(0.0, (sum(took) / len(took) if took else expected) - spent)
+        seconds = expected(job)
+        if took:
+            seconds *= sum(j.seconds for j in took) / sum(map(expected, took))
+        seconds = max(0.0, seconds - spent)
         left += seconds
         by_model += 0 if took else seconds
     return left, by_model
@@ -230,8 +290,8 @@ def _plan(plan: Plan) -> list[str]:
     lines += [
         "",
         f"{plan.total('jobs')} jobs, {size_text(plan.total('disk'))}. GPU hours:"
-        f" {_hours(plan.total('gpu_hours'))} expected, at most {_hours(plan.total('gpu_limit'))} by"
-        " the limits.",
+        f" {_hours(plan.total('gpu_hours'))} expected, at most {_hours(plan.total('gpu_limit'))} in"
+        " one attempt.",
         f"From start to end on {of_gpus} GPUs: about {walls} hours.",
         f"Without a GPU: {_hours(plan.total('core_hours_without_gpus'))} core hours.",
         "Expected by the cost model; its rates of GPUs are assumed (docs/cost.md).",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
 from chexseg.artifacts import Output
 from chexseg.data.store import Store
@@ -17,6 +18,7 @@ from chexseg.settings import IRNetSettings
 from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Source, Supervised, in_order, to_float
 from chexseg.training.loop import fit, start
+from chexseg.training.processes import of_all
 from chexseg.training.sampling import shuffled
 from chexseg.training.staging import staged
 from chexseg.training.state import StateFile
@@ -41,8 +43,8 @@ def run(
 ) -> None:
     """Train IRNet's edge and displacement branches on affinity labels; the backbone is frozen.
 
-    X-rays without any labelled pixel are left out. The last epoch is kept, as published; the
-    mean displacement over the X-rays, which inference subtracts, is measured after it.
+    The last epoch is kept, as published; the mean displacement over the X-rays, which inference
+    subtracts, is measured after it.
 
     Args:
         images: The shards of the image store.
@@ -76,14 +78,14 @@ def run(
         backbone=backbone,
     )
     store, label_store = Store(images, "images"), Store(labels, "affinity_labels")
-    ids = [cxr_id for cxr_id in label_store.ids if (label_store[cxr_id] != 255).any()]
+    ids = label_store.ids
     if not ids:
         found, remedy = (
             "no labelled pixel",
             "Lower labels.foreground, or train the classifier longer.",
         )
         raise InputError([Problem(str(labels[0]), found, "X-rays with labelled pixels", remedy)])
-    fabric.print(f"{len(ids)} of {len(label_store)} X-rays have labelled pixels")
+    fabric.print(f"{len(ids)} X-rays with labelled pixels")
     initial = str(weights[0]) if weights else backbone
     fabric.print(f"backbone: {backbone_architecture}, weights: {initial}")
     model = irnet_of(backbone_architecture, initial)
@@ -118,9 +120,13 @@ def run(
             threads=threads,
             parameters=model.parameter_groups(settings.learning_rate),
         )
+        share = Subset(dataset, range(fabric.global_rank, len(ids), fabric.world_size))
+        batches = in_order(share, settings.batch_size, threads)
+        model.eval().fit_mean_shift(
+            (to_float(image.to(fabric.device)) for image, _ in batches),
+            lambda sums: of_all(fabric, sums.to(fabric.device)).cpu(),
+        )
     if fabric.is_global_zero:
-        batches = in_order(dataset, settings.batch_size, threads)
-        model.eval().fit_mean_shift(to_float(image.to(fabric.device)) for image, _ in batches)
         save_checkpoint(
             out,
             state_dict=model.state_dict(),

@@ -20,10 +20,15 @@ def accelerator(devices: int = 1) -> str:
         devices: how many GPUs this process needs, with those that it starts.
 
     Raises:
-        InputError: there is no GPU, and REQUIRE_GPU is 1.
+        InputError: there is no GPU, and REQUIRE_GPU is 1; or there are GPUs, but fewer.
     """
     claim_gpus(devices)  # before torch looks: then it is too late
     if torch.cuda.is_available():
+        if (found := torch.cuda.device_count()) < devices:
+            remedy = "Give the job as many GPUs, or take fewer."
+            raise InputError(
+                [Problem("--devices", f"{devices}", f"at most the {found} GPUs here", remedy)]
+            )
         return "cuda"
     if os.environ.get(REQUIRE_GPU, "0") not in ("", "0"):
         remedy = f"Give the job a GPU, or unset {REQUIRE_GPU} to compute on the CPU."

@@ -146,6 +146,8 @@ def fit(
     trained["precision"] = fabric.strategy.precision
     state = TrainingState(trained, torch.Generator())
     _resume(fabric, state, file, steps)
+    if state.rows and fabric.is_global_zero:
+        _write_rows(metrics, state)
 
     def train_step(batches: Iterator[list[Tensor]]) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
@@ -195,14 +197,15 @@ def fit(
             fabric.print("  ".join(f"{k} {_short(v)}" for k, v in row.items()), flush=True)
             state.rows.append(row)
             if fabric.is_global_zero:
-                with atomic(metrics) as temporary:
-                    pd.DataFrame(state.rows).to_csv(temporary, index=False)
+                _write_rows(metrics, state)
             score = figures.get(SCORE, math.nan)
             score = score if math.isfinite(score) else -math.inf
             nothing_better = epoch == settings.epochs and not state.best.epoch
             if score > state.best.score or nothing_better:
                 state.best = Best(epoch, score, _copy(model), extra)
             state.begin(epoch + 1)
+        if fabric.is_global_zero and file.path:
+            file.write(state.content())  # what the caller does now may take hours
     fabric.print(f"best epoch: {state.best.epoch}", flush=True)
     return state.best
 
@@ -214,6 +217,11 @@ def _resume(fabric: Fabric, state: TrainingState, file: StateFile, steps: int) -
         state.total = fabric.to_device(state.total)
         where = f"epoch {state.epoch}, behind step {state.step} of {steps}"
         fabric.print(f"resumed at {where}, from {file.path}", flush=True)
+
+
+def _write_rows(metrics: Path, state: TrainingState) -> None:
+    with atomic(metrics) as temporary:
+        pd.DataFrame(state.rows).to_csv(temporary, index=False)
 
 
 @contextmanager

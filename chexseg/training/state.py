@@ -97,7 +97,7 @@ class TrainingState:
             return
         own, length = self.random[fabric.global_rank], len(torch.get_rng_state())
         torch.set_rng_state(own[:length].clone())
-        if fabric.device.type == "cuda":
+        if fabric.device.type == "cuda" and len(own) > length:  # not if it was noted on a CPU
             torch.cuda.set_rng_state(own[length:].clone(), fabric.device)
 
     def content(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Model:
     """Expects the same of every job."""
 
     def of(self, rule, wildcards):
-        return Cost(190, 40, 1000)
+        return Cost(590 if wildcards.get("name") == "large" else 190, 40, 1000)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def study(monkeypatch):
     """Sets the jobs of the study; on a machine without GPUs."""
     monkeypatch.setattr(status, "_cost_model", lambda *_: Model())
     monkeypatch.setattr(status, "count_gpus", lambda: 0)
-    return lambda jobs: monkeypatch.setattr(status, "read_graph", lambda *_: jobs)
+    return lambda jobs: monkeypatch.setattr(status, "read_graph", lambda *_, **__: jobs)
 
 
 def job(rule, *before, wants=False, changes=(), **wildcards):
@@ -43,16 +43,17 @@ def job(rule, *before, wants=False, changes=(), **wildcards):
     )  # fmt: skip
 
 
-def finish(job, seconds=30.0):
+def finish(job, seconds=30.0, **others):
     Path(job.outputs[0]).write_bytes(b"x" * 2000)
     record = {"version": 1, "seconds": seconds, "stage": job.rule, "settings": {}, "folders": {},
-              "inputs": {}, "outputs": {}, "code": {}}  # fmt: skip
+              "inputs": {}, "outputs": {}, "code": {}, **others}  # fmt: skip
     record_path(job.outputs[0]).write_text(json.dumps(record))
     return job
 
 
-def mark(job, pid, host=None):
+def mark(job, pid, host=None, **others):
     seen = {"pid": pid, "host": host or platform.node(), "started": "2026-01-01T00:00:00+00:00"}
+    seen |= others
     running_path(job.outputs[0]).write_text(json.dumps(seen))
     Path(job.log).write_text("first\n\nepoch 3/20: 8 of 90\n")
     return job
@@ -74,6 +75,56 @@ def test_every_state():
     assert found[1].place == f"{platform.node()}, {os.getpid()}"
     assert found[1].log[-1] == "epoch 3/20: 8 of 90"
     assert found[4].log == ["chexseg train: 1 problem", "  no such file"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "states"),
+    [
+        ("echo '7 RUNNING'; echo '8 PENDING'", ["running", "waiting", "cut off"]),
+        ("echo '9 SUSPENDED'", ["cut off", "cut off", "running"]),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", ["cut off"] * 3),
+        ("echo 'Unable to contact slurm controller' >&2; exit 1", ["running"] * 3),
+    ],
+)
+def test_jobs_of_slurm(study, tmp_path, monkeypatch, capsys, answer, states):
+    """Slurm is asked once for all; if it does not answer, nobody knows that they ended."""
+    program = tmp_path / "squeue"
+    program.write_text(f'#!/bin/sh\necho "$@" >> asked.txt\n{answer}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    jobs = [job("train", name=name, wants=True) for name in "abc"]
+    for number, each in enumerate(jobs, 7):
+        mark(each, 1, host="node", slurm={"slurm_job_id": str(number)})
+    study(jobs)
+    status.run(json=True)
+    assert [each["state"] for each in json.loads(capsys.readouterr().out)["jobs"]] == states
+    assert Path("asked.txt").read_text().count("--jobs 7,8,9") == 1
+
+
+def test_a_training_in_several_attempts(study):
+    """Its record and its mark tell of the last attempt, its epochs of all."""
+    metrics = "epoch,seconds\n1,400.5\n2,500\n"
+    done, running = job("train", name="a"), job("train", name="b", wants=True)
+    for each in (done, running):
+        each.outputs.append(f"{each.name}/metrics.csv".replace(" ", "_"))
+        Path(each.outputs[1]).parent.mkdir()
+        Path(each.outputs[1]).write_text(metrics)
+    finish(done, seconds=90)
+    mark(running, os.getpid(), started="2999-01-01T00:00:00+00:00")
+    assert [status.status_of(each).seconds for each in (done, running)] == [900.5, 900.5]
+
+
+def test_to_go_on_with_the_profile_of_the_last_run(study, capsys):
+    typed = {"05": "snakemake --profile slurm", "04": "snakemake", "03": None}
+    jobs = [
+        finish(job("train", name=day), workflow=words, started=f"2026-01-{day}")
+        for day, words in typed.items()
+    ]
+    study([*jobs, job("score", wants=True)])
+    status.run()
+    assert "To go on: snakemake --profile slurm\n" in capsys.readouterr().out
+    status.run(profile=("other",))
+    assert "To go on: snakemake --profile other\n" in capsys.readouterr().out
 
 
 def test_an_empty_log_is_a_job_that_begins():
@@ -119,6 +170,10 @@ def test_a_study_that_has_not_begun(capsys, monkeypatch):
     assert "0 of 35 jobs done" in capsys.readouterr().out
     status.run(**demo, plan=True)
     assert "35 jobs, " in capsys.readouterr().out
+    status.run(**demo, plan=True, profile=("slurm",), json=True)
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    [train] = [each for each in stages if each["rule"] == "train_classifier"]
+    assert train["limit"] == 24
 
 
 def test_measured_times_come_before_the_model(study, capsys):
@@ -126,6 +181,9 @@ def test_measured_times_come_before_the_model(study, capsys):
     study([finish(job("train", name="a")), job("train", name="b", wants=True), job("score")])
     status.run(json=True)
     assert json.loads(capsys.readouterr().out)["seconds_left"] == 30.0
+    study([finish(job("train", name="a")), job("train", name="large", wants=True)])
+    status.run(json=True)
+    assert json.loads(capsys.readouterr().out)["seconds_left"] == 90.0  # three times the other
     running = mark(job("train", name="c", wants=True), os.getpid())
     study([running])
     status.run(json=True)
@@ -154,7 +212,7 @@ def test_plan(study, capsys):
     status.run(plan=True)
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
-    assert "2 jobs, 2 kB. GPU hours: <0.1 expected, at most 4.0 by the limits." in text
+    assert "2 jobs, 2 kB. GPU hours: <0.1 expected, at most 4.0 in one attempt." in text
     assert "From start to end on 1, 8, 64 GPUs: about <0.1, <0.1, <0.1 hours." in text
     assert "Without a GPU: 0.1 core hours." in text
     status.run(plan=True, json=True)

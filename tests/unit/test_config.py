@@ -379,3 +379,10 @@ def test_pathologies_are_named_once_and_some_of_them_select():
     found = found_in(config)
     assert found[0] == ("'Edema' twice", "Delete one of the two.")
     assert {remedy for _, remedy in found[1:]} == {"Set 'selection'."}
+
+
+def test_shards_that_no_command_could_name():
+    [(found, remedy)] = found_in(good(data={"index": {"shards": 4000}}))
+    assert found == "4000 shards"
+    assert "too long for Linux" in remedy
+    assert read_study(good(data={"index": {"shards": 400}})).data.index.shards == 400

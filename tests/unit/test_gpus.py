@@ -77,4 +77,11 @@ def test_what_somebody_else_gave_out_stays(tmp_path, monkeypatch, visible):
 def test_some_of_those_that_a_person_gave_out(tmp_path, monkeypatch):
     monkeypatch.setenv(VISIBLE, "1,2")
     claim_gpus(1, tmp_path)
-    assert os.environ[VISIBLE] == "1"
+    assert os.environ[VISIBLE] == "GPU-b"
+
+
+def test_a_number_and_a_name_are_the_same_gpu(start, monkeypatch):
+    monkeypatch.setenv(VISIBLE, "0,1")
+    assert start(1)[1] == "GPU-a"
+    monkeypatch.delenv(VISIBLE)
+    assert start(1)[1] == "GPU-b"

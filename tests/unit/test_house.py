@@ -20,7 +20,7 @@ ROOMS = {
     **dict.fromkeys(TOOLKITS, TOOLKITS | {"data"}),
     "training": TOOLKITS | {"data", "provenance"},  # a kept state belongs to its inputs and code
 }
-COMMON = {"artifacts", "atomic", "errors", "gpus", "progress", "quantities", "settings"}
+COMMON = {"artifacts", "atomic", "errors", "gpus", "profiles", "progress", "quantities", "settings"}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -80,21 +80,38 @@ def submitted(needs, threads):
     return set_gres_string(job).split() + get_submit_command(job, dict.fromkeys(names, "")).split()
 
 
-def test_a_training_on_several_nodes():
-    needs = {"train_classifier": {"nodes": 2, "gpu": 16}, "train_irnet": {"gpu": 8}}
+@pytest.mark.parametrize(("needs", "gpus"), [({"gpu": 16}, 8), ({"gpu": 2}, 1), ({}, 1)])
+def test_a_training_on_several_nodes(needs, gpus):
+    needs = {"train_classifier": {"nodes": 2, **needs}}
     profile = slurm_profile(exceptions=needs)
-    several, one = (profile["set-resources"][rule] for rule in needs)
-    threads = profile["set-threads"]["train_classifier"]
-    words = {"--nodes=2", "--gpus=16", "--ntasks-per-node=8", f"--cpus-per-task={threads}"}
-    assert words <= set(submitted(profile["default-resources"] | several, threads))
-    assert several["slurm_extra"] == "'--gpus-per-node=8'"
+    several, threads = (
+        profile[f"set-{what}"]["train_classifier"] for what in ("resources", "threads")
+    )
+    words = {"--nodes=2", f"--gpus={2 * gpus}", f"--ntasks={2 * gpus}", "--cpus-per-task=8"}
+    asked = submitted(profile["default-resources"] | several, threads)
+    assert words <= set(asked)
+    assert not [word for word in asked if word.startswith("--ntasks-per-gpu")]
+    assert several["slurm_extra"] == f"'--gpus-per-node={gpus} --ntasks-per-node={gpus}'"
     typed = slurm_profile(exceptions=needs, gpu_model="a100")["set-resources"]["train_classifier"]
-    assert typed["slurm_extra"] == "'--gpus-per-node=a100:8'"
+    assert f"--gpus-per-node=a100:{gpus} " in typed["slurm_extra"]
     # What the training then starts fills the job: see chexseg/training/nodes.py.
     assert several["mpi"], "else the plugin puts srun around the job, for one process"
-    words = submitted(profile["default-resources"] | one, threads)
-    assert {"--nodes=1", "--gpus=8"} <= set(words)
+    assert threads == 8 * gpus, "the rule hands each process its share"
+
+
+def test_a_training_on_several_gpus_of_a_node():
+    profile = slurm_profile(exceptions={"train_irnet": {"gpu": 8}})
+    needs, threads = (profile[f"set-{what}"]["train_irnet"] for what in ("resources", "threads"))
+    words = submitted(profile["default-resources"] | needs, threads)
+    assert {"--nodes=1", "--gpus=8", "--cpus-per-task=64"} <= set(words)
     assert not [word for word in words if word.startswith("--ntasks")]
+
+
+@pytest.mark.parametrize(
+    ("scratch", "tmpdir"), [('""', "system_tmpdir"), ("/scratch/$USER", "'/scratch/$USER'")]
+)
+def test_scratch_is_looked_up_on_the_node(scratch, tmpdir):
+    assert slurm_profile(scratch=scratch)["default-resources"]["tmpdir"] == tmpdir
 
 
 def test_stores_are_staged_where_a_site_wants_it():
@@ -150,7 +167,9 @@ def default_profile(monkeypatch, *words):
 @pytest.mark.usefixtures("driver")
 def test_local_gpu_jobs_are_as_many_as_gpus(monkeypatch):
     assert default_profile(monkeypatch)["resources"] == {"gpu": 2}
-    assert not {"resources", "cores"} & set(default_profile(monkeypatch, "--profile", "slurm"))
+    assert default_profile(monkeypatch, "--profile", "default")["resources"] == {"gpu": 2}
+    for words in (["--profile", "slurm"], ["--profile=profiles/slurm"], ["--executor", "slurm"]):
+        assert not {"resources", "cores"} & set(default_profile(monkeypatch, *words)), words
 
 
 def test_without_gpus_nothing_limits_gpu_jobs(monkeypatch, tmp_path):

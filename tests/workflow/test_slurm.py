@@ -22,22 +22,13 @@ pytestmark = [
     pytest.mark.skipif(reason_for_none() is not None, reason=str(reason_for_none())),
 ]
 
-STUDY = {
-    "study": "micro",
-    "phantom": {"train_images": 24, "val_images": 16, "test_images": 8, "longest_side": 72},
-    "data": {"index": {"expert_fraction": 0.5}, "images": {"image_size": 64}},
-    "classifiers": {"small": {"architecture": "densenet_small", "initial_weights": "none"}},
-    "segmenters": {
-        "full": {
-            "masks": ["expert"],
-            "initial_weights": "none",
-            "decoder_channels": 16,
-            "epochs": 5,
-            "samples_per_epoch": 40,
-        }
-    },
-}
-GPU_RULES = {"train_classifier", "train_segmenter", "predict_masks"}
+# Of the segmenter that is stopped: long enough to be met in the middle of an epoch.
+LONG = {"epochs": 5, "samples_per_epoch": 40}
+FULL = "train_segmenter_wildcards_full"
+GPU_RULES = {
+    "train_classifier", "compute_saliency", "label_affinity", "train_irnet", "compute_affinity",
+    "walk_saliency", "train_segmenter", "predict_masks",
+}  # fmt: skip
 # As typed by a person, but for a node without real GPUs and accounting, and for haste.
 ARGUMENTS = (
     "--profile", "slurm", "--slurm-status-command", "squeue", "--latency-wait", "20",
@@ -51,10 +42,10 @@ PATIENCE = 900  # seconds that a run may take on a busy machine
 class Head:
     """Starts snakemake in the repository's root, for a study in a folder of its own."""
 
-    def __init__(self, workflow, *arguments: str, **environment: str):
+    def __init__(self, workflow, study: dict, *arguments: str, **environment: str):
         self.folder, self.arguments = workflow.folder, arguments
-        self.results = workflow.folder / "results" / "micro"
-        self.config = workflow.write(STUDY)
+        self.results = workflow.folder / "results" / study["study"]
+        self.config = workflow.write(study)
         self.log = workflow.folder / "head.log"
         self.environment = {**workflow.environment, **environment}
 
@@ -93,20 +84,26 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def local(new_workflow, tmp_path_factory):
+def study(tiny):
+    segmenters = tiny["segmenters"]
+    return tiny | {"segmenters": segmenters | {"full": segmenters["full"] | LONG}}
+
+
+@pytest.fixture(scope="module")
+def local(study, new_workflow, tmp_path_factory):
     """The study without Slurm, being computed: its head and the process."""
-    head = Head(new_workflow(tmp_path_factory.mktemp("local")), "--cores", "1")
+    head = Head(new_workflow(tmp_path_factory.mktemp("local")), study, "--cores", "1")
     with head.started() as process:
         yield head, process
 
 
 @pytest.fixture(scope="module")
-def head(local, cluster, new_workflow, tmp_path_factory):
+def head(study, local, cluster, new_workflow, tmp_path_factory):
     """The study, computed by Slurm whatever happens: a job, the head and a node are lost."""
     workflow = new_workflow(tmp_path_factory.mktemp("slurm_study"))
     path = f"{cluster.folder}/bin{os.pathsep}{workflow.environment['PATH']}"
     environment = {**cluster.environment, "PATH": path, "CHEXSEG_REQUIRE_GPU": "0"}
-    head = Head(workflow, *ARGUMENTS, **environment)
+    head = Head(workflow, study, *ARGUMENTS, **environment)
 
     training_log = head.results / "logs" / "train_segmenter" / "full.log"
     with head.started("--restart-times", "0"):
@@ -114,9 +111,9 @@ def head(local, cluster, new_workflow, tmp_path_factory):
             lambda: training_log.exists() and "\nepoch 1 " in "\n" + training_log.read_text(),
             "the segmenter is in its second epoch", PATIENCE,
         )  # fmt: skip
-        [training] = cluster.jobs_of("train_segmenter", "RUNNING")
+        [training] = cluster.jobs_of(FULL, "RUNNING")
         cluster.command("scancel", training)  # SIGTERM, 10 s of grace, SIGKILL
-        wait_until(lambda: cluster.jobs_of("train_segmenter", "CANCELLED"), "it is gone", 60)
+        wait_until(lambda: cluster.jobs_of(FULL, "CANCELLED"), "it is gone", 60)
         wait_until(lambda: "saved" in training_log.read_text(), "its state is saved", 20)
         head.saved = place_in(training_log.read_text(), "SIGTERM: saved")
     # Now the head is killed; its other jobs stay in the queue.
@@ -124,15 +121,14 @@ def head(local, cluster, new_workflow, tmp_path_factory):
     head.run("--unlock")
 
     with head.started() as process:
-        wait_until(
-            lambda: cluster.jobs_of("train_segmenter", "RUNNING"), "the segmenter trains", PATIENCE
-        )
-        [lost] = cluster.nodes_of("train_segmenter")
+        wait_until(lambda: cluster.jobs_of(FULL, "RUNNING"), "the segmenter trains", PATIENCE)
+        [lost] = cluster.nodes_of(FULL)
         for state in ("down", "resume"):
             cluster.command(
                 "scontrol", "update", f"nodename={lost}", f"state={state}", "reason=test"
             )
         head.ends(process)
+    head.fates = cluster.jobs("comment", "state", "restartcnt")
     head.resumed = place_in(training_log.read_text(), "resumed at")
     return head
 
@@ -148,7 +144,10 @@ def test_same_bits_as_without_slurm(local, head):
 
 
 def test_nothing_is_trained_twice(head):
-    """Behind SIGTERM; the node that went down later took at most what followed."""
+    """Behind SIGTERM; when the node went down later, at most what followed was lost."""
+    fates = [(state, restarts) for comment, state, restarts in head.fates if FULL in comment]
+    assert [state for state, _ in fates].count("CANCELLED") == 1
+    assert any(state == "NODE_FAIL" or restarts != "0" for state, restarts in fates), fates
     assert head.resumed >= head.saved >= (2, 1)
 
 
@@ -198,21 +197,18 @@ def test_nothing_is_left_to_do(cluster, head):
 def test_a_training_on_two_nodes(cluster, head, tmp_path):
     """As docs/cluster.md tells: by the site's `exceptions`, with a process on each node."""
     profile = (ROOT / "profiles" / "slurm" / "config.yaml").read_text()
-    needs = "{train_classifier: {nodes: 2, gpu: 2, mem_mb: 4000}}"
-    profile = profile.replace("exceptions: {}", f"exceptions: {needs}", 1)
-    (tmp_path / "config.yaml").write_text(profile)
-    metrics = head.results / "classifiers" / "small" / "metrics.csv"
-    [alone] = csv.DictReader(metrics.open())
-    words = ("--profile", str(tmp_path), "--forcerun", "train_classifier")
-    head.run(*words, "--until", "train_classifier")
-    *_, nodes = [
-        job
-        for job in cluster.jobs("comment", "nodelist", "tres-per-node")
-        if "train_classifier" in job[0]
-    ]
-    assert nodes
-    [together] = csv.DictReader(metrics.open())
+    needs = "exceptions: {train_irnet: {nodes: 2, gpu: 2, mem_mb: 4000}}"
+    (tmp_path / "config.yaml").write_text(profile.replace("exceptions: {}", needs, 1))
+    metrics = head.results / "pseudo_masks" / "irnet" / "metrics.csv"
+    [alone] = csv.DictReader(metrics.read_text().splitlines())
+    words = ("--profile", str(tmp_path), "--forcerun", "train_irnet", "--until", "train_irnet")
+    head.run(*words)
+    jobs = cluster.jobs("comment", "numnodes", "state", "jobid")
+    [number] = [job for comment, nodes, _, job in jobs if "train_irnet" in comment and nodes == "2"]
+    assert cluster.devices()[number] == {"0"}, "the first GPU of each node"
+    [together] = csv.DictReader(metrics.read_text().splitlines())
     assert float(together["loss"]) == pytest.approx(float(alone["loss"]), rel=1e-3)
+    assert together != alone, "it was trained again"
 
 
 def test_a_gpu_job_without_gpu_stops(head):

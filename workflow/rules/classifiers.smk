@@ -47,4 +47,4 @@ rule train_classifier:
     shell:
         "chexseg train-classifier --index {input.index:q} --images {input.images:q}"
         " --weights {input.weights:q} --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
-        " --state {params.state:q} {params.execution} --threads {threads} > {log:q} 2>&1"
+        " --state {params.state:q} {params.execution} > {log:q} 2>&1"

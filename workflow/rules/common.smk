@@ -17,7 +17,8 @@ from chexseg.config import (
     read_study,
 )
 from chexseg.cost import CostModel
-from chexseg.errors import InputError, told
+from chexseg.data.pathologies import nearest
+from chexseg.errors import InputError, Problem, told
 from chexseg.provenance.reruns import ask_records, typed
 from chexseg.settings import flags
 
@@ -38,12 +39,15 @@ except InputError as error:
     raise in_words(error) from None
 
 
-# `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same. Records
-# and messages tell what to type to go on. Snakemake formats the prefix, so braces are doubled.
+# Records and messages tell what to type to go on; jobs learn it from the process that submits them.
+if workflow.is_main_process or WORKFLOW not in os.environ:
+    os.environ[WORKFLOW] = typed(workflow)
+# `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.
+# Snakemake formats the prefix, so braces are doubled.
 shell.prefix(
     (
         f'export PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}'
-        f" {WORKFLOW}={shlex.quote(typed(workflow))}; "
+        f" {WORKFLOW}={shlex.quote(os.environ[WORKFLOW])}; "
     )
     .replace("{", "{{")
     .replace("}", "}}")
@@ -65,6 +69,23 @@ TRAININGS = [
     *(f"segmenters/{name}" for name in study.segmenters),
 ]
 RUNS = [*study.segmenters, *HUMAN_RUNS]
+
+
+def check_rule_names(rules):
+    """A profile or a command line that says what an unknown rule needs has a slip of the pen."""
+    names, settings = [*rules], workflow.resource_settings
+    asked = {*settings.overwrite_resources, *settings.overwrite_threads}
+    problems = [
+        Problem(
+            "the profile, or --set-resources",
+            f"a rule {name!r}",
+            "a rule of the workflow",
+            f"Did you mean {nearest(name, names)!r}?",
+        )
+        for name in sorted(asked - {*names})
+    ]
+    if problems:
+        raise in_words(InputError(problems))
 
 
 onstart:
@@ -137,8 +158,8 @@ def predictions_of_run(wildcards):
 
 
 def memory(least):
-    """Megabytes: they grow with each attempt, and with the number of X-rays."""
-    return lambda wildcards, attempt: attempt * COST.megabytes(least)
+    """Megabytes: half as many more with each attempt, and more for more X-rays."""
+    return lambda wildcards, attempt: COST.megabytes(least) * (attempt + 1) // 2
 
 
 def limit(rule):
@@ -146,14 +167,17 @@ def limit(rule):
     return lambda wildcards, attempt: attempt * COST.minutes(rule, wildcards)
 
 
-def execution(wildcards, resources):
+def execution(wildcards, resources, threads):
     """Flags of a training that say how to compute: they change no artifact."""
     nodes = resources.get("nodes", 1)
-    if resources.gpu % nodes:
+    devices = resources.gpu // nodes
+    if devices * nodes != resources.gpu:
         raise WorkflowError(
             f"{resources.gpu} GPUs cannot be shared evenly by {nodes} nodes."
         )
-    words = ["--devices", resources.gpu // nodes, "--nodes", nodes]
+    # Those of a rule are shared by its processes on a node.
+    words = ["--devices", devices, "--nodes", nodes]
+    words += ["--threads", max(1, threads // max(1, devices))]
     if resources.get("staged"):
         words += ["--scratch", resources.tmpdir]
     return quoted(*words)

@@ -85,7 +85,7 @@ rule train_irnet:
     shell:
         "chexseg train-irnet --images {input.images:q} --labels {input.labels:q}"
         " --weights {input.weights:q} --out {output.checkpoint:q} --metrics {output.metrics:q}"
-        " {params.backbone} {params.flags} --state {params.state:q} {params.execution} --threads {threads} > {log:q} 2>&1"
+        " {params.backbone} {params.flags} --state {params.state:q} {params.execution} > {log:q} 2>&1"
 
 
 rule compute_affinity:

@@ -39,7 +39,7 @@ rule train_segmenter:
         " --expert-masks {input.expert_masks:q} --expert {params.expert}"
         " --pseudo-masks {input.pseudo_masks:q} --weights {input.weights:q}"
         " --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
-        " --state {params.state:q} {params.execution} --threads {threads} > {log:q} 2>&1"
+        " --state {params.state:q} {params.execution} > {log:q} 2>&1"
 
 
 rule predict_masks:

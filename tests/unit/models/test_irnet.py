@@ -85,6 +85,17 @@ def test_evaluation_subtracts_the_mean_displacement_of_the_given_images():
     torch.testing.assert_close(training, before)
 
 
+def test_processes_that_share_the_images_find_the_same_mean():
+    model = IRNet(resnet18()).eval()
+    image = rand(3, 3, 32, 32)
+    sums = []
+    for share in (image[:1], image[1:]):
+        model.fit_mean_shift([share], lambda own: sums.append(own) or own)
+    model.fit_mean_shift([image], lambda own: sums.append(own) or torch.cat(sums[:2]))
+    torch.testing.assert_close(sums[0] + sums[1], sums[2])
+    torch.testing.assert_close(model.mean_shift.mean, (sums[2] / 3)[0, :2])
+
+
 def test_no_images_leave_the_mean_as_it_is():
     model = IRNet(resnet18())
     model.mean_shift.mean.fill_(2.0)

@@ -11,6 +11,7 @@ from chexseg.training.loop import start
 @pytest.fixture
 def gpus(monkeypatch):
     """Sets whether torch sees a GPU."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     return lambda there: monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
 
 
@@ -20,6 +21,12 @@ def test_the_gpu_if_there_is_one(gpus):
     assert device_for_inference(1) == torch.device("cuda")
     gpus(False)
     assert accelerator() == "cpu"
+
+
+def test_fewer_gpus_than_processes(gpus):
+    gpus(True)
+    with pytest.raises(InputError, match="--devices: found 2, expected at most the 1 GPUs here"):
+        accelerator(2)
 
 
 def test_a_gpu_job_without_a_gpu_stops(gpus, monkeypatch):

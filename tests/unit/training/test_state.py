@@ -196,6 +196,16 @@ def test_a_killed_training_goes_on_from_the_last_save(tmp_path, undisturbed, mom
     assert steps.count == EPOCHS * STEPS - saved
 
 
+def test_what_follows_the_last_epoch_may_be_cut_off(tmp_path, undisturbed, monkeypatch):
+    """Such as the mean displacement of an IRNet: the training itself is not done again."""
+    monkeypatch.setattr(StateFile, "discard", lambda self: None)
+    train(tmp_path)
+    (tmp_path / "metrics.csv").unlink()  # as Snakemake does before a job
+    steps = Steps()
+    assert_same(train(tmp_path, steps), undisturbed)
+    assert steps.count == 0
+
+
 def test_nothing_is_saved_before_it_is_due(tmp_path):
     with pytest.raises(Killed):
         train(tmp_path, at(7, kill), every=3600)
