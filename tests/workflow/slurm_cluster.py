@@ -47,9 +47,9 @@ GresTypes=gpu
 MinJobAge=3600
 KillWait=10
 ReturnToService=2
-NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=128000 Gres=gpu:2
-NodeName=one Port={port_of_one}
-NodeName=two Port={port_of_two}
+NodeName=DEFAULT CPUs=4 RealMemory=128000 Gres=gpu:2
+NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={port_of_one}
+NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={port_of_two}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 # Any two character devices will do for GPUs.
