@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import os
+import select
 import signal
 import sys
 from pathlib import Path
@@ -78,10 +80,34 @@ def main(arguments: list[str] | None = None) -> int:
 def console() -> None:
     """The entry point of the installed command `chexseg`.
 
-    A process that is told to end (SIGTERM) removes what it has half written before it does.
+    A process that is told to end (SIGTERM) removes what it has half written before it does. One
+    whose output nobody reads any more (`| head`) ends without a word.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    sys.exit(main())
+    if sys.stdout is not None:  # names may hold what the terminal's encoding does not
+        sys.stdout.reconfigure(errors="backslashreplace")
+    code = 0
+    try:
+        try:
+            code = main()
+        finally:
+            print(end="", flush=True)
+    except BrokenPipeError:
+        if not _unread():
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):  # Python writes what is left when it ends
+            os.dup2(nowhere, stream)
+        code = 128 + signal.SIGPIPE
+    sys.exit(code)
+
+
+def _unread() -> bool:
+    """Says whether the reader of this process's output has gone."""
+    streams = select.poll()
+    for stream in (1, 2):
+        streams.register(stream, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in streams.poll(0))
 
 
 def _module(command: str) -> str:

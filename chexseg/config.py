@@ -8,18 +8,18 @@ the Snakefile reads this module in every job.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from chexseg.data.pathologies import PATHOLOGIES, nearest
-from chexseg.errors import Problems
-from chexseg.inheritance import EXPERT, inherited, origin
+from chexseg.errors import InputError, Problems
+from chexseg.inheritance import inherited, origin
 from chexseg.positions import Positions, load_yaml
+from chexseg.references import UNNAMED_WEIGHTS, Place, check_references
 from chexseg.settings import (
-    UNTRAINED,
     AffinityLabelSettings,
     AffinitySettings,
     ClassifierSettings,
@@ -32,6 +32,7 @@ from chexseg.settings import (
     PhantomSettings,
     PredictionSettings,
     SaliencySettings,
+    Seed,
     SegmenterSettings,
     Settings,
     ThresholdSettings,
@@ -42,14 +43,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 # A command takes '-x' for a flag, and Snakemake '{x}' for a wildcard.
 Folder = Annotated[str, Field(pattern=r"^[^-{}\n\r][^{}\n\r]*$")]
 File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
-HUMAN = "radiologists"
-UNNAMED_WEIGHTS = ("none", "imagenet")
-LONGEST_COMMAND = 120_000
-"""Characters; Linux takes 131,072 (MAX_ARG_STRLEN), and there is more than shards in a command."""
-WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
+WithDefaults = Literal["classifiers", "segmenters"]
 _QUOTED = r"'([^']*)'"
-Place = Callable[..., str]
-"""Steps of a location in the config -> `file:row:column`."""
 
 
 class DataSection(Settings):
@@ -119,12 +114,12 @@ class Study(Settings):
     """One config file: one study: one folder `results/<study>/`."""
 
     study: Name = Field(description="Name of the study, and of its folder in results/.")
-    seed: int = Field(0, ge=0, description="Seed of all that does not set its own.")
+    seed: Seed = Field(0, description="Seed of all that does not set its own.")
     data: DataSection = Field(DataSection(), description="Input data.")
     phantom: PhantomSettings | None = Field(
         None, description="Generate the phantom data set and study it."
     )
-    defaults: dict[Literal["classifiers", "segmenters"], dict[str, Any]] = Field(
+    defaults: dict[WithDefaults, dict[str, Any]] = Field(
         {}, description="Settings shared by the entries of a section; an entry's own come first."
     )
     classifiers: dict[Name, ClassifierSettings] = Field({}, description="Image-level models.")
@@ -141,6 +136,15 @@ class Study(Settings):
     @classmethod
     def _apply_defaults(cls, config: Any) -> Any:
         return inherited(config)
+
+
+ENTRIES = {
+    "classifiers": ClassifierSettings,
+    "saliency": SaliencyEntry,
+    "pseudo_masks": IRNetEntry,
+    "segmenters": SegmenterEntry,
+}
+"""Section -> the model of its entries; pseudo masks by threshold are ThresholdEntry."""
 
 
 def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) -> Study:
@@ -161,10 +165,10 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
 
     try:
         study = Study.model_validate(dict(config))
-        _check_references(study, place, problems)
+        check_references(study, place, problems)
     except ValidationError as error:
-        for detail in error.errors():
-            _add_problem(problems, place, detail, config)
+        _add_problems(problems, place, error, config)
+    _check_defaults(config, place, problems)
     # What is inherited from `defaults`, or from the study's seed, is wrong once for each heir.
     problems.found = list(dict.fromkeys(problems.found))
     problems.raise_if_any()
@@ -181,11 +185,39 @@ def load_study(*files: str | Path, overrides: Mapping[str, Any] | None = None) -
     Raises:
         InputError: see `read_study`.
     """
+    return read_study(_merged(*map(load_yaml, files), overrides or {}), files)
+
+
+def load_data(*files: str | Path) -> DataSection | None:
+    """Reads the section `data` alone, of a config that may be wrong elsewhere.
+
+    Returns:
+        The section; None if it is wrong itself, or names no folder of data.
+    """
+    try:
+        config = _merged(*map(load_yaml, files))
+        data = DataSection.model_validate(inherited(config)["data"])
+    except (InputError, ValidationError):
+        return None
+    return data if data.root is not None and config.get("phantom") is None else None
+
+
+def files_of_weights(study: Study) -> list[tuple[str, str]]:
+    """Returns the files of initial weights that a study names, each with its architecture."""
+    named = {(e.initial_weights, e.architecture): None for e in study.classifiers.values()}
+    named |= {(e.initial_weights, e.encoder): None for e in study.segmenters.values()}
+    for entry in study.pseudo_masks.values():
+        if isinstance(entry, IRNetEntry):
+            named[entry.backbone, entry.backbone_architecture] = None
+    others = (*UNNAMED_WEIGHTS, *study.classifiers)
+    return [(weights, network) for weights, network in named if weights not in others]
+
+
+def _merged(*configs: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
-    for file in files:
-        _merge(merged, load_yaml(file))
-    _merge(merged, overrides or {})
-    return read_study(merged, files)
+    for config in configs:
+        _merge(merged, config)
+    return merged
 
 
 def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
@@ -199,17 +231,44 @@ def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
 def _model_at(location: tuple[str | int, ...], method: str | None) -> type[BaseModel]:
     """Returns the model whose fields may stand behind `location`."""
     section, *steps = location or ("",)
-    entries = {
-        "classifiers": ClassifierSettings,
-        "saliency": SaliencyEntry,
-        "pseudo_masks": ThresholdEntry if method == "threshold" else IRNetEntry,
-        "segmenters": SegmenterEntry,
-    }
-    model, steps = (entries[section], steps[1:]) if section in entries else (Study, location)
+    model, steps = (ENTRIES[section], steps[1:]) if section in ENTRIES else (Study, location)
+    model = ThresholdEntry if method == "threshold" else model
     for step in steps:
         annotation = model.model_fields[step].annotation
         model = next(part for part in (*get_args(annotation), annotation) if isinstance(part, type))
     return model
+
+
+def _check_defaults(config: Mapping[str, Any], place: Place, problems: Problems) -> None:
+    """Settings shared by the entries of a section are checked even if no entry inherits them."""
+    defaults = config.get("defaults")
+    for section, shared in defaults.items() if isinstance(defaults, Mapping) else ():
+        if section in get_args(WithDefaults) and isinstance(shared, Mapping):
+            try:
+                ENTRIES[section].model_validate(dict(shared))
+            except ValidationError as error:
+                _add_problems(problems, place, error, config, heir=(section, ""))
+
+
+def _add_problems(
+    problems: Problems,
+    place: Place,
+    error: ValidationError,
+    config: Mapping[str, Any],
+    heir: tuple[str, ...] = (),
+) -> None:
+    """Translates pydantic's errors; those of defaults are told as those of an heir.
+
+    An heir may have what is missing, and a key that is no text is told by the study itself.
+    """
+    details = error.errors()
+    lists = {detail["loc"][:-1] for detail in details}
+    for detail in details:
+        # Pydantic counts only the right entries of a list.
+        short = detail["type"] == "too_short" and detail["loc"] in lists
+        if not short and not (heir and detail["type"] in ("missing", "invalid_key")):
+            detail["loc"] = (*heir, *detail["loc"])
+            _add_problem(problems, place, detail, config)
 
 
 def _add_problem(
@@ -254,94 +313,3 @@ def _without_tags(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...
     if steps[:1] == ("pseudo_masks",) and len(steps) > 2:
         return (*steps[:2], *steps[3:]), steps[2]
     return steps, None
-
-
-def _check_shards(study: Study, place: Place, problems: Problems) -> None:
-    """The command that draws the figures names every shard, and Linux takes no longer one."""
-    stores = ["images", *(f"saliency/{name}" for name in [*study.saliency][:1])]
-    stores += [f"pseudo_masks/{name}/masks" for name in study.pseudo_masks]
-    paths = [f"results/{study.study}/{store}/0000.h5" for store in stores]
-    most = LONGEST_COMMAND // sum(len(word) + 1 for word in [*paths, *study.pseudo_masks])
-    if (shards := study.data.index.shards) > most:
-        where, expected = place("data", "index", "shards"), f"at most {most}"
-        remedy = "Take fewer: commands that name more shards are too long for Linux."
-        problems.add(where, f"{shards} shards", expected, remedy)
-
-
-def _check_references(study: Study, place: Place, problems: Problems) -> None:
-    def check(name: str, names: tuple[str, ...], what: str, *location: str | int) -> None:
-        if name not in names:
-            near = f"Did you mean {nearest(name, names)!r}?" if names else f"Define {what} first."
-            expected = f"{what}: {', '.join(names) or 'there is none'}"
-            problems.add(place(*location), repr(name), expected, near)
-
-    classifiers, saliency = tuple(study.classifiers), tuple(study.saliency)
-    masks = (EXPERT, *study.pseudo_masks)
-    if study.data.root is None and study.phantom is None:
-        where = place("data")
-        problems.add(where, "neither data.root nor phantom", "one of them", "Set 'data.root'.")
-    if study.data.root is not None and study.phantom is not None:
-        where = place("phantom")
-        remedy = "Delete 'phantom', or 'data.root' to study the phantom."
-        problems.add(where, "both data.root and phantom", "one of them", remedy)
-    _check_shards(study, place, problems)
-    twice = [p for p in study.data.pathologies if study.data.pathologies.count(p) > 1]
-    for pathology in dict.fromkeys(twice):
-        where = place("data", "pathologies")
-        problems.add(where, f"{pathology!r} twice", "each once", "Delete one of the two.")
-    for name, entry in study.saliency.items():
-        for i, classifier in enumerate(entry.classifiers):
-            here = ("saliency", name, "classifiers", i)
-            check(classifier, classifiers, "a classifier", *here)
-    for name, entry in study.pseudo_masks.items():
-        check(entry.saliency, saliency, "a saliency entry", "pseudo_masks", name, "saliency")
-        if name == EXPERT:
-            where = place("pseudo_masks", name)
-            problems.add(where, repr(name), "another name", "'expert' means the expert masks.")
-        if isinstance(entry, IRNetEntry) and entry.labels.background > entry.labels.foreground:
-            where = place("pseudo_masks", name, "labels")
-            found = (
-                f"background {entry.labels.background:g}, foreground {entry.labels.foreground:g}"
-            )
-            problems.add(where, found, "background at most foreground", "Correct one of them.")
-        if isinstance(entry, IRNetEntry):
-            here = ("pseudo_masks", name, "backbone")
-            _check_weights(study, entry.backbone, entry.backbone_architecture, check, here)
-    for name, entry in study.segmenters.items():
-        for i, mask in enumerate(entry.masks):
-            check(mask, masks, "'expert' or pseudo masks", "segmenters", name, "masks", i)
-        if name == HUMAN:
-            where = place("segmenters", name)
-            problems.add(where, repr(name), "another name", "It means the human benchmark.")
-        if len(entry.masks) == 2 and (entry.masks.count(EXPERT) != 1):
-            where = place("segmenters", name, "masks")
-            problems.add(where, str(list(entry.masks)), "'expert' and one other", "Correct it.")
-        outside = [p for p in entry.selection if p not in study.data.pathologies]
-        if entry.selection and len(outside) == len(entry.selection):
-            where = place("segmenters", name, "selection")
-            expected = "at least one of data.pathologies"
-            problems.add(where, str(outside), expected, "Set 'selection'.")
-        here = ("segmenters", name, "initial_weights")
-        _check_weights(study, entry.initial_weights, entry.encoder, check, here)
-    for name, entry in study.classifiers.items():
-        here = ("classifiers", name, "initial_weights")
-        _check_weights(study, entry.initial_weights, entry.architecture, check, here, names=())
-        if entry.architecture in UNTRAINED and entry.initial_weights == "imagenet":
-            found = f"ImageNet weights for {entry.architecture}"
-            remedy = "Set 'initial_weights' to none or a path."
-            problems.add(place(*here), found, "an architecture that has them", remedy)
-        if name in UNNAMED_WEIGHTS:
-            where = place("classifiers", name)
-            problems.add(where, repr(name), "another name", "It means initial weights.")
-
-
-def _check_weights(study, weights, architecture, check, location, names=None) -> None:
-    """`weights` is 'none', 'imagenet', a path (it has a '/' or a suffix) or a fitting classifier."""
-    a_path = "/" in weights or Path(weights).suffix in WEIGHT_SUFFIXES
-    safe = not re.search(r"^-|[{}\n\r]", weights)
-    if weights in UNNAMED_WEIGHTS or (a_path and safe and weights not in study.classifiers):
-        return
-    fitting = [n for n, c in study.classifiers.items() if c.architecture == architecture]
-    fitting = fitting if names is None else list(names)
-    what = f"'none', 'imagenet', a path or a {architecture} classifier"
-    check(weights, (*UNNAMED_WEIGHTS, *fitting), what, *location)

@@ -15,7 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from chexseg.config import EXPERT, Study
+from chexseg.config import Study
+from chexseg.inheritance import EXPERT
 from chexseg.settings import TrainingSettings
 
 SIZE = 320

@@ -77,6 +77,11 @@ def printable(text: str) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """Returns printable text on one line: who names a file must not write lines of a report."""
+    return printable(text).replace("\n", "\\n")
+
+
 def told(problems: Sequence[Problem], *, most: int | None = None) -> str:
     """Returns problems as text for people: by group, each on one line, which can be searched.
 

@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from chexseg.errors import InputError, Problem
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Environment variable: the only GPUs that CUDA shows to a process."""
 
@@ -51,15 +53,22 @@ def claim_gpus(number: int = 1, locks: Path | None = None) -> None:
     Args:
         number: of GPUs.
         locks: folder of the locks; that of this user and machine if None.
+
+    Raises:
+        InputError: another user has made that folder.
     """
     names = visible_gpus()
     if len(names) <= number:
         return
     locks = locks or Path(tempfile.gettempdir()) / f"chexseg-gpus-{os.getuid()}"
     locks.mkdir(mode=0o700, exist_ok=True)
+    if locks.lstat().st_uid != os.getuid():  # somebody waits for what is written there
+        remedy = f"Set {VISIBLE} to the GPUs of this job, or have the folder removed."
+        raise InputError([Problem(str(locks), "a folder of another user", "your own", remedy)])
     claimed: dict[str, int] = {}
     for name in names:
-        file = os.open(locks / name.replace("/", "_"), os.O_RDWR | os.O_CREAT)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        file = os.open(locks / name.replace("/", "_"), flags, mode=0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from chexseg.data.pathologies import COMMON, PATHOLOGIES
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""numpy's own generator takes no more, and it is seeded beside torch's."""
 Pathology = Literal[PATHOLOGIES]
 Architecture = Literal["densenet121", "densenet_small", "resnet18", "resnet50"]
 UNTRAINED = ("densenet_small",)
@@ -29,7 +31,11 @@ class Settings(BaseModel):
 
     # Defaults are validated too: a 5 for a float is a 5.0, as it is when it comes from a config.
     model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), validate_default=True
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        validate_default=True,
+        allow_inf_nan=False,
     )
 
 
@@ -37,8 +43,9 @@ class PhantomSettings(Settings):
     """The phantom data set: synthetic chest X-rays in the layouts of CheXpert and CheXlocalize."""
 
     train_images: int = Field(700, ge=1, le=60_000, description="Frontal X-rays with labels only.")
+    # Of one person there are up to three, and it takes two persons to divide them.
     val_images: int = Field(
-        60, ge=1, le=10_000, description="Frontal validation X-rays, with masks."
+        60, ge=4, le=10_000, description="Frontal validation X-rays, with masks."
     )
     test_images: int = Field(
         120, ge=1, le=10_000, description="Frontal test X-rays, with masks of two readers."
@@ -51,7 +58,7 @@ class PhantomSettings(Settings):
     uncertain: Fraction = Field(0.05, description="Chance that a train label is -1.")
     blank: Fraction = Field(0.5, description="Chance that a negative train label is blank.")
     lateral: Fraction = Field(0.1, description="Chance that a train study has a lateral view too.")
-    seed: int = Field(0, ge=0, description="Seed of the whole data set.")
+    seed: Seed = Field(0, description="Seed of the whole data set.")
 
 
 class IndexSettings(Settings):
@@ -68,7 +75,7 @@ class IndexSettings(Settings):
     max_train_images: int | None = Field(
         None, ge=1, description="Use about this many train X-rays: whole patients, chosen by seed."
     )
-    seed: int = Field(0, ge=0, description="Seed of the split of the validation patients.")
+    seed: Seed = Field(0, description="Seed of the split of the validation patients.")
 
 
 class ImageSettings(Settings):
@@ -105,7 +112,7 @@ class TrainingSettings(Settings):
         "BatchNorm and losses see one part at a time.",
     )
     precision: Precision = Field("32-true", description="Number format of the computations.")
-    seed: int = Field(0, ge=0, description="Seed of initialisation, order and augmentation.")
+    seed: Seed = Field(0, description="Seed of initialisation, order and augmentation.")
 
 
 class ClassifierSettings(TrainingSettings):
@@ -225,7 +232,7 @@ class EvaluationSettings(Settings):
 
     replicates: int = Field(1000, ge=1, description="Bootstrap resamples of the patients.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals.")
-    seed: int = Field(0, ge=0, description="Seed of the resamples.")
+    seed: Seed = Field(0, description="Seed of the resamples.")
 
 
 class FigureSettings(Settings):

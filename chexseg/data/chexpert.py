@@ -24,6 +24,9 @@ SPLIT_FOLDERS = ("train", "valid", "val", "test")
 LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": float("nan")}
 """Every way in which a label may be written; a blank is NaN: the report does not mention it."""
 
+VIEWS = ("lateral", "frontal")
+"""What an X-ray may show; a file that is named after both counts as lateral."""
+
 ALL_ABSENT = 3
 """A table of more X-rays than this, all of them absent, is one problem: a wrong folder."""
 
@@ -36,14 +39,14 @@ def read_labels(path: str | Path, problems: Problems) -> pd.DataFrame:
 
     Args:
         path: a CSV with the column `Path` and the 14 columns OBSERVATIONS; others may follow.
-        problems: receives what is wrong: absent columns, label values, paths, doubled X-rays,
-            a last row that was cut off.
+        problems: receives what is wrong: absent columns, label values, paths, views, doubled
+            X-rays, a last row that was cut off.
 
     Returns:
         One row per X-ray, frontal and lateral, in the order of the file: `row` (its row in the
         file, from 1, the header is row 1), `cxr_id`, `image` (path below the folder of the table,
         release prefix removed), `patient`, `study`, `view` ("frontal" or "lateral", from the
-        file's name where `Frontal/Lateral` does not tell), and the OBSERVATIONS as floats
+        file's name where `Frontal/Lateral` is blank or absent), and the OBSERVATIONS as floats
         1, 0, -1 (uncertain) or NaN (blank). What a path that names no X-ray should have told is
         None. Empty if the table cannot be read.
     """
@@ -63,8 +66,7 @@ def read_labels(path: str | Path, problems: Problems) -> pd.DataFrame:
             where = f"{path}:{row}:Path"
             problems.add(where, f"{cxr_id} again", "each X-ray once", "Delete the row.")
         ids |= {cxr_id} - {None}
-        told = cells.get("Frontal/Lateral", "").strip().lower() or name.lower()
-        view = "lateral" if "lateral" in told else "frontal"
+        view = _view(cells.get("Frontal/Lateral", ""), name, f"{path}:{row}", problems)
         labels = [cells[observation].strip() for observation in OBSERVATIONS]
         for observation, label in zip(OBSERVATIONS, labels, strict=True):
             if label not in LABELS:
@@ -119,18 +121,45 @@ def _cells(path: str | Path, problems: Problems) -> Iterator[tuple[int, dict[str
 def _has_columns(header: list[str], path: str | Path, problems: Problems) -> bool:
     """Adds columns that are absent or doubled, and says whether all are there once."""
     needed = ("Path", *OBSERVATIONS)
+    if not set(needed) & set(header):
+        first, expected = ",".join(header), "Path and the 14 observations, separated by commas"
+        sign = next((sign for sign in ";\t|" if first.count(sign) >= len(OBSERVATIONS)), None)
+        found, remedy = f"a first row {first[:60]!r}", "Name the columns in the first row."
+        if not first.strip():
+            found, remedy = "an empty table", "Give the whole file."
+        elif sign:
+            found, remedy = f"columns separated by {sign!r}", "Save the table with commas."
+        problems.add(f"{path}:1", found, expected, remedy)
+        return False
     wrong = [column for column in needed if header.count(column) != 1]
+    wrong += ["Frontal/Lateral"] * (header.count("Frontal/Lateral") > 1)
     for column in wrong:
         if column in header:
             found, remedy = f"column {column!r} twice", "Delete one of the two."
         else:
-            near = nearest(column, tuple(header) or ("",))
+            near = nearest(column, tuple(header))
             found, remedy = (
                 f"no column {column!r}",
                 f"Add it; the nearest column there is {near!r}.",
             )
         problems.add(f"{path}:1", found, "Path and the 14 observations", remedy)
     return not wrong
+
+
+def _view(cell: str, name: str, where: str, problems: Problems) -> str:
+    """Returns "frontal" or "lateral" from the column, or from the file's name if that is blank."""
+    told = cell.strip().lower()
+    named = next((view for view in VIEWS if view in name.lower()), None)
+    if told not in (*VIEWS, ""):
+        problems.add(
+            f"{where}:Frontal/Lateral", repr(cell), "Frontal, Lateral or blank", "Correct the view."
+        )
+    elif told and named and told != named:
+        problems.add(
+            f"{where}:Frontal/Lateral", f"{cell.strip()!r} beside a file named {named}",
+            "the view that the file's name tells", "Correct one of the two.",
+        )  # fmt: skip
+    return told if told in VIEWS else named or "frontal"
 
 
 def _below_release(path: str) -> str:

@@ -15,7 +15,11 @@ from chexseg.errors import Problems
 
 FORMATS = ("PNG", "JPEG")
 LONGEST_SIDE = 50_000
-MOST_PIXELS = 2**28
+MOST_PIXELS = 2**26
+"""Pixels that an X-ray may have; a detector has 2**24, and decoding takes up to 9 bytes of each."""
+
+BAND = 64
+"""Rows of a 16-bit X-ray that are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,8 @@ def open_image(path: str | Path, *, longest: int | None = None) -> tuple[Image.I
         if longest is not None:
             image.draft("L", (2 * longest, 2 * longest))
         image.load()
-        return _grey(ImageOps.exif_transpose(image)), height, width
+        ImageOps.exif_transpose(image, in_place=True)
+        return _grey(image), height, width
 
 
 def letterboxed(path: str | Path, size: int) -> np.ndarray:
@@ -130,6 +135,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 def _opened(path: str | Path) -> Iterator[Image.Image]:
     """Opens an image, of which only the header is read; tells all that goes wrong in the block."""
     problems = Problems("X-rays")
+    Image.MAX_IMAGE_PIXELS = None  # Pillow's limit is higher than ours, and warns before it refuses
     try:
         # Only these: Pillow knows sixty formats, and starts Ghostscript to read some of them.
         with Image.open(path, formats=FORMATS) as image:
@@ -137,7 +143,9 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
             if max(width, height) <= LONGEST_SIDE and width * height <= MOST_PIXELS:
                 yield image
             else:
-                problems.add(path, f"{width} x {height} pixels", "an X-ray", "Replace the file.")
+                most = f"an X-ray: {LONGEST_SIDE} a side and {MOST_PIXELS} in all at most"
+                remedy = "Replace the file, by a smaller copy if it is an X-ray."
+                problems.add(path, f"{width} x {height} pixels", most, remedy)
     except FileNotFoundError:
         remedy = "Fetch the X-ray, or delete its row from the table."
         problems.add(path, "no such file", "an X-ray", remedy)
@@ -159,8 +167,12 @@ def _turned_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image).astype(np.float64)
-        top = 65535.0 if values.max() > 255 else 255.0
-        return Image.fromarray(np.round(values.clip(0, top) * (255.0 / top)).astype(np.uint8))
-    return image if image.mode == "L" else image.convert("L")
+    if not image.mode.startswith("I"):
+        return image if image.mode == "L" else image.convert("L")
+    values = np.asarray(image)
+    top = 65535.0 if values.max() > 255 else 255.0
+    grey = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), BAND):  # float64 of all of it would take eight times as much
+        band = values[start : start + BAND].astype(np.float64)
+        grey[start : start + BAND] = np.round(band.clip(0, top) * (255.0 / top))
+    return Image.fromarray(grey)

@@ -67,6 +67,7 @@ def read_release(
         table["path"] = find_images(frontal, path, root, problems)
         table["source"] = [f"{path}:{row}:Path" for row in table["row"]]
         table["split"] = split
+        _check_filled(split, table, path, problems)
         parts.append(table)
         whole[split] = not problems.found
         in_tables.found += problems.found
@@ -85,8 +86,14 @@ def read_release(
             except InputError as error:
                 in_masks.found += error.problems
                 continue
-            if named is not None:
-                _check_names(path, set(of_file[path]), named, in_masks)
+            frontal = set(rows["cxr_id"][rows["view"] == "frontal"])
+            if frontal and not of_file[path]:
+                in_masks.add(
+                    path, "no X-ray at all", f"masks of the X-rays of {tables[split]}",
+                    "Give the whole file: all these X-rays would count as without a finding.",
+                )  # fmt: skip
+            elif named is not None:
+                _check_names(path, set(of_file[path]), named, frontal, in_masks)
         known |= sizes
     for column, side in (("height", 0), ("width", 1)):
         sides = {cxr_id: size[side] for cxr_id, size in known.items()}
@@ -110,11 +117,31 @@ def _read_sizes(table: pd.DataFrame, root: Path, problems: Problems) -> dict[str
     return sizes
 
 
-def _check_names(path: Path, ids: set[str], named: set[str], problems: Problems) -> None:
-    """Adds masks of X-rays that the table does not name."""
+def _check_filled(split: str, table: pd.DataFrame, path: Path, problems: Problems) -> None:
+    """Adds a table that leaves a split of the study without X-rays.
+
+    Of the validation patients some give the split `expert`, so it takes two.
+    """
+    if len(table) == 0 and problems.found:  # it could not be read
+        return
+    patients = table["patient"][table["view"] == "frontal"].nunique(dropna=False)
+    if patients == 0:
+        found = f"{len(table)} X-rays, none of which is frontal" if len(table) else "no X-rays"
+        expected = f"frontal X-rays for the split {split}"
+        problems.add(path, found, expected, "Give a table that has some.")
+    elif patients == 1 and split == "validation":
+        expected = "two or more: masks of some train, those of the others select"
+        problems.add(path, "X-rays of one patient", expected, "Add another patient's.")
+
+
+def _check_names(
+    path: Path, ids: set[str], named: set[str], frontal: set[str], problems: Problems
+) -> None:
+    """Adds masks of X-rays that the table does not name, or masks of lateral ones only."""
     expected = "an X-ray of the table"
-    if ids and not ids & named:
-        found = f"masks of {len(ids)} X-rays, none of which the table names"
+    if not ids & (frontal or named):
+        known = "is frontal" if ids & named else "the table names"
+        found = f"masks of {len(ids)} X-rays, none of which {known}"
         remedy = "Give the masks and the table of the same X-rays."
         problems.add(path, found, expected, remedy)
         return

@@ -37,6 +37,12 @@ SCHEMA, VERSION = "chexseg-store", 1
 MOST_BYTES = 2**28
 """Bytes that an array of a store may have: ten maps of 2048 x 2048 pixels have 2**27."""
 
+WIDEST_ID = 256
+"""Bytes that an id may have, which is about the name of a file."""
+
+_TEXT_ON_DISK = np.dtype([("bytes", "<u4"), ("place", "V12")])
+"""How HDF5 writes a text of variable length into an array: how long it is, and where it stands."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -267,6 +273,12 @@ def _first_line(error: Exception) -> str:
 
 def _wrong(file: h5py.File, kind: str) -> tuple[str, str] | None:
     """Says what is wrong with a shard: found, expected. Reads no array."""
+    for name in file.attrs:
+        form = file.attrs.get_id(name)  # a list of texts may be far larger than the file
+        if form.shape != () or not (
+            h5py.check_string_dtype(form.dtype) or form.dtype.kind in "iub"
+        ):
+            return f"a {name} that is neither a text nor a number", "a store's attributes"
     schema, version = file.attrs.get("schema"), file.attrs.get("version")
     if schema != SCHEMA or version != VERSION:
         return f"schema {schema}, version {version}", f"schema {SCHEMA}, version {VERSION}"
@@ -279,9 +291,11 @@ def _wrong(file: h5py.File, kind: str) -> tuple[str, str] | None:
         if not _is_own(file, name):
             return f"{name} that lies elsewhere", "arrays inside the file"
     n_items = len(file["id"]) if "id" in names and file["id"].ndim == 1 else -1
-    # An id takes 16 bytes in the file: what claims more than fit is not read.
+    # An id takes 16 bytes in the file, and its text beside: what claims more than fit is not read.
     if not 0 <= n_items <= os.path.getsize(file.filename) // 16:
         return "no list of ids", "one id for each X-ray"
+    if strange := _strange_ids(file["id"]):
+        return strange, f"texts of variable length, {WIDEST_ID} bytes at most"
     if "values" not in names:
         return ("no values", f"{n_items} arrays") if n_items else None
     values, of_kind = file["values"], KINDS[kind]
@@ -299,6 +313,23 @@ def _wrong(file: h5py.File, kind: str) -> tuple[str, str] | None:
     if of_kind.bits and not (type(columns) is int and -(-columns // 8) == values.shape[-1]):
         return f"masks of {columns} columns in {values.shape[-1]} bytes", "8 columns a byte"
     return None
+
+
+def _strange_ids(ids: h5py.Dataset) -> str | None:
+    """Says how ids are no texts of bounded length, if so; reads none.
+
+    Reading would be too late: a thousand ids may share one text that is as long as the file.
+    """
+    text = h5py.check_string_dtype(ids.dtype)
+    if text is None or text.length is not None:
+        return f"ids of type {ids.dtype}"
+    if len(ids) == 0:
+        return None
+    start, size = ids.id.get_offset(), ids.id.get_storage_size()
+    if start is None or size != len(ids) * _TEXT_ON_DISK.itemsize:
+        return "ids that are packed"
+    lengths = np.fromfile(ids.file.filename, _TEXT_ON_DISK, len(ids), offset=start)["bytes"]
+    return f"an id of {lengths.max()} bytes" if lengths.max() > WIDEST_ID else None
 
 
 def _is_own(file: h5py.File, name: str) -> bool:

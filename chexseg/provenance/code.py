@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1]
 SILENT = (
     *("chexseg.artifacts", "chexseg.atomic", "chexseg.errors", "chexseg.gpus", "chexseg.progress"),
     *("chexseg.provenance.code", "chexseg.provenance.digests"),
-    *("chexseg.provenance.record", "chexseg.provenance.reruns"),
+    *("chexseg.provenance.form", "chexseg.provenance.record", "chexseg.provenance.reruns"),
     *("chexseg.training.nodes", "chexseg.training.signals", "chexseg.training.staging"),
 )
 """Modules that only speak to people, keep records, or see to it that work is done at all: no

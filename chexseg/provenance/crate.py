@@ -7,17 +7,20 @@ RFC 6920 for the names of files that are not in the crate.
 from __future__ import annotations
 
 import base64
+import os
+import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from chexseg.atomic import atomic
+from chexseg.atomic import atomic, check_writable
 from chexseg.errors import InputError, Problem
 from chexseg.provenance.code import PACKAGE
 from chexseg.provenance.digests import sha256_of_files
 from chexseg.provenance.record import Record, record_path
 from chexseg.provenance.study import INDEX, Recorded, Study
 
+_SNAKEFILE = PACKAGE.parent / "Snakefile"
 RO_CRATE = "1.1"
 """Version of RO-Crate that the profiles are written for."""
 PROFILES = ("process", "workflow", "provenance")
@@ -35,7 +38,7 @@ LICENSE = {
 
 
 def write_crate(study: Study, target: Path, *, copy_files: bool = False) -> None:
-    """Writes a study as an RO-Crate.
+    """Writes a study as an RO-Crate; whether the study is sound is for an audit to say.
 
     The workflow's files and the records are copied. Artifacts and raw data are described by name,
     size and SHA-256, under the URI `ni:///sha-256;...` that names a content wherever it lies.
@@ -47,24 +50,48 @@ def write_crate(study: Study, target: Path, *, copy_files: bool = False) -> None
         copy_files: also copy the artifacts.
 
     Raises:
-        InputError: the folder is not empty, or this is no checkout with a Snakefile.
+        InputError: no crate can be written there, or this is no checkout with a Snakefile.
     """
-    snakefile = PACKAGE.parent / "Snakefile"
-    if not snakefile.is_file():
-        found, remedy = "no Snakefile beside the package", "Run it from a checkout of CheXseg."
-        raise InputError([Problem(str(snakefile), found, "the workflow", remedy)])
-    if target.suffix != ".zip" and target.exists() and any(target.iterdir()):
-        expected = "an empty folder, or a file *.zip"
-        raise InputError([Problem(str(target), "a folder with files", expected, "Name another.")])
+    check_place(study, target)
+    target = target.resolve()  # a link to an empty folder stays one
     crate = _Crate(study, copy_files)
-    crate.add_workflow(snakefile)
+    crate.add_workflow(_SNAKEFILE)
     crate.add_jobs()
     crate.unwrap()
     if target.suffix == ".zip":
         with atomic(target) as temporary:
             crate.crate.write_zip(temporary)
-    else:
-        crate.crate.write(target)
+        return
+    hidden = {"prefix": f".{target.name}.", "suffix": ".partial", "dir": target.parent}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(**hidden) as temporary:
+            whole = Path(temporary, "crate")
+            crate.crate.write(whole)
+            os.replace(whole, target)  # of an empty folder, too
+    except OSError as error:
+        found, remedy = f"{error.strerror}: {error.filename}", "Write the crate elsewhere."
+        raise InputError([Problem(str(target), found, "room for a crate", remedy)]) from error
+
+
+def check_place(study: Study, target: Path) -> None:
+    """Raises InputError where no crate of a study can be written: see `write_crate`."""
+    if not _SNAKEFILE.is_file():
+        found, remedy = "no Snakefile beside the package", "Run it from a checkout of CheXseg."
+        raise InputError([Problem(str(_SNAKEFILE), found, "the workflow", remedy)])
+    found, folder = "", target.is_dir()
+    if target.resolve().is_relative_to(study.folder.resolve()):
+        found = "a place inside the study"
+    elif target.suffix == ".zip" and folder:
+        found = "a folder"
+    elif folder and any(target.iterdir()):
+        found = "a folder with files"
+    elif target.suffix != ".zip" and target.exists() and not folder:
+        found = "a file"
+    if found:
+        expected = "an empty folder or none, or a file *.zip, outside of the study"
+        raise InputError([Problem(str(target), found, expected, "Name another place.")])
+    check_writable(target.parent)
 
 
 class _Crate:

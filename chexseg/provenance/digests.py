@@ -37,10 +37,12 @@ def stamp(path: str | Path) -> Stamp:
 
 
 class Digests:
-    """Digests of files, remembered in a file of this machine under their stamps.
+    """Digests of files, remembered in a file of this machine under stamps and times of change.
 
-    A stamp alone never decides that content changed: a file with another stamp is read again.
-    Deleting the memory costs time and nothing else.
+    A stamp alone never decides that content changed: a file with another stamp is read again. The
+    time of change (`ctime`) is the file system's own: who edits a file and sets its time back
+    changes it. It does not travel, so records have none. Deleting the memory costs time and
+    nothing else; a damaged one is empty.
 
     Args:
         memory: JSON file to remember in; None: only in this process.
@@ -49,18 +51,22 @@ class Digests:
     def __init__(self, memory: Path | None = None):
         self.memory, self.known, self.changed = memory, {}, False
         if memory is not None:
-            with contextlib.suppress(OSError, ValueError, TypeError):
+            damaged = (OSError, ValueError, TypeError, AttributeError, RecursionError)
+            with contextlib.suppress(*damaged):
                 known = json.loads(memory.read_text())
                 self.known = {p: (tuple(s), str(d)) for p, (s, d) in known.items()}
 
     def of(self, path: str | Path, known: tuple[Stamp, str] | None = None) -> str:
         """Returns the digest of a file; `known` is what a record says of its stamp and digest."""
-        key, now = os.path.abspath(path), stamp(path)
-        for before, digest in filter(None, (known, self.known.get(key))):
-            if tuple(before) == now:
-                return digest
-        digest = sha256(path)
-        self.known[key], self.changed = (now, digest), True
+        key, status = os.path.abspath(path), os.stat(path)
+        size_and_time = status.st_size, status.st_mtime_ns
+        if known is not None and tuple(known[0]) == size_and_time:
+            return known[1]
+        now = *size_and_time, status.st_ctime_ns
+        before, digest = self.known.get(key, ((), ""))
+        if before != now:
+            digest = sha256(path)
+            self.known[key], self.changed = (now, digest), True
         return digest
 
     def save(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import io
 import shlex
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chexseg.errors import InputError, Problem
+from chexseg.errors import InputError, Problem, Problems
 from chexseg.provenance.digests import MEMORY, Digests
 from chexseg.provenance.record import flags_of, running_path
 from chexseg.provenance.reruns import ARTIFACT, Change, changes, command_of
@@ -67,9 +68,17 @@ def read_graph(
     Raises:
         InputError: Snakemake cannot build the graph, for instance since a file is absent.
     """
+    if not snakefile.is_file():
+        remedy = "Type it where `snakemake` is typed: in a checkout of CheXseg."
+        raise InputError([Problem(str(snakefile.absolute()), "no such file", "a workflow", remedy)])
     from snakemake.api import SnakemakeApi
-    from snakemake.cli import parse_config
-    from snakemake.exceptions import WorkflowError, print_exception
+    from snakemake.exceptions import (
+        ApiError,
+        MissingRuleException,
+        RuleException,
+        WorkflowError,
+        print_exception,
+    )
     from snakemake.settings.enums import Quietness
     from snakemake.settings.types import (
         ConfigSettings,
@@ -78,7 +87,7 @@ def read_graph(
         WorkflowSettings,
     )
 
-    said = io.StringIO()
+    config, said = _parsed(overrides), io.StringIO()
     with (
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(said),
@@ -88,7 +97,7 @@ def read_graph(
             workflow = api.workflow(
                 resource_settings=_resources_of(profiles),
                 config_settings=ConfigSettings(
-                    config=parse_config(list(overrides)) if overrides else {},
+                    config=config,
                     configfiles=[path.absolute() for path in configs] or default_configs(),
                 ),
                 workflow_settings=WorkflowSettings(),
@@ -102,14 +111,38 @@ def read_graph(
             where, found = str(error.filename or snakefile), error.strerror or str(error)
             remedy = "Correct the path, or ask its owner for permission."
             raise InputError([Problem(where, found, "a file to read", remedy)]) from None
-        except WorkflowError as error:
-            print_exception(error, {})
-            found = str(error).strip() or said.getvalue().strip()
-            words = ["snakemake", "--dry-run", *(["--configfile", *configs] if configs else [])]
-            words += ["--config", *overrides] if overrides else []
-            command = shlex.join(map(str, words))
-            remedy = f"Mend what it names; this says the same: {command}"
-            raise InputError([Problem(str(snakefile), found, "a workflow", remedy)]) from None
+        except (WorkflowError, RuleException, ApiError) as error:
+            unknown = str(error) if isinstance(error, MissingRuleException) and targets else ""
+            if not unknown:
+                print_exception(error, {})
+                found = str(error).strip() or said.getvalue().strip()
+                words = ["snakemake", "--dry-run", *(["--configfile", *configs] if configs else [])]
+                words += ["--config", *overrides] if overrides else []
+                command = shlex.join(map(str, words))
+                remedy = f"Mend what it names; this says the same: {command}"
+                raise InputError([Problem(str(snakefile), found, "a workflow", remedy)]) from None
+    target = unknown.removeprefix("No rule to produce ").rpartition(" (if you use")[0]
+    jobs = read_graph(configs, overrides, (), snakefile, profiles)
+    paths = [path for job in jobs for path in job.outputs]
+    near = difflib.get_close_matches(target, paths, n=1, cutoff=0)
+    remedy = f"Did you mean {' '.join(near) or 'another study'}?"
+    raise InputError([Problem(target, "no rule that makes it", "an artifact", remedy)])
+
+
+def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
+    """Returns `key=value`s as Snakemake understands them."""
+    from snakemake.cli import parse_config
+
+    problems = Problems("config")
+    for each in overrides:
+        try:
+            parse_config([each])
+        except ValueError:
+            expected = "KEY=VALUE, with a key of the config such as seed=1"
+            remedy = "Correct it; deeper keys are YAML: --config 'data={images: {image_size: 64}}'."
+            problems.add("--config", repr(each), expected, remedy)
+    problems.raise_if_any()
+    return parse_config(list(overrides))
 
 
 def _resources_of(profiles: Sequence[str]) -> Any:
@@ -119,7 +152,13 @@ def _resources_of(profiles: Sequence[str]) -> Any:
 
     if not profiles:
         return ResourceSettings(cores=1)
-    _, chosen = parse_args([word for name in profiles for word in ("--profile", name)])
+    try:
+        _, chosen = parse_args([word for name in profiles for word in ("--profile", name)])
+    except SystemExit:  # what Snakemake says of it was caught with the rest that it says
+        remedy = "Correct the name, or the profile's config.yaml."
+        found = "a profile that cannot be used"
+        problem = Problem("--profile " + " ".join(profiles), found, "a Snakemake profile", remedy)
+        raise InputError([problem]) from None
     return ResourceSettings(
         cores=1,
         default_resources=chosen.default_resources,

@@ -17,7 +17,6 @@ import os
 import platform
 import resource
 import shlex
-import subprocess
 import sys
 import time
 import typing
@@ -28,12 +27,12 @@ from typing import Any
 
 from chexseg.artifacts import EXECUTION, FOLDER, INPUT, OUTPUT, WORKFLOW
 from chexseg.atomic import atomic, clear_leftovers
-from chexseg.provenance.code import PACKAGE, code_of
+from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import Digests, Stamp, sha256_of_files, stamp
+from chexseg.provenance.form import SUFFIX, VERSION, Record, load
+from chexseg.provenance.git import git_state
 
-SUFFIX = ".provenance.json"
 RUNNING = ".running.json"
-VERSION = 1
 PACKAGES = (
     *("chexseg", "torch", "torchvision", "lightning", "segmentation-models-pytorch", "numpy"),
     *("pandas", "scikit-image", "h5py", "pycocotools", "pillow", "torchmetrics", "snakemake"),
@@ -41,11 +40,6 @@ PACKAGES = (
 RANKS = ("RANK", "NODE_RANK", "LOCAL_RANK", "SLURM_PROCID")
 """Where a process of several that train together finds its number."""
 SLURM = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_RESTART_COUNT", "SLURMD_NODENAME")
-
-KEYS = {"stage", "settings", "folders", "inputs", "outputs", "code"}
-"""Without these a record is damaged."""
-
-Record = dict[str, Any]
 
 
 def record_path(artifact: str | Path) -> Path:
@@ -68,7 +62,7 @@ def read_record(artifact: str | Path) -> tuple[Path, Record] | None:
     """
     for place in (Path(artifact), *Path(artifact).parents):
         path = record_path(place) if place.name else None
-        if path and path.is_file():
+        if path and os.path.isfile(path):
             record = _load(path, stamp(path))
             return (path, record) if record else None
     return None
@@ -76,13 +70,9 @@ def read_record(artifact: str | Path) -> tuple[Path, Record] | None:
 
 @functools.lru_cache(maxsize=256)
 def _load(path: Path, _: Stamp) -> Record | None:
-    """Reads a record; None if it is damaged, or of another version."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    whole = isinstance(record, dict) and record.get("version") == VERSION
-    return record if whole and set(record) >= KEYS else None
+    with contextlib.suppress(OSError, ValueError):
+        return load(path)
+    return None
 
 
 def known_content(path: Path) -> tuple[Stamp, str] | None:
@@ -279,25 +269,6 @@ def seal_of(record: Record) -> str:
 
 def _digest_of(code: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()
-
-
-def git_state(folder: Path = PACKAGE) -> dict[str, Any] | None:
-    """Returns the commit of the code, and the digest of what was changed since; None without git.
-
-    `changes` is None for a clean tree. Files that git does not track do not count.
-    """
-
-    def git(*words: str) -> bytes:
-        return subprocess.run(
-            ["git", "-C", str(folder), *words], check=True, capture_output=True
-        ).stdout
-
-    try:
-        commit, diff = git("rev-parse", "HEAD").decode().strip(), git("diff", "HEAD")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    changes = hashlib.sha256(diff).hexdigest() if diff else None
-    return {"commit": commit, "dirty": bool(diff), "changes": changes}
 
 
 def software() -> dict[str, str]:

@@ -6,34 +6,26 @@ Nothing here computes or needs Snakemake: a study that was copied to another mac
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from chexseg.errors import InputError, Problem
-from chexseg.provenance.record import (
-    KEYS,
-    SUFFIX,
-    VERSION,
-    Record,
-    entries,
-    flags_of,
-    record_path,
-    seal_of,
+from chexseg.provenance.files import (
+    CLOSED,
+    PERMIT,
+    Listing,
+    is_companion,
+    is_in,
+    list_files,
+    reason_of,
 )
-
-COMPANIONS = (
-    *("logs", "report.html", "report.zip", "ro-crate-metadata.json"),
-    *("*.state", ".state", ".*.partial*", "*.running.json", ".DS_Store", "._*"),
-)
-"""What may lie in a study without a record: patterns for names, at any depth; a folder's name
-stands for all that is in it."""
+from chexseg.provenance.form import SUFFIX, Record, load
+from chexseg.provenance.record import entries, flags_of, record_path, seal_of
 
 INDEX = "index.csv"
 _SHARD = re.compile(r"(^|/)\d{4}(\.\w+)$")
@@ -59,7 +51,8 @@ class Recorded:
     Attributes:
         outputs: file -> digest, for all that the job wrote, folders file by file.
         own: those of `outputs` that are the artifact, or lie in it.
-        given: the artifact's path as the job was given it.
+        given: the artifact's path as the job was given it; "" if the record names no such output.
+        together: the artifacts that the job wrote, this one among them.
         inputs: what the job read.
     """
 
@@ -69,7 +62,9 @@ class Recorded:
         outputs, here = record["outputs"], os.path.dirname(artifact)
         self.outputs = {_at(here, e["path"]): e["sha256"] for e in entries(outputs)}
         self.own = {f: d for f, d in self.outputs.items() if is_in(f, artifact)}
-        roles = [r for r, listed in outputs.items() if _at(here, listed[0]["path"]) == artifact]
+        places = {role: _at(here, listed[0]["path"]) for role, listed in outputs.items()}
+        self.together = list(places.values())
+        roles = [role for role, place in places.items() if place == artifact]
         self.given = next((flags[r][0] for r in roles if flags.get(r)), "")
         self.inputs: list[Input] = []
         for role, listed in record["inputs"].items():
@@ -85,6 +80,21 @@ class Recorded:
     def job(self) -> tuple[str, str]:
         """What the records of one job have in common."""
         return self.record["command"], self.record["started"]
+
+    @cached_property
+    def told(self) -> Record:
+        """The record without its seal, paths from the study: all records of a job are alike."""
+        here = os.path.dirname(self.artifact)
+
+        def placed(files: dict[str, list[dict]]) -> dict[str, list[dict]]:
+            return {
+                role: [{**entry, "path": _at(here, entry["path"])} for entry in listed]
+                for role, listed in files.items()
+            }
+
+        record = {**self.record, **{k: placed(self.record[k]) for k in ("inputs", "outputs")}}
+        del record["seal"]
+        return record
 
     @property
     def misplaced(self) -> bool:
@@ -109,7 +119,9 @@ class Study:
 
     Attributes:
         recorded: artifact -> what its record says, in the order of their paths.
-        unsound: record -> what is wrong with it.
+        unsound: record -> what is wrong with it: the kind of finding, and a sentence.
+        closed: folder -> why it cannot be listed.
+        links: linked folders that hold artifacts of the study.
         made: file -> digest, as the record of the artifact that it is, or lies in, says.
         maker: file -> artifact.
 
@@ -121,25 +133,53 @@ class Study:
         self.folder = Path(folder)
         self.recorded: dict[str, Recorded] = {}
         self.unsound: dict[str, tuple[str, str]] = {}
-        for path in sorted(self.folder.rglob(f"*{SUFFIX}")):
-            place = path.relative_to(self.folder).as_posix()
-            wrong, record = read_sealed(path)
-            if wrong is None:
-                artifact = place.removesuffix(SUFFIX)
-                self.recorded[artifact] = Recorded(artifact, record)
-            else:
-                self.unsound[place] = wrong
+        listing = list_files(self.folder)
+        self.closed = listing.closed
+        for place in listing.files:
+            if place.endswith(SUFFIX):
+                wrong, record = read_sealed(self.folder / place)
+                if wrong is None:
+                    artifact = place.removesuffix(SUFFIX)
+                    self.recorded[artifact] = Recorded(artifact, record)
+                else:
+                    self.unsound[place] = wrong
+        self._leave_out_foreign_links(listing)
         if not self.recorded:
-            found = "no sound record" if self.folder.is_dir() else "no such folder"
-            raise InputError([
-                Problem(
-                    str(folder), found, "the folder of a study, such as results/demo",
-                    "Correct the path; `*.provenance.json` belong to a study, copy them along.",
-                )
-            ])  # fmt: skip
-        placed = {a: r for a, r in self.recorded.items() if not r.misplaced}
-        self.made = {file: digest for r in placed.values() for file, digest in r.own.items()}
-        self.maker = {file: artifact for artifact, r in placed.items() for file in r.own}
+            self._refuse()
+        self.made = {file: digest for r in self._placed() for file, digest in r.own.items()}
+        self.maker = {file: r.artifact for r in self._placed() for file in r.own}
+
+    def _placed(self) -> list[Recorded]:
+        return [r for r in self.recorded.values() if not r.misplaced]
+
+    def _leave_out_foreign_links(self, listing: Listing) -> None:
+        """Takes a linked folder for one foreign file, unless an artifact of the study lies there.
+
+        What lies behind the link is another's: nobody must be told to remove it.
+        """
+        own = {file for recorded in self._placed() for file in recorded.own} & set(listing.files)
+        own |= set(self.closed) & set(listing.links)  # perhaps artifacts of the study
+        links = [link for link in listing.links if not any(is_in(file, link) for file in own)]
+        self.links = [link for link in listing.links if link not in links]
+
+        def behind(place: str) -> bool:
+            return any(is_in(place, link) and place != link for link in links)
+
+        self.recorded = {a: r for a, r in self.recorded.items() if not behind(a)}
+        self.unsound = {place: wrong for place, wrong in self.unsound.items() if not behind(place)}
+        self.closed = {place: why for place, why in self.closed.items() if not behind(place)}
+        self._places = [place for place in [*listing.files, *links] if not behind(place)]
+
+    def _refuse(self) -> NoReturn:
+        remedy = "Correct the path; `*.provenance.json` belong to a study, copy them along."
+        found = "no sound record" if self.folder.is_dir() else "no such folder"
+        wrong = [(CLOSED, why) for why in self.closed.values()] + list(self.unsound.values())
+        if wrong and found == "no sound record":
+            kind, why = wrong[0]
+            found, remedy = f"{found} ({kind}: {why})", PERMIT if kind == CLOSED else remedy
+        raise InputError([
+            Problem(str(self.folder), found, "the folder of a study, such as results/demo", remedy)
+        ])  # fmt: skip
 
     @cached_property
     def prefix(self) -> str:
@@ -163,14 +203,16 @@ class Study:
         """Returns the artifacts that the same job made, with this one."""
         return [a for a, other in self.recorded.items() if other.job == recorded.job]
 
-    def files(self) -> Iterator[str]:
-        """Yields the files in the study's folder, but for records and COMPANIONS."""
-        for path in sorted(self.folder.rglob("*")):
-            place = path.relative_to(self.folder)
-            if path.name.endswith(SUFFIX) or not path.is_file():
-                continue
-            if place.as_posix() in self.made or not _is_companion(place):
-                yield place.as_posix()
+    def files(self) -> list[str]:
+        """Returns what lies in the study's folder, but for records and companions.
+
+        Dangling links are among them, and linked folders that hold no artifact of the study.
+        """
+        return [
+            place
+            for place in self._places
+            if not place.endswith(SUFFIX) and (place in self.made or not is_companion(place))
+        ]
 
     def x_rays(self, root: Path | None = None) -> list[Input]:
         """Returns the X-rays that the index lists; none without an index that can be trusted.
@@ -183,12 +225,16 @@ class Study:
         given = self.recorded[INDEX].record["folders"].get("root", "")
         inside = is_in(os.path.normpath(given), self.prefix) if self.prefix else False
         place = os.path.relpath(given, self.prefix) if inside else str(root or given)
-        with open(self.folder / INDEX, newline="", encoding="utf-8") as file:
-            return [
-                Input("X-ray", _at(place, row["path"]), inside, row["sha256"])
-                for row in csv.DictReader(file)
-                if row.get("sha256")
-            ]
+        try:
+            with open(self.folder / INDEX, newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except (OSError, ValueError, csv.Error):
+            return []
+        return [
+            Input("X-ray", _at(place, row["path"]), inside, row["sha256"])
+            for row in rows
+            if row.get("sha256") and row.get("path")
+        ]
 
     def find(self, path: str, root: Path | None = None) -> Path | None:
         """Finds a raw datum by its path as the job was given it; None if it is not there.
@@ -205,7 +251,7 @@ class Study:
             before = self.recorded[INDEX].record["folders"].get("root", "")
             if before and is_in(path, before):
                 places.insert(0, root / os.path.relpath(path, before))
-        return next((place for place in places if place.is_file()), None)
+        return next((place for place in places if os.path.isfile(place)), None)
 
 
 def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
@@ -215,15 +261,11 @@ def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
         What is wrong with it (the kind of finding, and a sentence) or None, and the record.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ("damaged record", "it is no JSON"), {}
-    if not isinstance(record, dict):
-        return ("damaged record", "it is no record"), {}
-    if record.get("version") != VERSION:
-        return ("damaged record", f"version {record.get('version')!r}, expected {VERSION}"), {}
-    if absent := sorted((KEYS | {"seal"}) - set(record)):
-        return ("damaged record", f"it has no {', '.join(absent)}"), {}
+        record = load(path)
+    except OSError as error:
+        return (CLOSED, reason_of(error)), {}
+    except ValueError as error:
+        return ("damaged record", str(error)), {}
     if record["seal"] != seal_of(record):
         return ("edited record", "its seal does not fit: it was changed after its job"), {}
     return None, record
@@ -236,9 +278,10 @@ def study_of(path: str | Path) -> tuple[Study, str]:
         InputError: the artifact is not there, or has no record.
     """
     path = Path(path)
-    folders = [folder for folder in path.absolute().parents if record_path(folder / INDEX).exists()]
-    if not (path.exists() and folders):
-        found = "an artifact outside of a study" if path.exists() else "no such file"
+    folders = [f for f in path.absolute().parents if os.path.exists(record_path(f / INDEX))]
+    there = os.path.exists(path)
+    if not (there and folders):
+        found = "an artifact outside of a study" if there else "no such file"
         expected = f"an artifact of a study (its folder holds {INDEX} and the record of it)"
         raise InputError([Problem(str(path), found, expected, "Correct the path.")])
     folder = os.path.relpath(folders[0]) if not path.is_absolute() else folders[0]
@@ -262,11 +305,6 @@ def entry_of(path: str) -> str:
     return Path(name).stem.removesuffix("_overlaps")
 
 
-def is_in(path: str, folder: str) -> bool:
-    """Says whether a path is `folder`, or lies in it."""
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
 def is_tail(tail: str, path: str) -> bool:
     """Says whether a path is `tail`, or ends with it, by whole names."""
     return path == tail or path.endswith("/" + tail)
@@ -274,7 +312,3 @@ def is_tail(tail: str, path: str) -> bool:
 
 def _at(folder: str, path: str) -> str:
     return os.path.normpath(os.path.join(folder, path))
-
-
-def _is_companion(place: Path) -> bool:
-    return any(Path(name).match(pattern) for name in place.parts for pattern in COMPANIONS)

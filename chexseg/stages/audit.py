@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
 from collections import Counter
 from datetime import timedelta
@@ -12,10 +13,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from chexseg.errors import InputError, Problem, printable
+from chexseg.errors import InputError, Problem, Problems, one_line
 from chexseg.provenance.audit import Audit, Finding, audit, compare
-from chexseg.provenance.crate import write_crate
-from chexseg.provenance.lineage import inputs_of_rows, lineage_of, rows_of, told
+from chexseg.provenance.crate import check_place, write_crate
+from chexseg.provenance.lineage import check, inputs_of_rows, lineage_of, rows_of, told, walk
 from chexseg.provenance.study import Study, study_of
 from chexseg.quantities import size_text
 
@@ -33,21 +34,23 @@ def run(
     copy_files: bool = False,
     json: bool = False,
 ) -> None:
-    """Audit studies, or print the lineage of an artifact.
+    """Audit studies, or check the lineage of an artifact.
 
     A folder is a study: every file is hashed again and held against its record, the records
     against each other, and the code against that here. It may lie anywhere; raw data that are not
     there are told as not checked. Several folders are taken for repeats of one another.
-    A file is an artifact: what it was made from is printed as a tree, back to the X-rays.
+    A file is an artifact: what it was made from is printed as a tree, back to the X-rays. The
+    artifact and all artifacts behind it are hashed; what is not as recorded is marked.
 
     The exit code is 0 if there are warnings at most, 1 for errors, 2 for paths that are no study.
 
     Args:
         paths: Folders of studies, such as results/demo, or one artifact.
-        row: First cells of a row of the artifact, a CSV: `chexseg,Edema`; its lineage is printed.
+        row: First cells of a row of the artifact, a CSV: `chexseg,Edema`; its lineage is told.
         root: Folder of the raw data now, if they are not where they were.
         xrays: Also hash the X-rays that the index lists.
-        crate: Write the study as a Workflow Run RO-Crate: a new folder, or FILE.zip.
+        crate: Write the study, if it has no errors, as a Workflow Run RO-Crate: a new folder, or
+            FILE.zip.
         copy_files: Copy the artifacts into the crate; else it names them by their digests.
         json: Print all as JSON.
 
@@ -59,40 +62,75 @@ def run(
         found = " ".join(map(str, paths)) or "nothing"
         remedy = "Give results/STUDY, or results/STUDY/summary.csv --row RUN,PATHOLOGY."
         raise InputError([Problem("paths", found, "folders of studies, or one artifact", remedy)])
+    problems = Problems()
+    if crate is not None and (files or len(paths) > 1):
+        found = "an artifact" if files else "several studies"
+        problems.add("--crate", found, "the folder of one study", "Write a crate for each study.")
+    if copy_files and crate is None:
+        problems.add("--copy-files", "no --crate", "a crate to copy into", "Name one: --crate NEW.")
+    problems.raise_if_any()
     if files:
-        print(_lineage(files[0], row))
-        return
-    studies = [Study(path) for path in paths]
-    audits = [audit(study, root=root, x_rays=xrays) for study in studies]
+        sound = _lineage(files[0], row, root, as_json=json)
+    else:
+        studies = [Study(path) for path in paths]
+        if crate is not None:
+            check_place(studies[0], crate)
+        sound = _audit(studies, root, xrays, as_json=json)
+        if crate is not None and sound:
+            write_crate(studies[0], crate, copy_files=copy_files)
+        elif crate is not None:
+            print("No crate was written: the study has errors. Mend them first.", file=sys.stderr)
+    if not sound:
+        sys.exit(1)
+
+
+def _audit(studies: list[Study], root: Path | None, x_rays: bool, *, as_json: bool) -> bool:
+    """Prints audits; returns whether there are no errors."""
+    audits = [audit(study, root=root, x_rays=x_rays) for study in studies]
     between = compare(studies)
-    if crate is not None:
-        if len(studies) > 1:
-            remedy = "Write one crate for each study."
-            raise InputError([Problem("--crate", "several studies", "one", remedy)])
-        write_crate(studies[0], crate, copy_files=copy_files)
-    findings = [finding for each in audits for finding in each.findings] + between
-    if json:
+    if as_json:
         _print_json(audits, between)
     else:
         for each in audits:
             print(_report(each))
         for finding in between:
             print(_told(None, finding))
-    if any(finding.is_error for finding in findings):
-        sys.exit(1)
+    findings = [finding for each in audits for finding in each.findings] + between
+    return not any(finding.is_error for finding in findings)
 
 
-def _lineage(path: Path, row: str) -> str:
+def _lineage(path: Path, row: str, root: Path | None, *, as_json: bool) -> bool:
+    """Prints a lineage; returns whether all in it is as recorded."""
     study, artifact = study_of(path)
-    lines, only = [], None
-    if row:
-        rows = rows_of(path, row)
-        only = inputs_of_rows(study.recorded[artifact], rows)
-        lines = [", ".join(f"{k} {v}" for k, v in each.items()) for each in rows] + [""]
+    maker = study.recorded[artifact]
+    rows = rows_of(path, row) if row else []
+    only = inputs_of_rows(maker, rows) if row else None
+    target = lineage_of(study, artifact, only)
+    hashed, absent = check(study, target, root)
+    nodes = walk(target)
+    wrong = sum(bool(node.wrong) for node in nodes)
+    if as_json:
+        content = {"rows": rows, "artifacts": [node.as_dict() for node in nodes]}
+        print(json.dumps({**content, "hashed": hashed, "not_checked": absent}, indent=1))
+        return not wrong
+    for each in rows:
+        print(one_line(", ".join(f"{name} {cell}" for name, cell in each.items())))
+    if rows:
+        print()
     if only is not None:
-        left = sum(i.path not in only for i in study.recorded[artifact].inputs)
-        lines.append(f"({left} other inputs of {artifact} are not behind this row)")
-    return "\n".join([*lines, told(study, lineage_of(study, artifact, only))])
+        left = sum(i.path not in only for i in maker.inputs)
+        print(one_line(f"({left} other inputs of {artifact} are not behind this row)"))
+    print(told(study, target))
+    print(f"\n{_plural(hashed, 'file')} hashed" + f", {absent} raw not here" * bool(absent) + ".")
+    if wrong:
+        audit_of = one_line(f"chexseg audit {shlex.quote(str(study.folder))}")
+        print(
+            f"ERROR  {wrong} of {_plural(len(nodes), 'artifact')} in this lineage: not as recorded,"
+            f" marked above. What to do: {audit_of}"
+        )
+    else:
+        print("Every artifact is what its record and its readers' records say.")
+    return not wrong
 
 
 def facts_of(result: Audit) -> dict[str, str]:
@@ -127,8 +165,8 @@ def facts_of(result: Audit) -> dict[str, str]:
 def _report(result: Audit) -> str:
     folder = result.study.folder
     lines = [_told(folder, finding) for finding in result.findings]
-    lines += [""] * bool(lines) + [f"{folder}"]
-    lines += [f"  {name:<12} {fact}" for name, fact in facts_of(result).items()]
+    lines += [""] * bool(lines) + [one_line(str(folder))]
+    lines += [f"  {name:<12} {one_line(fact)}" for name, fact in facts_of(result).items()]
     errors = sum(finding.is_error for finding in result.findings)
     warnings = len(result.findings) - errors
     verdict = "Every file is what its record says, and every input is recorded."
@@ -144,7 +182,7 @@ def _told(folder: Path | None, finding: Finding) -> str:
     more = len(finding.files) - len(named)
     files = ", ".join(named) + (f" and {more} more" if more else "")
     line = f"{level} {finding.kind}: {files}: {finding.found}. {finding.remedy}"
-    return printable(line).replace("\n", "\\n")
+    return one_line(line)
 
 
 def _print_json(audits: list[Audit], between: list[Finding]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,8 @@ from chexseg.data.masks import area
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
 from chexseg.data.quality import flaw_of
 from chexseg.data.release import TABLES, Release, read_release
-from chexseg.errors import InputError, Problem
+from chexseg.errors import InputError, Problem, one_line
+from chexseg.models.trained import check_weights
 from chexseg.progress import progress
 from chexseg.provenance.digests import MEMORY, Digests
 
@@ -27,6 +28,9 @@ AT_ONCE = 64
 
 MOST_WARNINGS = 20
 """Warnings of a kind that are told one by one."""
+
+MOST_NAMES = 3
+"""X-rays that a warning of many names."""
 
 LOOKED_AT = 128
 """A JPEG may be decoded at a fraction of its size, with at least these pixels a side."""
@@ -43,13 +47,16 @@ def run(
     out: Output,
     radiologist_masks: tuple[Path, ...] = (),
     pathologies: tuple[str, ...] = PATHOLOGIES,
+    weights: tuple[Path, ...] = (),
+    architectures: tuple[str, ...] = (),
     decode: bool = True,
     threads: int = 1,
 ) -> None:
-    """Check tables, masks and X-rays against each other, and report what they hold.
+    """Check tables, masks, X-rays and initial weights, and report what the data hold.
 
     The report counts labels, views, patients, masks and sizes, and warns of X-rays that look
-    wrong (almost constant, inverted, within a broad border) and of files with the same content.
+    wrong (almost constant, inverted, within a broad border), of files with the same content, and
+    of masks that do not go with the labels.
 
     Args:
         root: Folder of the data; no X-ray may lie outside it.
@@ -61,6 +68,8 @@ def run(
         out: The report, a text.
         radiologist_masks: A second reader's masks of the test X-rays, if there are any.
         pathologies: Pathologies of the study; each must have a mask in every entry.
+        weights: Files of initial weights.
+        architectures: The networks that they are for, one for each file.
         decode: Decode every X-ray; without, only the headers of those with masks are read.
         threads: X-rays decoded at once.
 
@@ -75,6 +84,7 @@ def run(
         decode=decode,
         threads=threads,
     )
+    problems += examine_weights(zip(weights, architectures, strict=True))
     if problems:
         raise InputError(problems)
     with atomic(out) as temporary:
@@ -105,9 +115,27 @@ def examine(
         p for p in (seen.problems if seen else ()) if p.where not in told
     ]
     lines = [*_counts(release), *_labels(release, masks, pathologies)]
+    odd = [_mismatched(release, masks, pathologies)]
     if seen:
-        lines += [*_sizes(seen), *_warnings(seen, release)]
-    return "\n".join(lines) + "\n", problems
+        lines += _sizes(seen)
+        odd = [
+            _twins(seen, release),
+            *odd,
+            [f"{path}: {flaw}" for path, flaw in seen.flaws.items()],
+        ]
+    lines += _warnings(odd)
+    return "\n".join(map(one_line, lines)) + "\n", problems
+
+
+def examine_weights(files: Iterable[tuple[str | Path, str]]) -> list[Problem]:
+    """Returns what is wrong with files of initial weights, given as (file, architecture)."""
+    problems = []
+    for file, architecture in files:
+        try:
+            check_weights(str(file), architecture)
+        except InputError as error:
+            problems += error.problems
+    return problems
 
 
 @dataclass
@@ -207,8 +235,8 @@ def _sizes(seen: Survey) -> Iterator[str]:
     yield f"{numbers.sum()} X-rays decoded, of {len(seen.sizes)} sizes."
 
 
-def _warnings(seen: Survey, release: Release) -> Iterator[str]:
-    """Tells what looks wrong, but need not be."""
+def _twins(seen: Survey, release: Release) -> list[str]:
+    """Tells X-rays whose files are the same."""
     groups: dict[bytes, list[str]] = {}
     for digest, path in zip(seen.digests, seen.paths, strict=True):
         groups.setdefault(digest, []).append(path)
@@ -216,12 +244,41 @@ def _warnings(seen: Survey, release: Release) -> Iterator[str]:
     twins = [paths for paths in groups.values() if len(paths) > 1]
     # What is in two splits comes first: a model has seen such a test X-ray.
     twins.sort(key=lambda paths: -len({split_of[path] for path in paths}))
-    same = [f"the same file: {', '.join(f'{p} ({split_of[p]})' for p in paths)}" for paths in twins]
-    flaws = [f"{path}: {flaw}" for path, flaw in seen.flaws.items()]
+    return [f"the same file: {', '.join(f'{p} ({split_of[p]})' for p in paths)}" for paths in twins]
+
+
+def _mismatched(
+    release: Release, masks: dict[str, list[Path]], pathologies: tuple[str, ...]
+) -> list[str]:
+    """Tells labels without their mask and masks without their label, each kind in one line.
+
+    Of several files of masks, the first counts: a second reader may see it otherwise.
+    """
+    told = []
+    for split, (file, *_) in masks.items():
+        rows = release.frontal[release.frontal["split"] == split]
+        entries, without, against = release.masks.get(file), [], []
+        for _, row in rows.iterrows() if entries is not None else ():
+            entry = entries.get(row["cxr_id"], {})
+            labels = {name: row[observation_of(name)] for name in pathologies}
+            drawn = {name for name, rle in entry.items() if area(rle) > 0}
+            if lost := [name for name in pathologies if labels[name] == 1 and name not in drawn]:
+                without.append(f"{row['cxr_id']} ({', '.join(lost)})")
+            if extra := [name for name in pathologies if labels[name] == 0 and name in drawn]:
+                against.append(f"{row['cxr_id']} ({', '.join(extra)})")
+        for names, what in ((without, "1, but without"), (against, "0, but with")):
+            if names:
+                first = ", ".join(names[:MOST_NAMES])
+                told.append(f"labelled {what} a mask: {len(names)} of {split}, such as {first}")
+    return told
+
+
+def _warnings(kinds: list[list[str]]) -> Iterator[str]:
+    """Tells what looks wrong, but need not be."""
+    number = sum(map(len, kinds))
     yield ""
-    number = len(same) + len(flaws)
     yield f"{number or 'No'} warning{'s' * (number != 1)}."
-    for warnings in (same, flaws):
+    for warnings in kinds:
         for warning in warnings[:MOST_WARNINGS]:
             yield f"  {warning}"
         if len(warnings) > MOST_WARNINGS:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from chexseg.config import load_study
 from chexseg.cost import CostModel
+from chexseg.errors import one_line
 from chexseg.gpus import count_gpus
 from chexseg.plan import Plan, amount, plan_of
 from chexseg.profiles import named_profiles
@@ -103,7 +104,7 @@ def run(
     if json:
         print(_as_json(jobs, command))
     else:
-        print("\n".join(_table(jobs, command)))
+        print("\n".join(map(one_line, _table(jobs, command))))
 
 
 def _cost_model(configfile: tuple[Path, ...], config: tuple[str, ...]) -> CostModel:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from chexseg.atomic import atomic
-from chexseg.config import UNNAMED_WEIGHTS, IRNetEntry, Study, load_study
+from chexseg.config import DataSection, files_of_weights, load_data, load_study
 from chexseg.errors import GROUPS, InputError, Problem, told
-from chexseg.models.trained import check_weights
-from chexseg.stages.check_data import examine
+from chexseg.stages.check_data import examine, examine_weights
 
 
 def run(
@@ -33,16 +31,21 @@ def run(
     Raises:
         InputError: everything that is wrong, all at once.
     """
-    study = load_study(*configs)
-    text, problems = "data: the phantom, generated when the workflow runs\n", []
-    if study.data.root is not None:
-        text, problems = _examine_data(study, decode, threads)
-    for weights, architecture in _weights(study):
-        try:
-            check_weights(weights, architecture)
-        except InputError as error:
-            problems += error.problems
-    lines = [f"study {study.study!r}: {len(study.segmenters)} segmenters", ""]
+    head, text, problems = "study: the config is wrong", "data: not looked at\n", []
+    try:
+        study = load_study(*configs)
+    except InputError as error:
+        problems += error.problems
+        data, weights = load_data(*configs), []  # may be right all the same
+    else:
+        data, weights = study.data, files_of_weights(study)
+        head = f"study {study.study!r}: {len(study.segmenters)} segmenters"
+        text = "data: the phantom, generated when the workflow runs\n"
+    if data is not None and data.root is not None:
+        text, wrong = _examine_data(data, decode, threads)
+        problems += wrong
+    problems += examine_weights(weights)
+    lines = [head, ""]
     for group in GROUPS:
         number = sum(problem.group == group for problem in problems)
         lines.append(f"{group:<10}{number or 'no'} problem{'s' * (number != 1)}")
@@ -56,8 +59,8 @@ def run(
         raise InputError(problems)
 
 
-def _examine_data(study: Study, decode: bool, threads: int) -> tuple[str, list[Problem]]:
-    data, root = study.data, Path(study.data.root)
+def _examine_data(data: DataSection, decode: bool, threads: int) -> tuple[str, list[Problem]]:
+    root = Path(data.root)
     second = [data.radiologist_masks] if data.radiologist_masks else []
     return examine(
         root,
@@ -74,15 +77,3 @@ def _examine_data(study: Study, decode: bool, threads: int) -> tuple[str, list[P
         decode=decode,
         threads=threads,
     )
-
-
-def _weights(study: Study) -> Iterator[tuple[str, str]]:
-    """Yields each file of weights that a study names, with the architecture that it is for."""
-    named = {(e.initial_weights, e.architecture): None for e in study.classifiers.values()}
-    named |= {(e.initial_weights, e.encoder): None for e in study.segmenters.values()}
-    for entry in study.pseudo_masks.values():
-        if isinstance(entry, IRNetEntry):
-            named[entry.backbone, entry.backbone_architecture] = None
-    for weights, architecture in named:
-        if weights not in UNNAMED_WEIGHTS and weights not in study.classifiers:
-            yield weights, architecture

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from chexseg.errors import one_line
 from chexseg.provenance.graph import PlannedJob, read_graph
 
 MOST = 20
@@ -41,9 +42,9 @@ def run(
     print(f"{len(running)} of {len(jobs)} jobs would run.")
     for job in running:
         if job.changes:
-            print(f"\n{job.name}")
+            print(f"\n{one_line(job.name)}")
             for change in job.changes[:MOST]:
-                print(f"  {change}")
+                print(f"  {one_line(str(change))}")
             if (more := len(job.changes) - MOST) > 0:
                 print(f"  and {more:,} more")
             if followers := _followers(job, running):

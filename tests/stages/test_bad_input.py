@@ -144,6 +144,38 @@ def corrupt(entry):
     entry["Edema"]["counts"] = entry["Edema"]["counts"][:-1] + "o"
 
 
+def lateral_only(data):
+    masks = data.masks("val_masks")
+    cxr_id = next(iter(masks))
+    lateral = cxr_id.replace("view1_frontal", "view2_lateral")
+    data.write_masks({lateral: masks[cxr_id]}, "val_masks")
+    rows = data.rows("val_csv")
+    row = next(row for row in rows if cxr_id.replace("_", "/", 2) in row[0])
+    path, labels = row[0].replace("view1_frontal", "view2_lateral"), row[1:]
+    if "Frontal/Lateral" in rows[0]:
+        labels[rows[0].index("Frontal/Lateral") - 1] = "Lateral"
+    data.write("val_csv", [*rows, [path, *labels]])
+
+
+# Splits
+
+
+def one_patient(data):
+    """Leaves the X-rays of one patient in the validation table, with their masks."""
+    rows, masks = data.rows("val_csv"), data.masks("val_masks")
+    patient = next(iter(masks)).split("_")[0]
+    data.write("val_csv", [rows[0], *[row for row in rows[1:] if f"{patient}/" in row[0]]])
+    data.write_masks({k: v for k, v in masks.items() if k.startswith(f"{patient}_")}, "val_masks")
+
+
+def only_lateral(data):
+    """Makes laterals of all X-rays of the train table."""
+    rows = [[row[0].replace("frontal", "lateral"), *row[1:]] for row in data.rows("train_csv")]
+    view = rows[0].index("Frontal/Lateral")
+    rows[1:] = [[*row[:view], "Lateral", *row[view + 1 :]] for row in rows[1:]]
+    data.write("train_csv", rows)
+
+
 # X-rays
 
 
@@ -215,12 +247,28 @@ CASES = {
     "mask with a corrupt code": (
         lambda data: change_mask(data, corrupt), "masks", ":Edema", "damaged counts", "Encode",
     ),
+    "no masks at all": (
+        lambda data: data.write_masks({}), "masks", "test.json", "no X-ray at all", "Give the whole file",
+    ),
+    "masks of lateral X-rays only": (
+        lateral_only, "masks", "val.json", "none of which is frontal", "of the same X-rays",
+    ),
+    "header only": (
+        lambda data: data.write("train_csv", data.rows("train_csv")[:1]),
+        "tables", "train.csv", "no X-rays", "Give a table that has some",
+    ),
+    "lateral X-rays only": (
+        only_lateral, "tables", "train.csv", "none of which is frontal", "Give a table that has some",
+    ),
+    "one validation patient": (
+        one_patient, "tables", "val_labels.csv", "X-rays of one patient", "Add another patient's",
+    ),
     "no JSON": (
         lambda data: data.files["val_masks"].write_text("{"), "masks", "val.json", "no JSON", "Replace",
     ),
     "truncated X-ray": (truncate, "X-rays", ".jpg", "no whole image", "Fetch the file again"),
     "empty X-ray": (empty, "X-rays", ".jpg", "no whole image", "Fetch the file again"),
-    "enormous X-ray": (enormous, "X-rays", ".jpg", "exceeds limit", "Fetch the file again"),
+    "enormous X-ray": (enormous, "X-rays", ".jpg", "50001 x 50001 pixels", "Replace the file"),
     "PostScript as X-ray": (postscript, "X-rays", ".jpg", "no whole image", "Fetch the file again"),
     "X-ray turned by EXIF": (turn, "masks", ":", "size [60, 80]", "transpose the mask"),
 }  # fmt: skip
@@ -297,9 +345,24 @@ def test_x_rays_without_an_entry_have_no_masks(data, tmp_path):
 
 def double(data):
     data.x_ray("test_csv").write_bytes(data.x_ray("train_csv").read_bytes())
-    masks = data.masks()
+    masks, rows = data.masks(), data.rows("test_csv")
     masks.pop("_".join(data.x_ray("test_csv").with_suffix("").parts[-3:]), None)
     data.write_masks(masks)
+    rows[1][1:] = ["0.0"] * len(rows[1][1:])
+    data.write("test_csv", rows)
+
+
+def lose_masks(data):
+    masks = data.masks()
+    data.write_masks({cxr_id: masks[cxr_id] for cxr_id in list(masks)[:1]})
+
+
+def label_nothing(data):
+    rows = data.rows("val_csv")
+    first = rows[0].index("No Finding")
+    data.write(
+        "val_csv", [rows[0], *[r[:first] + ["0.0"] * 14 + r[first + 14 :] for r in rows[1:]]]
+    )
 
 
 @pytest.mark.parametrize(
@@ -308,8 +371,10 @@ def double(data):
         (lambda data: change_image(data, ImageOps.invert), "inverted"),
         (lambda data: change_image(data, lambda image: image.point(lambda v: 90)), "almost constant"),
         (double, "the same file: "),
+        (lose_masks, "labelled 1, but without a mask: 6 of test, such as patient"),
+        (label_nothing, "labelled 0, but with a mask: 9 of validation, such as patient"),
     ],
-    ids=["inverted", "constant", "the same file twice"],
+    ids=["inverted", "constant", "the same file twice", "masks lost", "labels lost"],
 )  # fmt: skip
 def test_what_looks_wrong_is_a_warning(data, tmp_path, spoil, warning):
     spoil(data)

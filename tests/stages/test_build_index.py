@@ -192,6 +192,14 @@ def test_a_missing_column(phantom_copy, out):
     assert problems_of(phantom_copy, out) == [(f"{table.path}:1", "no column 'Edema'")]
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_without_x_rays(phantom_copy, out, split):
+    table = Table(phantom_copy, split)
+    table.lines[1:] = []
+    table.write()
+    assert (str(table.path), "no X-rays") in problems_of(phantom_copy, out)
+
+
 def test_an_unknown_label(phantom_copy, out):
     table = Table(phantom_copy, "val")
     table.set(4, "Cardiomegaly", "2")

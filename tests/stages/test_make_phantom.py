@@ -146,6 +146,6 @@ def test_train_labels_hold_all_four_values(release):
 def test_leaves_a_folder_alone_that_is_no_phantom(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match=r"thesis\.txt"):
-        run(out=tmp_path, settings=PhantomSettings(train_images=1, val_images=1, test_images=1))
+        run(out=tmp_path, settings=PhantomSettings(train_images=1, test_images=1))
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

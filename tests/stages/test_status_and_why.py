@@ -45,8 +45,14 @@ def job(rule, *before, wants=False, changes=(), **wildcards):
 
 def finish(job, seconds=30.0, **others):
     Path(job.outputs[0]).write_bytes(b"x" * 2000)
-    record = {"version": 1, "seconds": seconds, "stage": job.rule, "settings": {}, "folders": {},
-              "inputs": {}, "outputs": {}, "code": {}, **others}  # fmt: skip
+    output = {"path": Path(job.outputs[0]).name, "sha256": "0" * 64, "stamp": [2000, 1]}
+    record = {
+        "version": 1, "stage": job.rule, "command": f"chexseg {job.rule}", "workflow": None,
+        "settings": {}, "seed": None, "execution": {}, "folders": {}, "inputs": {},
+        "outputs": {"out": [output]}, "code": {"digest": "", "definitions": {}}, "git": None,
+        "software": {}, "machine": {"host": "", "system": ""}, "started": "2026-01-01",
+        "seconds": seconds, "peak_memory_mb": 1, "seal": "", **others,
+    }  # fmt: skip
     record_path(job.outputs[0]).write_text(json.dumps(record))
     return job
 
@@ -188,6 +194,23 @@ def test_measured_times_come_before_the_model(study, capsys):
     study([running])
     status.run(json=True)
     assert json.loads(capsys.readouterr().out)["seconds_left"] == 0  # it began long ago
+
+
+def test_no_orders_to_a_terminal(study, capsys, monkeypatch):
+    """Logs, and hosts in the marks of jobs, are written by others."""
+    running = mark(job("train", wants=True), os.getpid(), host="\x1b[2J\x9b\ud800\n")
+    Path(running.log).write_text("\x1b[2J\x9bepoch\n")
+    study([running])
+    status.run()
+    out = capsys.readouterr().out
+    out.encode()
+    assert "(\\x1b[2J\\x9b\\ud800\\n, " in out
+    assert "  \\x1b[2J\\x9bepoch\n" in out
+    change = Change(SETTING, "\x1b[2J", "\x9b", "\n")
+    jobs = [job("train", wants=True, changes=[change])]
+    monkeypatch.setattr(why, "read_graph", lambda *_: jobs)
+    why.run()
+    assert "\n  \\x1b[2J: \\x9b -> \\n\n" in capsys.readouterr().out
 
 
 def test_json(study, capsys, monkeypatch):

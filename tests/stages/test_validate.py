@@ -65,8 +65,20 @@ def test_data_and_weights_are_told_together_by_group(study, phantom_copy, tmp_pa
     assert "found '7'" in report
 
 
-def test_a_wrong_config_is_told_before_the_data_are_read(study, capsys):
+def test_a_wrong_config_and_wrong_data_are_told_together(study, phantom_copy, tmp_path, capsys):
+    (phantom_copy / "CheXpert/train.csv").write_text("")
     with pytest.raises(InputError) as caught:
-        run(configs=(study(segmenter={}),))
-    assert [problem.group for problem in caught.value.problems] == ["config"]
-    assert capsys.readouterr().out == ""
+        run(configs=(study(segmenter={}),), report=tmp_path / "report.txt")
+    assert [problem.group for problem in caught.value.problems] == ["config", "tables"]
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "study: the config is wrong\n\nconfig    1 problem\ntables    1 problem\n"
+    )
+    assert (tmp_path / "report.txt").read_text().startswith(out)
+
+
+def test_data_that_a_wrong_config_does_not_tell_are_not_looked_at(study, capsys):
+    with pytest.raises(InputError) as caught:
+        run(configs=(study(data={"rot": "elsewhere"}),))
+    assert {problem.group for problem in caught.value.problems} == {"config"}
+    assert "data: not looked at\n" in capsys.readouterr().out

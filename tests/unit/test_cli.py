@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -124,6 +125,28 @@ def test_a_stage_that_is_told_to_end_leaves_nothing_half_written(tmp_path):
     process.terminate()
     assert process.wait() == 143
     assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize("words", [["--help"], ["audit", "--help"]])
+def test_output_that_nobody_reads_ends_the_command_quietly(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(
+        [sys.executable, "-m", "chexseg", *words], stdout=writing, stderr=subprocess.PIPE
+    )
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (141, b"")
+
+
+def test_a_pipe_that_is_none_of_the_output_is_told():
+    code = (
+        "from chexseg import cli\n"
+        "def main(): raise BrokenPipeError('of a worker')\n"
+        "cli.main = main; cli.console()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.endswith("BrokenPipeError: of a worker\n")
 
 
 def test_bad_input_in_a_real_run(phantom_copy, tmp_path):

@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chexseg.config import IRNetEntry, ThresholdEntry, load_study, read_study
+from chexseg.config import (
+    IRNetEntry,
+    ThresholdEntry,
+    files_of_weights,
+    load_data,
+    load_study,
+    read_study,
+)
 from chexseg.errors import InputError
 from chexseg.settings import flags
 
@@ -363,6 +370,85 @@ def test_a_wrong_default_is_one_problem_though_all_inherit_it(tmp_path):
     assert [(where, found) for where, found, *_ in problems_of(text, tmp_path)] == [
         ("4:17", "0 for 'defaults.classifiers.epochs'")
     ]
+
+
+@pytest.mark.parametrize(
+    ("shared", "found"),
+    [
+        ("{nonsense: 3}", "unknown key 'defaults.segmenters.nonsense'"),
+        ("{epochs: 0}", "0 for 'defaults.segmenters.epochs'"),
+    ],
+)
+@pytest.mark.parametrize("heirs", ["", "segmenters: {a: {masks: [expert], epochs: 2}}\n"])
+def test_defaults_are_checked_whoever_inherits_them(tmp_path, shared, found, heirs):
+    text = f"study: s\nphantom: {{}}\ndefaults:\n  segmenters: {shared}\n{heirs}"
+    assert [problem[:2] for problem in problems_of(text, tmp_path)] == [("4:16", found)]
+
+
+def test_a_wrong_entry_of_a_list_is_one_problem(tmp_path):
+    text = "study: s\nphantom: {}\ndata: {pathologies: [Edma]}\n"
+    assert [problem[:2] for problem in problems_of(text, tmp_path)] == [
+        ("3:22", "'Edma' for 'data.pathologies.0'")
+    ]
+    text = "study: s\nphantom: {}\ndata: {pathologies: []}\n"
+    assert [problem[:2] for problem in problems_of(text, tmp_path)] == [
+        ("3:8", "[] for 'data.pathologies'")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "remedy"),
+    [
+        ("segmenters", "full_overlaps", "The overlaps of 'full' are written under this name."),
+        ("segmenters", "radiologists_overlaps", "The overlaps of 'radiologists' are written"),
+        ("segmenters", "full.json.provenance", "Records are named so: take '.provenance' out."),
+        ("classifiers", "a.provenance.json", "Records are named so: take '.provenance' out."),
+        ("pseudo_masks", "a.provenance.json", "Records are named so: take '.provenance' out."),
+    ],
+)
+def test_names_of_entries_whose_files_would_meet(section, name, remedy):
+    entry = next(iter(GOOD[section].values()))
+    [(found, told)] = found_in(good(**{section: {name: entry}}))
+    assert found == repr(name)
+    assert told.startswith(remedy)
+
+
+def test_a_name_that_meets_no_other():
+    config = good(segmenters={"other_overlaps": {"masks": ["expert"]}})
+    assert "other_overlaps" in read_study(config).segmenters
+    assert found_in(good(study="s.provenance.json"))[0][0] == "'s.provenance.json'"
+
+
+def test_files_of_initial_weights_and_their_networks():
+    config = good(
+        classifiers={"dense": {"architecture": "densenet121", "initial_weights": "a.pt"}},
+        segmenters={
+            "full": {"masks": ["expert"], "initial_weights": "a.pt", "encoder": "resnet50"},
+            "more": {"masks": ["expert"], "initial_weights": "a.pt", "encoder": "densenet121"},
+        },
+    )
+    config["pseudo_masks"]["irnet"]["backbone"] = "b/c"
+    assert files_of_weights(read_study(config)) == [
+        ("a.pt", "densenet121"), ("a.pt", "resnet50"), ("b/c", "resnet50"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "root"),
+    [
+        ("study: s\ndata: {root: d}\nsegmenter: {}\n", "d"),
+        ("data: {root: d}\nsegmenters: 3\n", "d"),
+        ("study: s\ndata: {root: d, rot: 1}\n", None),
+        ("study: s\ndata: {root: d}\nphantom: {}\n", None),
+        ("study: s\ndata: 3\n", None),
+        ("study: s\nphantom: {}\n", None),
+        ("study: [\n", None),
+    ],
+)
+def test_the_data_of_a_config_that_may_be_wrong_elsewhere(tmp_path, text, root):
+    (tmp_path / "c.yaml").write_text(text)
+    data = load_data(tmp_path / "c.yaml")
+    assert (data and data.root) == root
 
 
 def test_the_data_are_either_real_or_a_phantom():

@@ -3,7 +3,7 @@ import doctest
 import pytest
 
 from chexseg import errors
-from chexseg.errors import InputError, Problem, Problems, printable, told
+from chexseg.errors import InputError, Problem, Problems, one_line, printable, told
 
 
 def test_documented_example():
@@ -53,3 +53,11 @@ def test_what_a_terminal_would_obey_is_escaped():
     assert printable(text) == "ü 図\n\\x1b[2Jgone\\r\\ud800"
     assert str(Problem("\x1b[2J", "f", "e", "Mend it.")).startswith("\\x1b[2J: found f")
     told([Problem("\udcff", "f", "e", "Mend it.")]).encode()  # as a report or a log holds it
+
+
+@pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0), 0x202E, 0x2028, 0xD800, 0xDFFF])
+def test_every_control_character_is_escaped(code):
+    escaped = one_line(chr(code))
+    assert escaped.startswith("\\")
+    assert escaped.isascii()
+    assert escaped.isprintable()

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from chexseg.errors import InputError
 from chexseg.gpus import VISIBLE, claim_gpus
 
 JOB = """
@@ -64,6 +65,22 @@ def test_a_job_that_finds_too_few_keeps_none(start):
     start(1)
     assert start(2)[1] == "all"
     assert start(1)[1] == "GPU-c"
+
+
+def test_locks_of_another_user(tmp_path, monkeypatch):
+    (tmp_path / "locks").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+    with pytest.raises(InputError, match="locks: found a folder of another user"):
+        claim_gpus(1, tmp_path / "locks")
+    assert not list((tmp_path / "locks").iterdir())
+
+
+def test_a_link_in_the_place_of_a_lock(tmp_path):
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "GPU-a").symlink_to(tmp_path / "planted")
+    with pytest.raises(OSError, match="symbolic links"):
+        claim_gpus(1, tmp_path / "locks")
+    assert not (tmp_path / "planted").exists()
 
 
 @pytest.mark.parametrize("visible", ["2", "0,1", ""])

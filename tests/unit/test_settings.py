@@ -18,7 +18,7 @@ from chexseg.settings import (
 
 CHANGED = {
     "PhantomSettings": {
-        "train_images": 7, "val_images": 2, "test_images": 3, "longest_side": 48,
+        "train_images": 7, "val_images": 4, "test_images": 3, "longest_side": 48,
         "lesion_scale": 1.6, "label_noise": 0.0, "uncertain": 1e-5, "blank": 1, "lateral": 0.25,
         "seed": 11,
     },
@@ -125,6 +125,10 @@ def test_names_with_spaces_are_one_word_each():
         (ClassifierSettings, {"batch_size": 1}),
         (ClassifierSettings, {"learning_rate": 0}),
         (ClassifierSettings, {"learning_rate": float("nan")}),
+        (ClassifierSettings, {"learning_rate": float("inf")}),
+        (WalkSettings, {"beta": float("inf")}),
+        (ClassifierSettings, {"seed": 2**32}),
+        (IndexSettings, {"seed": -1}),
         (ClassifierSettings, {"stride": 7}),
         (SegmenterSettings, {"expert_probability": 1.01}),
         (SegmenterSettings, {"selection": ("Lung Opacity",)}),

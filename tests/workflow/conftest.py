@@ -1,3 +1,4 @@
+import csv
 import os
 import re
 import subprocess
@@ -6,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from chexseg.provenance.digests import sha256
+from chexseg.provenance.study import Study
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +84,18 @@ class Workflow:
         table = output.partition("Job stats:")[2].partition("total")[0]
         counts = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
         return {rule: int(count) for rule, count in counts if rule != "all"}
+
+    def contents(self) -> dict[str, object]:
+        """Returns what every artifact of the tiny study holds, but for the time that epochs took."""
+        results = self.folder / "results" / "tiny"
+        found: dict[str, object] = {}
+        for name in Study(results).made:
+            if name.endswith("metrics.csv"):
+                rows = csv.DictReader((results / name).read_text().splitlines())
+                found[name] = [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+            else:
+                found[name] = sha256(results / name)
+        return found
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_it_is_whole(copied, capsys):
     told = json.loads(out)["studies"][0]
     kinds = {finding["kind"] for finding in told["findings"]}
     assert code == 0
-    assert kinds <= {"uncommitted code"}
+    assert kinds <= {"uncommitted code", "unknown code state"}
     assert told["facts"]["X-rays"] == "68 checked"
 
 

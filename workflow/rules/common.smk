@@ -10,8 +10,6 @@ from snakemake.exceptions import WorkflowError
 from chexseg.artifacts import WORKFLOW
 from chexseg.atomic import check_writable
 from chexseg.config import (
-    EXPERT,
-    HUMAN,
     IRNetEntry,
     ThresholdEntry,
     read_study,
@@ -19,7 +17,9 @@ from chexseg.config import (
 from chexseg.cost import CostModel
 from chexseg.data.pathologies import nearest
 from chexseg.errors import InputError, Problem, told
+from chexseg.inheritance import EXPERT
 from chexseg.provenance.reruns import ask_records, typed
+from chexseg.references import HUMAN
 from chexseg.settings import flags
 
 

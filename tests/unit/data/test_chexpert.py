@@ -101,16 +101,33 @@ def test_lateral_by_column_and_without_it_by_the_name_of_the_file(tmp_path):
     )
     rows = [
         {"Path": frontal, "Frontal/Lateral": "Frontal"},
-        {"Path": lateral.format("frontal"), "Frontal/Lateral": "Lateral"},
-        {"Path": lateral.format("lateral"), "Frontal/Lateral": "Frontal"},
+        {"Path": lateral.format("left"), "Frontal/Lateral": " lateral"},
+        {"Path": lateral.format("lateral")},
+        {"Path": lateral.format("2")},
     ]
     assert read_well(write(tmp_path / "t.csv", rows))["view"].tolist() == [
-        "frontal", "lateral", "frontal",
+        "frontal", "lateral", "lateral", "frontal",
     ]  # fmt: skip
     header = ("Path", *OBSERVATIONS)
     assert read_well(write(tmp_path / "test_labels.csv", rows, header))["view"].tolist() == [
-        "frontal", "frontal", "lateral",
+        "frontal", "frontal", "lateral", "frontal",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("view", "told", "found"),
+    [
+        ("frontal", "Latral", "'Latral'"),
+        ("lateral", "banana", "'banana'"),
+        ("lateral", "Frontal", "'Frontal' beside a file named lateral"),
+        ("frontal", "Lateral", "'Lateral' beside a file named frontal"),
+    ],
+)
+def test_a_view_that_is_none_or_not_that_of_the_file(tmp_path, view, told, found):
+    row = {"Path": f"train/patient1/study1/view1_{view}.jpg", "Frontal/Lateral": told}
+    path = write(tmp_path / "t.csv", [row])
+    _, problems = read(path)
+    assert [(p.where, p.found) for p in problems] == [(f"{path}:2:Frontal/Lateral", found)]
 
 
 def test_all_problems_of_a_table_at_once(tmp_path):
@@ -156,12 +173,20 @@ def test_an_unreadable_table_is_one_problem(tmp_path, content):
     assert "unreadable" in found[0].found
 
 
-def test_an_empty_file_has_no_columns(tmp_path):
-    (tmp_path / "t.csv").touch()
-    table, found = read(tmp_path / "t.csv")
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "an empty table"),
+        (";".join(HEADER) + "\n", "columns separated by ';'"),
+        ("\t".join(HEADER), r"columns separated by '\t'"),
+        (f"train/{PATIENT},Male,1.0\n", f"a first row '{f'train/{PATIENT},Male,1.0':.60}'"),
+    ],
+)
+def test_a_first_row_that_names_no_column_is_one_problem(tmp_path, text, found):
+    (tmp_path / "t.csv").write_text(text)
+    table, problems = read(tmp_path / "t.csv")
     assert len(table) == 0
-    assert len(found) == 15
-    assert {p.where for p in found} == {f"{tmp_path}/t.csv:1"}
+    assert [(p.where, p.found) for p in problems] == [(f"{tmp_path}/t.csv:1", found)]
 
 
 @pytest.mark.parametrize(
@@ -202,9 +227,11 @@ def test_a_table_that_ends_inside_its_last_row(tmp_path, last, ok):
     assert (len(table) == 2) or not ok
 
 
-def test_a_column_that_stands_twice(tmp_path):
-    path = write(tmp_path / "t.csv", [], (*HEADER, "Edema"))
-    assert [(p.where, p.found) for p in read(path)[1]] == [(f"{path}:1", "column 'Edema' twice")]
+@pytest.mark.parametrize("column", ["Edema", "Frontal/Lateral"])
+def test_a_column_that_stands_twice(tmp_path, column):
+    path = write(tmp_path / "t.csv", [], (*HEADER, column))
+    found = f"column {column!r} twice"
+    assert [(p.where, p.found) for p in read(path)[1]] == [(f"{path}:1", found)]
 
 
 def test_rows_are_counted_with_blank_lines(tmp_path):

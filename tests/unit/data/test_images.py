@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -138,6 +140,14 @@ def test_16_bits_are_scaled_to_8(tmp_path):
     Image.fromarray(values).save(tmp_path / "a.png")
     image, *_ = open_image(tmp_path / "a.png")
     assert np.asarray(image).tolist() == [[0, 1, 128, 255]]
+
+
+def test_the_bands_of_16_bits_are_those_of_the_whole(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65536, (2 * module.BAND + 3, 50), np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    image, *_ = open_image(tmp_path / "a.png")
+    expected = np.round(values.astype(np.float64) * (255.0 / 65535.0)).astype(np.uint8)
+    assert np.array_equal(np.asarray(image), expected)
 
 
 def test_8_bit_values_in_a_16_bit_file_keep_their_brightness(tmp_path):
@@ -286,6 +296,19 @@ def test_an_image_larger_than_can_be_meant_is_refused_before_it_is_decoded(tmp_p
     for read in (open_image, image_size):
         with pytest.raises(InputError, match="40 x 10 pixels"):
             read(tmp_path / "a.png")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("pixels", [68, 120, 200])
+def test_a_header_of_millions_of_pixels_is_told_in_our_words(tmp_path, pixels):
+    """Pillow warns from 90 million on, and refuses 180 million in words of its own."""
+    Image.new("L", (1, 1)).save(tmp_path / "a.png")
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[16:24] = (10_000).to_bytes(4, "big") + (pixels * 100).to_bytes(4, "big")
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(InputError, match=f"10000 x {pixels}00 pixels.* 67108864 in all"):
+        image_size(tmp_path / "a.png")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -210,6 +210,46 @@ def test_another_kind_is_refused(tmp_path):
     assert problems_of([path]) == [(str(path), "a store of saliency")]
 
 
+def with_ids(path, *arguments, **options):
+    """A store of two images with another array of ids."""
+    write(path, "images", items_of("images", 2))
+    with h5py.File(path, "r+") as file:
+        del file["id"]
+        file.create_dataset("id", *arguments, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"data": ["a", "b" * 257], "dtype": h5py.string_dtype()}, "an id of 257 bytes"),
+        ({"data": [b"a", b"b"], "dtype": "S9"}, "ids of type |S9"),
+        ({"shape": 2, "dtype": "S400000000", "chunks": 1, "compression": 1}, "ids of type |S400000000"),
+        ({"data": ["a", "b"], "dtype": h5py.string_dtype(), "chunks": 2, "compression": 1}, "ids that are packed"),
+        ({"data": [1, 2]}, "ids of type int64"),
+    ],
+    ids=["wide", "fixed", "fixed and huge", "packed", "numbers"],
+)  # fmt: skip
+def test_ids_that_could_be_larger_than_the_file_are_not_read(tmp_path, options, found):
+    path = with_ids(tmp_path / "a.h5", **options)
+    assert path.stat().st_size < 20_000
+    assert problems_of([path]) == [(str(path), found)]
+
+
+def test_the_widest_id_is_read(tmp_path):
+    ids = ["a", "b" * 256]
+    path = with_ids(tmp_path / "a.h5", data=ids, dtype=h5py.string_dtype())
+    assert Store([path], "images").ids == ids
+
+
+@pytest.mark.parametrize("value", [["a", "b"], np.zeros(3), np.zeros((), "i4,i4")], ids=str)
+def test_attributes_are_single_values(tmp_path, value):
+    path = write(tmp_path / "a.h5", "images", items_of("images", 2))
+    with h5py.File(path, "r+") as file:
+        file.attrs["meta"] = value
+    assert problems_of([path]) == [(str(path), "a meta that is neither a text nor a number")]
+
+
 def test_an_id_that_occurs_twice_is_refused(tmp_path):
     first = write(tmp_path / "a.h5", "images", items_of("images", 2))
     second = write(tmp_path / "b.h5", "images", items_of("images", 2), start=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.artifacts import Folder, Output
+from chexseg.artifacts import WORKFLOW, Folder, Output
 from chexseg.provenance import record
 from chexseg.provenance.digests import sha256
 
@@ -150,6 +150,7 @@ def _built(tmp_path_factory):
         patch.setattr(record, "code_of", functools.cache(record.code_of))
         patch.setattr(record, "git_state", lambda: CLEAN)
         patch.setattr(record, "software", lambda: SOFTWARE)
+        patch.delenv(WORKFLOW, raising=False)
         os.chdir(folder)
         try:
             build_study()

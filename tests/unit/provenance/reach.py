@@ -20,8 +20,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[3] / "chexseg"
 SILENT = {f"chexseg.{name}" for name in (
     "artifacts", "atomic", "errors", "gpus", "progress", "provenance.code", "provenance.digests",
-    "provenance.record", "provenance.reruns", "training.nodes", "training.signals",
-    "training.staging",
+    "provenance.form", "provenance.record", "provenance.reruns", "training.nodes",
+    "training.signals", "training.staging",
 )}  # fmt: skip
 """They speak to people, keep the records, or see that work is done: docs/provenance.md."""
 Place = tuple[str, str]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from chexseg.errors import InputError
-from chexseg.provenance.audit import ERRORS, WARNINGS, audit, compare
+from chexseg.provenance.audit import audit, compare
 from chexseg.provenance.digests import sha256
+from chexseg.provenance.findings import ERRORS, WARNINGS
 from chexseg.provenance.record import record_path, seal_of
 from chexseg.provenance.study import Study
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import zipfile
 from pathlib import Path
@@ -110,6 +111,37 @@ def test_raw_data_are_described_and_never_copied(home, tmp_path):
     assert not (tmp_path / "crate/data").exists()
 
 
-def test_a_folder_with_files_is_not_written_over(study):
-    with pytest.raises(InputError, match="empty folder"):
-        write_crate(Study(study), Path("results/mini"))
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ("full", "a folder with files"), ("file", "a file"), ("folder.zip", "a folder"),
+        ("results/mini/new", "a place inside the study"), ("link/c.zip", "a place inside"),
+        ("results/mini", "a place inside the study"), ("file/crate", "a file"),
+    ],
+)  # fmt: skip
+def test_where_no_crate_can_be(study, target, found):
+    Path("full/of").mkdir(parents=True)
+    Path("file").touch()
+    Path("folder.zip").mkdir()
+    Path("link").symlink_to(study)
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(InputError, match=f"found {found}"):
+        write_crate(Study(study), Path(target))
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_an_empty_folder_is_filled_and_half_a_crate_is_not_left(study, monkeypatch):
+    Path("crate").mkdir()
+    write_crate(Study(study), Path("crate"))
+    assert Path("crate/ro-crate-metadata.json").is_file()
+    monkeypatch.setattr("rocrate.rocrate.ROCrate.write", fail_half_way)
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(InputError, match="No space left on device"):
+        write_crate(Study(study), Path("new"))
+    assert sorted(Path().rglob("*")) == before
+
+
+def fail_half_way(crate, path):
+    path.mkdir()
+    (path / "Snakefile").touch()
+    raise OSError(errno.ENOSPC, "No space left on device")

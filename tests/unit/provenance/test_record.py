@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from chexseg.artifacts import Folder, Output
-from chexseg.provenance.digests import Digests, sha256
+from chexseg.provenance.digests import sha256
 from chexseg.provenance.record import (
     flags_of,
-    git_state,
     known_content,
     read_record,
     record_path,
@@ -142,24 +141,3 @@ def test_a_damaged_record_is_none(job):
 def test_flags():
     words = ["--a", "1", "2", "--long-name", "--b=3", "-4"]
     assert flags_of(words) == {"a": ["1", "2"], "long_name": [], "b": ["3", "-4"]}
-
-
-def test_digests_are_remembered_by_stamp(tmp_path):
-    file, memory = tmp_path / "x", tmp_path / "memory.json"
-    file.write_text("one")
-    digests = Digests(memory)
-    first = digests.of(file)
-    digests.save()
-    state = file.stat()
-    file.write_text("two")
-    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))  # same size, same time: not read
-    assert Digests(memory).of(file) == first
-    os.utime(file)
-    assert Digests(memory).of(file) == sha256(file) != first
-    assert Digests().of(file, (("no", "stamp"), first)) == sha256(file)
-    memory.write_text("[broken")
-    assert Digests(memory).of(file) == sha256(file)
-
-
-def test_git_state_without_git(tmp_path):
-    assert git_state(tmp_path) is None

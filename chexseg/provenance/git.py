@@ -1,0 +1,53 @@
+"""Which commit the code is, and what was changed since."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from chexseg.provenance.code import PACKAGE
+from chexseg.provenance.digests import sha256
+
+
+def git_state(folder: Path = PACKAGE) -> dict[str, Any] | None:
+    """Returns the commit of the code, and the digest of what was changed since.
+
+    Files of the package alone count: those that differ from the commit, and new ones that git does
+    not ignore.
+
+    Returns:
+        `commit`, `dirty` and `changes`, which is None for clean code. None where git does not know
+        the package: there is no git or no commit, or it was copied into another repository.
+    """
+
+    def git(*words: str) -> bytes:
+        command = ["git", "--no-optional-locks", "-C", str(folder), *words, "--", "."]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    try:
+        git("ls-files", "--error-unmatch")
+        told = git("status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z")
+        head, changed = _read_status(told)
+        if head is None:
+            return None
+        if not changed:
+            return {"commit": head, "dirty": False, "changes": None}
+        changes = hashlib.sha256(git("diff", "--binary", "--no-ext-diff", "HEAD"))
+        for name in git("ls-files", "--others", "--exclude-standard", "-z").split(b"\0"):
+            path = os.path.join(os.fsencode(folder), name)
+            if name and os.path.isfile(path):
+                changes.update(name + sha256(path).encode())
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": head, "dirty": True, "changes": changes.hexdigest()}
+
+
+def _read_status(told: bytes) -> tuple[str | None, bool]:
+    """Returns the commit, None before the first, and whether anything was changed."""
+    lines = [line for line in told.split(b"\0") if line]
+    heads = [line.split()[-1].decode() for line in lines if line.startswith(b"# branch.oid ")]
+    head = heads[0] if heads and heads[0] != "(initial)" else None
+    return head, any(not line.startswith(b"# ") for line in lines)

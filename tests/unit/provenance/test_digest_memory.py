@@ -1,0 +1,59 @@
+"""What this machine remembers of files, and when it does not believe itself."""
+
+import json
+import os
+
+import pytest
+
+from chexseg.provenance.digests import Digests, sha256, stamp
+
+
+@pytest.fixture
+def places(tmp_path):
+    """A file, and the memory that knows it."""
+    file, memory = tmp_path / "x", tmp_path / "memory.json"
+    file.write_text("one")
+    digests = Digests(memory)
+    digests.of(file)
+    digests.save()
+    return file, memory
+
+
+def refuse(path):
+    raise AssertionError(f"{path} was read")
+
+
+def test_a_file_that_nobody_touched_is_not_read_again(places, monkeypatch):
+    file, memory = places
+    digest = sha256(file)
+    monkeypatch.setattr("chexseg.provenance.digests.sha256", refuse)
+    assert Digests(memory).of(file) == digest
+
+
+def test_an_edit_that_keeps_size_and_time_is_seen(places):
+    file, memory = places
+    before = file.stat()
+    file.write_text("two")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert stamp(file) == (before.st_size, before.st_mtime_ns)
+    assert Digests(memory).of(file) == sha256(file)
+
+
+def test_a_memory_without_times_of_change_is_not_believed(places):
+    file, memory = places
+    memory.write_text(json.dumps({str(file): [stamp(file), "0" * 64]}))
+    assert Digests(memory).of(file) == sha256(file)
+
+
+@pytest.mark.parametrize("text", ["[broken", "[]", "[" * 200_000, '{"x": 1}', '{"x": [1]}', "7"])
+def test_a_damaged_memory_is_empty(places, text):
+    file, memory = places
+    memory.write_text(text)
+    assert Digests(memory).of(file) == sha256(file)
+
+
+def test_a_record_is_believed_by_size_and_time(places, monkeypatch):
+    file, _ = places
+    assert Digests().of(file, (("no", "stamp"), "0" * 64)) == sha256(file)
+    monkeypatch.setattr("chexseg.provenance.digests.sha256", refuse)
+    assert Digests().of(file, (stamp(file), "0" * 64)) == "0" * 64

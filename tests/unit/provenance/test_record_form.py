@@ -1,0 +1,212 @@
+"""Damaged records: whatever the bytes, they are no record, and an audit says why."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chexseg.errors import InputError
+from chexseg.provenance import reruns
+from chexseg.provenance.audit import audit, compare
+from chexseg.provenance.digests import Digests
+from chexseg.provenance.form import load
+from chexseg.provenance.lineage import lineage_of, told
+from chexseg.provenance.record import read_record, record_path, seal_of
+from chexseg.provenance.study import Study
+from chexseg.stages.audit import facts_of
+from tests.unit.data.fuzzing import examples
+
+NAME = "segmenters/full/checkpoint.pt"
+
+
+def without(*keys):
+    def change(record):
+        for key in keys[:-1]:
+            record = record[key]
+        del record[keys[-1]]
+
+    return change
+
+
+def with_value(value, *keys):
+    def change(record):
+        for key in keys[:-1]:
+            record = record[key]
+        record[keys[-1]] = value
+
+    return change
+
+
+DAMAGE = {
+    "no command": (without("command"), "it has no command"),
+    "no start": (without("started"), "it has no started"),
+    "no seal": (without("seal"), "it has no seal"),
+    "an output without files": (with_value([], "outputs", "out"), "its outputs.out: list should"),
+    "no outputs": (with_value({}, "outputs"), "its outputs: dictionary should"),
+    "outputs that are a list": (with_value([], "outputs"), "its outputs: input should be"),
+    "inputs that are a list": (with_value([], "inputs"), "its inputs: input should be"),
+    "an unbalanced quote": (
+        with_value("chexseg 'x", "command"), "its command: not the words of a command",
+    ),
+    "code without definitions": (with_value({}, "code"), "it has no code.digest"),
+    "an input without a digest": (
+        without("inputs", "index", 0, "sha256"), "it has no inputs.index.0.sha256",
+    ),
+    "an output without a stamp": (
+        without("outputs", "out", 0, "stamp"), "its outputs.out.0: neither a file nor a folder",
+    ),
+    "a path that is none": (
+        with_value("a\0b", "outputs", "out", 0, "path"), "its outputs.out.0.path: no path",
+    ),
+    "a path of no file system": (
+        with_value("\ud800", "folders", "root"), "its folders.root: 'utf-8' codec can't encode",
+    ),
+    "a stage that is a path": (with_value("../evil", "stage"), "its stage: string should match"),
+    "no time": (with_value("yesterday", "started"), "its started: invalid isoformat string"),
+    "the end of time": (with_value("9999-12-31T23:59:59+00:00", "started"), "its started: not a"),
+    "more than a life": (with_value(1e300, "seconds"), "its seconds: input should be less than"),
+    "dirty without changes": (with_value(True, "git", "dirty"), "its git: changes, or none"),
+    "a word for a number": (with_value("3", "seed"), "its seed: input should be a valid integer"),
+    "a key that nobody knows": (with_value(1, "more"), "its more: extra inputs"),
+    "another version": (with_value(99, "version"), "version 99, expected 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_no_record_and_the_audit_says_why(study, name):
+    change, why = DAMAGE[name]
+    path = record_path(study / NAME)
+    record = json.loads(path.read_text())
+    change(record)
+    if "seal" in record:
+        record["seal"] = seal_of(record)
+    path.write_text(json.dumps(record))
+    assert read_record(study / NAME) is None
+    kind, text = Study(study).unsound[f"{NAME}.provenance.json"]
+    assert (kind, text[: len(why)]) == ("damaged record", why)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"[" * 200_000, "no JSON"), (b"\xff\xfe", "no JSON"), (b"", "no JSON"), (b"[]", "no record")],
+)
+def test_bytes_that_are_no_record(tmp_path, content, why):
+    record_path(tmp_path / "x.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=f"it is {why}"):
+        load(record_path(tmp_path / "x.pt"))
+    assert read_record(tmp_path / "x.pt") is None
+
+
+def test_a_folder_in_the_place_of_a_record_is_removed_too(study):
+    record_path(study / NAME).unlink()
+    record_path(study / NAME).mkdir()
+    assert read_record(study / NAME) is None
+    (finding,) = audit(Study(study)).findings
+    assert (finding.kind, finding.found) == ("damaged record", "it is no file")
+    assert f"rm -r results/mini/{NAME} results/mini/{NAME}.provenance.json && " in finding.remedy
+
+
+def test_every_record_of_a_study_has_the_form(home):
+    records = list(Path("results").rglob("*.provenance.json"))
+    assert len(records) > 50
+    for path in records:
+        assert load(path) == json.loads(path.read_text())
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
+    | st.sampled_from(["\ud800", "\udcff", "\0", "'", "..", "/", "index.csv", "0" * 64, "-" * 300])
+    | st.sampled_from([[], {}, [[]], {"": {}}, 10**400, -1])
+)  # fmt: skip
+
+
+@st.composite
+def changes(draw):
+    """A few changes anywhere in a record: keys dropped, values retyped, nested or named anew."""
+    steps = []
+    for _ in range(draw(st.integers(1, 3))):
+        way = draw(st.lists(st.integers(0, 30), min_size=1, max_size=5))
+        kind = draw(st.sampled_from(["drop", "retype", "nest", "deep", "rename"]))
+        steps.append((way, kind, draw(VALUES)))
+    return steps
+
+
+def changed(record, steps):
+    for way, kind, value in steps:
+        node = record
+        for number in way:
+            keys = sorted(node) if isinstance(node, dict) else range(len(node))
+            key = keys[number % len(keys)]
+            if number == way[-1] or not node[key] or not isinstance(node[key], (dict, list)):
+                break
+            node = node[key]
+        if kind == "drop":
+            del node[key]
+        elif kind == "rename" and isinstance(node, dict):
+            node[str(value)] = node.pop(key)
+        elif kind == "nest":
+            node[key] = [node[key]]
+        elif kind == "deep":
+            node[key] = json.loads("[" * 900 + "]" * 900)
+        else:
+            node[key] = value
+        if not record:
+            break
+    return record
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch, toy_stage):
+    """A study of two jobs; the second has two outputs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("chexseg.provenance.record.count_images", lambda path: None)
+    at, data = "results/small", Path("data.csv")
+    data.write_text("path,sha256\n")
+    Path(at).mkdir(parents=True)
+    toy_stage(
+        "build-index", {"train_csv": [data]}, {"out": f"{at}/index.csv"}, folders={"root": "."}
+    )
+    out = {"out": f"{at}/x.pt", "metrics": f"{at}/x.csv"}
+    toy_stage("train-segmenter", {"index": [f"{at}/index.csv"]}, out, seed=3)
+    return Path(at)
+
+
+@pytest.mark.slow
+@examples(150)
+@given(steps=changes(), name=st.sampled_from(["x.pt", "index.csv"]), alike=st.booleans())
+def test_no_reader_meets_a_damaged_record(small, steps, name, alike):
+    artifacts = [small / name] + [small / "x.csv"] * (alike and name == "x.pt")
+    kept = {record_path(each): record_path(each).read_bytes() for each in artifacts}
+    try:
+        for path, content in kept.items():
+            record = changed(json.loads(content), steps)
+            with suppress(RecursionError):  # too deep to be sealed
+                record["seal"] = seal_of(record)
+            path.write_text(json.dumps(record))
+        read_all(small, name)
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+
+
+def read_all(folder, name):
+    """Everything that reads records, but the crate."""
+    empty = SimpleNamespace()
+    job = SimpleNamespace(
+        is_shell=True, output=[str(folder / name)], input=[], params=empty, wildcards=empty,
+        resources=empty, log=["log"],
+        rule=SimpleNamespace(shellcmd="chexseg build-index --root . --out results/small/index.csv"),
+    )  # fmt: skip
+    reruns.changes(job, Digests())
+    try:
+        study = Study(folder)
+    except InputError:
+        return
+    facts_of(audit(study))
+    compare([study, study])
+    for artifact in study.recorded:
+        told(study, lineage_of(study, artifact))
