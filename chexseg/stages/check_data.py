@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,6 @@ from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
 from chexseg.data.quality import flaw_of
 from chexseg.data.release import TABLES, Release, read_release
 from chexseg.errors import InputError, Problem, one_line
-from chexseg.models.trained import check_weights
 from chexseg.progress import progress
 from chexseg.provenance.digests import MEMORY, Digests
 
@@ -47,12 +46,10 @@ def run(
     out: Output,
     radiologist_masks: tuple[Path, ...] = (),
     pathologies: tuple[str, ...] = PATHOLOGIES,
-    weights: tuple[Path, ...] = (),
-    architectures: tuple[str, ...] = (),
     decode: bool = True,
     threads: int = 1,
 ) -> None:
-    """Check tables, masks, X-rays and initial weights, and report what the data hold.
+    """Check tables, masks and X-rays against each other, and report what they hold.
 
     The report counts labels, views, patients, masks and sizes, and warns of X-rays that look
     wrong (almost constant, inverted, within a broad border), of files with the same content, and
@@ -68,8 +65,6 @@ def run(
         out: The report, a text.
         radiologist_masks: A second reader's masks of the test X-rays, if there are any.
         pathologies: Pathologies of the study; each must have a mask in every entry.
-        weights: Files of initial weights.
-        architectures: The networks that they are for, one for each file.
         decode: Decode every X-ray; without, only the headers of those with masks are read.
         threads: X-rays decoded at once.
 
@@ -84,7 +79,6 @@ def run(
         decode=decode,
         threads=threads,
     )
-    problems += examine_weights(zip(weights, architectures, strict=True))
     if problems:
         raise InputError(problems)
     with atomic(out) as temporary:
@@ -125,17 +119,6 @@ def examine(
         ]
     lines += _warnings(odd)
     return "\n".join(map(one_line, lines)) + "\n", problems
-
-
-def examine_weights(files: Iterable[tuple[str | Path, str]]) -> list[Problem]:
-    """Returns what is wrong with files of initial weights, given as (file, architecture)."""
-    problems = []
-    for file, architecture in files:
-        try:
-            check_weights(str(file), architecture)
-        except InputError as error:
-            problems += error.problems
-    return problems
 
 
 @dataclass

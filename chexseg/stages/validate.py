@@ -10,7 +10,8 @@ import tyro
 from chexseg.atomic import atomic
 from chexseg.config import DataSection, files_of_weights, load_data, load_study
 from chexseg.errors import GROUPS, InputError, Problem, told
-from chexseg.stages.check_data import examine, examine_weights
+from chexseg.models.trained import check_weights
+from chexseg.stages.check_data import examine
 
 
 def run(
@@ -44,7 +45,11 @@ def run(
     if data is not None and data.root is not None:
         text, wrong = _examine_data(data, decode, threads)
         problems += wrong
-    problems += examine_weights(weights)
+    for file, architecture in weights:
+        try:
+            check_weights(file, architecture)
+        except InputError as error:
+            problems += error.problems
     lines = [head, ""]
     for group in GROUPS:
         number = sum(problem.group == group for problem in problems)

@@ -1,7 +1,6 @@
 import re
 
 import pytest
-import torch
 
 from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.data.release import read_release
@@ -75,17 +74,6 @@ def test_without_decoding_only_headers_are_read(phantom_copy, tmp_path):
     assert "decoded" not in check(phantom_copy, tmp_path / "a", decode=False)
     with pytest.raises(InputError, match="no whole image"):
         check(phantom_copy, tmp_path / "b")
-
-
-def test_weights_are_checked_with_the_data(phantom, tmp_path):
-    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(InputError) as caught:
-        check(
-            phantom, tmp_path / "a", decode=False,
-            weights=(tmp_path / "other.pt", tmp_path / "none.pt"), architectures=("resnet18",) * 2,
-        )  # fmt: skip
-    assert [problem.group for problem in caught.value.problems] == ["weights", "weights"]
-    assert not (tmp_path / "a").exists()
 
 
 def test_names_are_no_orders_to_a_terminal(phantom_copy, tmp_path):

@@ -289,14 +289,21 @@ def test_how_to_compute_reruns_nothing_and_reaches_the_command(study, new_workfl
     config.write_text(demo)
     needs = {"staged": 1, "gpu": 16, "nodes": 2, "tmpdir": "'/scratch'"}
     words = [f"{rule}:{need}={amount}" for rule in rules for need, amount in needs.items()]
-    execution = ("--set-resources", *words, "--set-threads", *(f"{rule}=2" for rule in rules))
+    execution = (
+        "--cores",
+        "16",
+        "--set-resources",
+        *words,
+        "--set-threads",
+        *(f"{rule}=16" for rule in rules),
+    )
     assert new_workflow(study).jobs(config, *execution) == {}
     output = new_workflow(study).run(config, "-n", "-p", *execution, "--forcerun", *rules)
     commands = re.findall(r"(?m)^Shell command: (chexseg train-.*)$", output)
     trainings = len(DEMO["classifiers"]) + 1 + len(DEMO["segmenters"])
     assert len(commands) == trainings
     for command in commands:
-        assert " --devices 8 --nodes 2 --scratch /scratch " in command
+        assert " --devices 8 --nodes 2 --threads 2 --scratch /scratch " in command
 
 
 def test_time_stamps_change_nothing(study, demo):

@@ -39,15 +39,17 @@ except InputError as error:
     raise in_words(error) from None
 
 
-# Records and messages tell what to type to go on; jobs learn it from the process that submits them.
-if workflow.is_main_process or WORKFLOW not in os.environ:
-    os.environ[WORKFLOW] = typed(workflow)
+# What to type to go on, for records and messages. The process that runs a job elsewhere has it from
+# the one that submitted the job.
+to_type = typed(workflow)
+if not workflow.is_main_process:
+    to_type = os.environ.get(WORKFLOW, to_type)
 # `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.
 # Snakemake formats the prefix, so braces are doubled.
 shell.prefix(
     (
         f'export PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}'
-        f" {WORKFLOW}={shlex.quote(os.environ[WORKFLOW])}; "
+        f" {WORKFLOW}={shlex.quote(to_type)}; "
     )
     .replace("{", "{{")
     .replace("}", "}}")
@@ -89,6 +91,7 @@ def check_rule_names(rules):
 
 
 onstart:
+    os.environ[WORKFLOW] = to_type
     jobs = workflow.dag.needrun_jobs()
     try:
         check_writable(

@@ -1,7 +1,6 @@
 # Needs the data's tables, X-rays and masks (or a phantom section in the config);
 # checks them, and makes the index, the image store and the store of expert masks.
 
-from chexseg.config import files_of_weights
 
 if study.phantom:
 
@@ -40,7 +39,6 @@ RELEASE = dict(
 rule check_data:
     input:
         **RELEASE,
-        weights=[file for file, _ in files_of_weights(study)],
     output:
         report(
             f"{RESULTS}/data_report.txt",
@@ -61,13 +59,11 @@ rule check_data:
     params:
         root=lambda wildcards: DATA,
         pathologies=quoted(*PATHOLOGIES),
-        architectures=quoted(*[network for _, network in files_of_weights(study)]),
     shell:
         "chexseg check-data --root {params.root:q}"
         " --train-csv {input.train_csv:q} --val-csv {input.val_csv:q}"
         " --test-csv {input.test_csv:q} --val-masks {input.val_masks:q}"
         " --test-masks {input.test_masks:q} --radiologist-masks {input.radiologist_masks:q}"
-        " --weights {input.weights:q} --architectures {params.architectures}"
         " --out {output:q} --pathologies {params.pathologies}"
         " --threads {threads} > {log:q} 2>&1"
 
