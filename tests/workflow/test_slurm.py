@@ -203,7 +203,10 @@ def test_a_training_on_two_nodes(cluster, head, tmp_path):
     metrics = head.results / "pseudo_masks" / "irnet" / "metrics.csv"
     [alone] = csv.DictReader(metrics.read_text().splitlines())
     words = ("--profile", str(tmp_path), "--forcerun", "train_irnet", "--until", "train_irnet")
+    # Only Slurm knows these nodes by their names.
+    head.environment["MASTER_ADDR"] = "127.0.0.1"
     head.run(*words)
+    del head.environment["MASTER_ADDR"]
     jobs = cluster.jobs("comment", "numnodes", "state", "jobid")
     [number] = [job for comment, nodes, _, job in jobs if "train_irnet" in comment and nodes == "2"]
     assert cluster.devices()[number] == {"0"}, "the first GPU of each node"
