@@ -21,6 +21,7 @@ from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Rows, Source, Supervised, Unlabelled, to_float
 from chexseg.training.inference import infer
 from chexseg.training.loop import SCORE, fit, start
+from chexseg.training.processes import say
 from chexseg.training.sampling import shuffled
 from chexseg.training.staging import staged
 from chexseg.training.state import StateFile
@@ -77,8 +78,9 @@ def run(
 
     model = classifier_of(settings)
     initial = str(weights[0]) if weights else settings.initial_weights
-    fabric.print(
-        initialise(model.backbone, initial, architecture=settings.architecture) or "random weights"
+    say(
+        fabric,
+        initialise(model.backbone, initial, architecture=settings.architecture) or "random weights",
     )
 
     def forward(model: nn.Module, batch: list[Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:

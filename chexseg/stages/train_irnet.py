@@ -18,7 +18,7 @@ from chexseg.settings import IRNetSettings
 from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Source, Supervised, in_order, to_float
 from chexseg.training.loop import fit, start
-from chexseg.training.processes import of_all
+from chexseg.training.processes import of_all, say
 from chexseg.training.sampling import shuffled
 from chexseg.training.staging import staged
 from chexseg.training.state import StateFile
@@ -85,9 +85,9 @@ def run(
             "Lower labels.foreground, or train the classifier longer.",
         )
         raise InputError([Problem(str(labels[0]), found, "X-rays with labelled pixels", remedy)])
-    fabric.print(f"{len(ids)} X-rays with labelled pixels")
+    say(fabric, f"{len(ids)} X-rays with labelled pixels")
     initial = str(weights[0]) if weights else backbone
-    fabric.print(f"backbone: {backbone_architecture}, weights: {initial}")
+    say(fabric, f"backbone: {backbone_architecture}, weights: {initial}")
     model = irnet_of(backbone_architecture, initial)
 
     def forward(model: nn.Module, batch: list[Tensor], noise: Tensor) -> tuple[Tensor, ...]:

@@ -19,6 +19,7 @@ from chexseg.settings import SegmenterSettings
 from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Source, Supervised, in_order, to_float
 from chexseg.training.loop import SCORE, fit, start
+from chexseg.training.processes import say
 from chexseg.training.sampling import Draw, mixed, shuffled
 from chexseg.training.staging import staged
 from chexseg.training.state import StateFile
@@ -97,12 +98,13 @@ def run(
         found, remedy = f"no X-ray with {names or 'masks'}", "Give masks to learn from."
         raise InputError([Problem(str(index), found, "at least one", remedy)])
     for source in sources:
-        fabric.print(f"{source.name}: {len(source.ids)} X-rays")
+        say(fabric, f"{source.name}: {len(source.ids)} X-rays")
 
     model = segmenter_of(settings, len(pathologies))
     initial = str(weights[0]) if weights else settings.initial_weights
-    fabric.print(
-        initialise(model.encoder, initial, architecture=settings.encoder) or "random weights"
+    say(
+        fabric,
+        initialise(model.encoder, initial, architecture=settings.encoder) or "random weights",
     )
 
     def forward(model: nn.Module, batch: list[Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +128,7 @@ def run(
     seen = np.any([truth[cxr_id].any((1, 2)) for cxr_id in validation], axis=0)
     if not seen.all():
         unseen = ", ".join(np.array(pathologies)[~seen])
-        fabric.print(f"no truth in validation, so their threshold is {FALLBACK}: {unseen}")
+        say(fabric, f"no truth in validation, so their threshold is {FALLBACK}: {unseen}")
     read = [*validation, *(cxr_id for source in sources for cxr_id in source.ids)]
     with staged(fabric, scratch, stores, read):
         best = fit(

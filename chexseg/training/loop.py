@@ -24,7 +24,7 @@ from chexseg.training.augmentation import draw_noise
 from chexseg.training.datasets import BatchSampler, workers
 from chexseg.training.device import accelerator
 from chexseg.training.nodes import spread
-from chexseg.training.processes import highest, of_all
+from chexseg.training.processes import highest, of_all, say
 from chexseg.training.sampling import Draw
 from chexseg.training.signals import Signals, Stopped, ignore_signals
 from chexseg.training.state import Best, StateFile, TrainingState
@@ -194,7 +194,7 @@ def fit(
             row = {"epoch": epoch, "loss": float(state.total) / steps, **figures}
             row["learning_rate"] = schedule.get_last_lr()[0]
             row["seconds"] = round(time.perf_counter() - began, 3)
-            fabric.print("  ".join(f"{k} {_short(v)}" for k, v in row.items()), flush=True)
+            say(fabric, "  ".join(f"{k} {_short(v)}" for k, v in row.items()))
             state.rows.append(row)
             if fabric.is_global_zero:
                 _write_rows(metrics, state)
@@ -206,7 +206,7 @@ def fit(
             state.begin(epoch + 1)
         if fabric.is_global_zero and file.path:
             file.write(state.content())  # what the caller does now may take hours
-    fabric.print(f"best epoch: {state.best.epoch}", flush=True)
+    say(fabric, f"best epoch: {state.best.epoch}")
     return state.best
 
 
@@ -216,7 +216,7 @@ def _resume(fabric: Fabric, state: TrainingState, file: StateFile, steps: int) -
         state.load(content)
         state.total = fabric.to_device(state.total)
         where = f"epoch {state.epoch}, behind step {state.step} of {steps}"
-        fabric.print(f"resumed at {where}, from {file.path}", flush=True)
+        say(fabric, f"resumed at {where}, from {file.path}")
 
 
 def _write_rows(metrics: Path, state: TrainingState) -> None:

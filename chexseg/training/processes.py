@@ -29,3 +29,9 @@ def of_all(fabric: Fabric, rows: Tensor) -> Tensor:
 def highest(fabric: Fabric, number: int) -> int:
     """Returns the highest number that a process gave."""
     return int(of_all(fabric, torch.tensor([number], device=fabric.device)).max())
+
+
+def say(fabric: Fabric, text: str) -> None:
+    """Prints a line of the log, once for all processes (`fabric.print` does on every node)."""
+    if fabric.is_global_zero:
+        print(text, flush=True)

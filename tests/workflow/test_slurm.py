@@ -210,6 +210,9 @@ def test_a_training_on_two_nodes(cluster, head, tmp_path):
     jobs = cluster.jobs("comment", "numnodes", "state", "jobid")
     [number] = [job for comment, nodes, _, job in jobs if "train_irnet" in comment and nodes == "2"]
     assert cluster.devices()[number] == {"0"}, "the first GPU of each node"
+    log = (head.results / "logs" / "train_irnet" / "irnet.log").read_text()
+    assert "Starting with 2 processes" in log
+    assert log.count("best epoch") == 1, "one process speaks for both"
     [together] = csv.DictReader(metrics.read_text().splitlines())
     assert float(together["loss"]) == pytest.approx(float(alone["loss"]), rel=1e-3)
     assert together != alone, "it was trained again"
