@@ -24,6 +24,7 @@ $(READY): requirements.txt pyproject.toml
 demo: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/demo.yaml
 	$(VENV)/bin/snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html
+	@echo Open results/demo/report.html
 
 # The same study with three seeds, and their table.
 evidence: $(READY)

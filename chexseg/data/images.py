@@ -147,7 +147,7 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
                 remedy = "Replace the file, by a smaller copy if it is an X-ray."
                 problems.add(path, f"{width} x {height} pixels", most, remedy)
     except FileNotFoundError:
-        remedy = "Fetch the X-ray, or delete its row from the table."
+        remedy = "Correct the path, or fetch the X-ray; or delete its row if a table names it."
         problems.add(path, "no such file", "an X-ray", remedy)
     except PermissionError:
         remedy = "Ask the owner of the file for permission to read it."

@@ -27,6 +27,7 @@ from chexseg.provenance.findings import (
     together,
 )
 from chexseg.provenance.form import SUFFIX
+from chexseg.provenance.record import running_path
 from chexseg.provenance.study import INDEX, Input, Recorded, Study
 
 _READERS = 4
@@ -235,6 +236,11 @@ def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Fin
     spoken_for |= {*result.unread, *study.closed}
     spoken_for |= {artifact for artifact, r in study.recorded.items() if r.misplaced}
     bare = [f for f in files if f not in study.made and not _covered(f, spoken_for)]
+    begun = {f for f in bare if running_path(study.folder / f).exists()}
+    for file in sorted(begun):
+        text, remedy = "its job is under way, or was killed", "Audit it when its job is done."
+        yield Finding("running", (file,), text, remedy)
+    bare = [f for f in bare if f not in begun]
     sound = {f.split("/")[0] for f in (set(files) & set(study.made)) | spoken_for}
     places: dict[str, list[str]] = defaultdict(list)
     for file in bare:

@@ -25,6 +25,7 @@ ERRORS = {
     CLOSED: "a file or folder that is closed to this account, so nobody checked it",
 }
 WARNINGS = {
+    "running": "a file that a job is making, or was when it was killed",
     "other code": "the checkout here would compute it by other code",
     "uncommitted code": "the code was not a commit, so nobody can check it out",
     "unknown code state": "no commit of the code is known",

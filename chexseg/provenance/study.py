@@ -144,7 +144,7 @@ class Study:
                 else:
                     self.unsound[place] = wrong
         self._leave_out_foreign_links(listing)
-        if not self.recorded:
+        if not any("/" not in place for place in [*self.recorded, *self.unsound]):
             self._refuse()
         self.made = {file: digest for r in self._placed() for file, digest in r.own.items()}
         self.maker = {file: r.artifact for r in self._placed() for file in r.own}
@@ -173,6 +173,10 @@ class Study:
     def _refuse(self) -> NoReturn:
         remedy = "Correct the path; `*.provenance.json` belong to a study, copy them along."
         found = "no sound record" if self.folder.is_dir() else "no such folder"
+        if self.recorded:  # they would all be foreign
+            found = "records, but none at its top"
+            within = self.folder / min(self.recorded, key=len).split("/")[0]
+            remedy = f"Give the folder of one study, such as {within}."
         wrong = [(CLOSED, why) for why in self.closed.values()] + list(self.unsound.values())
         if wrong and found == "no sound record":
             kind, why = wrong[0]

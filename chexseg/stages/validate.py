@@ -36,6 +36,7 @@ def run(
     try:
         study = load_study(*configs)
     except InputError as error:
+        study = None
         problems += error.problems
         data, weights = load_data(*configs), []  # may be right all the same
     else:
@@ -50,10 +51,16 @@ def run(
             check_weights(file, architecture)
         except InputError as error:
             problems += error.problems
+    examined = {"config"} | {problem.group for problem in problems}
+    examined |= {"weights"} if study is not None else set()
+    examined |= (
+        {"tables", "masks", "X-rays"} if data is not None and data.root is not None else set()
+    )
     lines = [head, ""]
     for group in GROUPS:
         number = sum(problem.group == group for problem in problems)
-        lines.append(f"{group:<10}{number or 'no'} problem{'s' * (number != 1)}")
+        told_of = f"{number or 'no'} problem{'s' * (number != 1)}"
+        lines.append(f"{group:<10}{told_of if group in examined else 'not looked at'}")
     text = "\n".join(lines) + "\n\n" + text
     if report is not None:
         with atomic(report) as temporary:

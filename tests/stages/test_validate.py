@@ -81,4 +81,6 @@ def test_data_that_a_wrong_config_does_not_tell_are_not_looked_at(study, capsys)
     with pytest.raises(InputError) as caught:
         run(configs=(study(data={"rot": "elsewhere"}),))
     assert {problem.group for problem in caught.value.problems} == {"config"}
-    assert "data: not looked at\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "data: not looked at\n" in out
+    assert "X-rays    not looked at\nweights   not looked at\n" in out

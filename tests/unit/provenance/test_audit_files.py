@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from chexseg.errors import InputError
 from chexseg.provenance.audit import audit
-from chexseg.provenance.record import record_path
+from chexseg.provenance.record import record_path, running_path
 from chexseg.provenance.study import Study
 
 ROOT = Path(__file__).parents[3]
@@ -34,6 +35,25 @@ def test_a_folder_that_was_moved_and_linked_back_is_fine(study, home, linked):
     shutil.move(study / linked, home / "scratch")
     (study / linked).symlink_to(home / "scratch")
     assert found(study) == set()
+
+
+def test_a_folder_of_studies_is_no_study(study):
+    """Else all files of all studies were foreign, and to be removed."""
+    with pytest.raises(InputError, match="records, but none at its top") as caught:
+        Study(study.parent)
+    assert caught.value.problems[0].remedy.startswith(
+        "Give the folder of one study, such as results/"
+    )
+
+
+def test_what_a_job_is_making_is_not_foreign(study):
+    new = study / "segmenters/new/metrics.csv"
+    new.parent.mkdir()
+    new.write_text("epoch\n")
+    running_path(new).write_text("{}")
+    assert found(study) == {("running", "segmenters/new/metrics.csv")}
+    running_path(new).unlink()
+    assert found(study) == {("foreign", "segmenters/new/metrics.csv")}
 
 
 def test_an_artifact_that_is_a_link_is_its_content(study, home):
