@@ -144,7 +144,8 @@ class Study:
                 else:
                     self.unsound[place] = wrong
         self._leave_out_foreign_links(listing)
-        if not any("/" not in place for place in [*self.recorded, *self.unsound]):
+        at_top = [p for p in [*self.recorded, *self.unsound] if "/" not in p]
+        if not (self.recorded and at_top):
             self._refuse()
         self.made = {file: digest for r in self._placed() for file, digest in r.own.items()}
         self.maker = {file: r.artifact for r in self._placed() for file in r.own}
