@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 from pathlib import Path
@@ -9,23 +8,15 @@ from chexseg.errors import InputError
 from chexseg.provenance.audit import audit, compare
 from chexseg.provenance.digests import sha256
 from chexseg.provenance.findings import ERRORS, WARNINGS
-from chexseg.provenance.record import record_path, seal_of
+from chexseg.provenance.record import record_path
 from chexseg.provenance.study import Study
+from tests.unit.provenance.tampering import reseal
 
 
 def flip(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-
-
-def reseal(artifact, change):
-    """Changes a record as the job would have written it."""
-    path = record_path(artifact)
-    record = json.loads(path.read_text())
-    change(record)
-    record["seal"] = seal_of(record)
-    path.write_text(json.dumps(record))
 
 
 def edit_text(path, before, after):

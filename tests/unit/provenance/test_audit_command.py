@@ -6,17 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.cli import main
 from chexseg.provenance.record import record_path, seal_of
-
-
-def asked(capsys, *words):
-    """Exit code and output of `chexseg audit`."""
-    try:
-        code = main(["audit", *map(str, words)])
-    except SystemExit as end:
-        code = end.code
-    return code, capsys.readouterr()
+from tests.unit.provenance.tampering import asked
 
 
 def test_a_clean_study_is_exit_code_0_with_a_table(study, capsys):

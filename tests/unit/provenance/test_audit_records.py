@@ -1,24 +1,14 @@
 """Records held against each other: all artifacts of a job have the same one."""
 
-import json
 import shutil
 
 import pytest
 
 from chexseg.provenance.audit import audit, compare
-from chexseg.provenance.record import record_path, seal_of
 from chexseg.provenance.study import Study
+from tests.unit.provenance.tampering import reseal
 
 FULL = ["segmenters/full/checkpoint.pt", "segmenters/full/metrics.csv"]
-
-
-def reseal(artifact, change):
-    """Changes a record as the job would have written it."""
-    path = record_path(artifact)
-    record = json.loads(path.read_text())
-    change(record)
-    record["seal"] = seal_of(record)
-    path.write_text(json.dumps(record))
 
 
 CHANGES = {

@@ -7,22 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.cli import main
 from chexseg.errors import InputError
 from chexseg.provenance.lineage import Node, check, lineage_of, rows_of, told, walk
-from chexseg.provenance.record import record_path, seal_of
+from chexseg.provenance.record import record_path
 from chexseg.provenance.study import Study
+from tests.unit.provenance.tampering import asked, reseal
 
 CHECKPOINT = "segmenters/full/checkpoint.pt"
-
-
-def asked(capsys, *words):
-    """Exit code and output of `chexseg audit`."""
-    try:
-        code = main(["audit", *map(str, words)])
-    except SystemExit as end:
-        code = end.code
-    return code, capsys.readouterr()
 
 
 def row_of_full(study, capsys):
@@ -37,15 +28,6 @@ def errors_of(out):
         for before, line in zip(lines, lines[1:], strict=False)
         if line.startswith("ERROR") and "in this lineage" not in line
     ]
-
-
-def edit_record(artifact, edit):
-    """Changes a record, and computes its seal anew."""
-    path = record_path(artifact)
-    record = json.loads(path.read_text())
-    edit(record)
-    record["seal"] = seal_of(record)
-    path.write_text(json.dumps(record))
 
 
 def test_a_sound_lineage_says_how_much_was_hashed(study, capsys):
@@ -87,7 +69,7 @@ def test_an_older_version_with_its_record_is_not_the_source(study, home, capsys)
     shutil.copy(other, study / CHECKPOINT)
     old = json.loads(record_path(study / CHECKPOINT).read_text())["outputs"]["out"][0]["sha256"]
     new = json.loads(record_path(other).read_text())["outputs"]["out"][0]["sha256"]
-    edit_record(study / CHECKPOINT, lambda record: record["outputs"]["out"][0].update(sha256=new))
+    reseal(study / CHECKPOINT, lambda record: record["outputs"]["out"][0].update(sha256=new))
     code, (out, _) = row_of_full(study, capsys)
     text = f"predictions/full.json was made from another {CHECKPOINT}, of content {old[:12]}"
     assert (code, errors_of(out)) == (1, [(CHECKPOINT, text)])
@@ -187,7 +169,7 @@ def test_no_orders_to_a_terminal(study, capsys):
     table = study / "summary.csv"
     table.write_text(table.read_text().replace("iou_dataset", '"\x1b[2J\x9b\nERROR"'))
     orders = {"epochs": "\x1b[2J\ud800\n\x85"}
-    edit_record(study / CHECKPOINT, lambda record: record["settings"].update(orders))
+    reseal(study / CHECKPOINT, lambda record: record["settings"].update(orders))
     code, (out, _) = row_of_full(study, capsys)
     out.encode()
     assert code == 1
