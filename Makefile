@@ -69,4 +69,4 @@ clean:
 
 # Writes the config's schema and reference from the settings.
 reference: $(READY)
-	$(VENV)/bin/python -m chexseg.reference
+	$(VENV)/bin/python -m chexseg.config.reference

@@ -21,7 +21,7 @@ import pandas as pd
 from study import SIZE, VAL, Study, core_seconds
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from chexseg import settings
+from chexseg.config import settings
 from chexseg.stages import store_masks, train_classifier, train_irnet, train_segmenter
 
 TRAIN = 40  # two steps of 16, though some X-rays have empty maps and teach IRNet nothing

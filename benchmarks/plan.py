@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from chexseg.config import load_study
-from chexseg.cost import CostModel
-from chexseg.plan import GPUS, HOUR, plan_of, wall_seconds
-from chexseg.provenance.graph import PlannedJob, read_graph
+from chexseg.config.study import load_study
+from chexseg.scheduling.cost import CostModel
+from chexseg.scheduling.graph import PlannedJob, read_graph
+from chexseg.scheduling.plan import GPUS, HOUR, plan_of, wall_seconds
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config/chexpert.yaml"

@@ -21,11 +21,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from chexseg.artifacts import FOLDER, OUTPUT
-from chexseg.provenance import graph, record, reruns
+from chexseg.audit.study import Study
+from chexseg.files.artifacts import FOLDER, OUTPUT
+from chexseg.provenance import record
 from chexseg.provenance.code import read_module
 from chexseg.provenance.digests import sha256
-from chexseg.provenance.study import Study
+from chexseg.scheduling import graph, reruns
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "benchmarks/results/records.csv"

@@ -20,7 +20,7 @@ from pycocotools import mask as coco
 
 from chexseg.data.masks import encode, read_masks, write_masks
 from chexseg.data.pathologies import PATHOLOGIES
-from chexseg.evaluation.overlap import overlap_table
+from chexseg.evaluation.overlaps import overlap_table
 from chexseg.evaluation.scores import score_run
 
 IMAGES = 668

@@ -24,14 +24,15 @@ from study import SIZE, Study, core_seconds, read_images
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from chexseg.config.settings import ClassifierSettings
 from chexseg.data.images import Letterbox
 from chexseg.data.pathologies import OBSERVATIONS
-from chexseg.data.store import Store, write_store
+from chexseg.files.store import Store, write_store
+from chexseg.inference.batching import Unlabelled, batch_of, to_float
 from chexseg.losses.classification import classification_loss
 from chexseg.models.trained import classifier_of
-from chexseg.settings import ClassifierSettings
 from chexseg.training.augmentation import augment
-from chexseg.training.datasets import Rows, Source, Supervised, Unlabelled, to_float
+from chexseg.training.datasets import Rows, Source, Supervised
 from chexseg.training.loop import fit, start
 from chexseg.training.sampling import shuffled
 from chexseg.training.state import StateFile
@@ -64,7 +65,7 @@ def store_bytes(study: Study) -> pd.DataFrame:
     study.write_stores()
     folder = study.folder
     maps = Store([folder / "saliency.h5"], "saliency")
-    finer = nn.functional.interpolate(maps.batch(maps.ids), size=(16, 16), mode="bilinear")
+    finer = nn.functional.interpolate(batch_of(maps, maps.ids), size=(16, 16), mode="bilinear")
     with write_store(folder / STORES[FINER][0], "saliency", maps.meta) as store:
         for cxr_id, item in zip(maps.ids, finer.numpy(), strict=True):
             store.append(cxr_id, item)
@@ -185,7 +186,7 @@ def compare_trainings(
     labels = np.random.default_rng(0).integers(0, 2, (x_rays, len(OBSERVATIONS)))
     labels = labels.astype(np.float32)
     stored = Supervised(store, Source("labels", store.ids, Rows(store.ids, labels)))
-    in_memory = TensorDataset(store.batch(store.ids)[:, None], torch.from_numpy(labels))
+    in_memory = TensorDataset(batch_of(store, store.ids)[:, None], torch.from_numpy(labels))
     runs = [
         [train_seconds(dataset, settings, folder / "m.csv") for dataset in (stored, in_memory)]
         for _ in range(1 + REPEATS)

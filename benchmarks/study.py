@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from chexseg import settings
+from chexseg.config import settings
 from chexseg.data.index import read_index
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
-from chexseg.data.store import Store
+from chexseg.files.store import Store
 from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
 from chexseg.models.weights import save_checkpoint
 from chexseg.stages import (

@@ -12,33 +12,11 @@ import sys
 from pathlib import Path
 
 from chexseg import __version__
-from chexseg.errors import InputError, told
+from chexseg.catalog import COMMANDS, STAGES
+from chexseg.errors import InputError, nearest, told
 
-STAGES = (
-    "make-phantom",
-    "check-data",
-    "build-index",
-    "store-images",
-    "store-masks",
-    "fetch-weights",
-    "train-classifier",
-    "compute-saliency",
-    "threshold-saliency",
-    "label-affinity",
-    "train-irnet",
-    "compute-affinity",
-    "walk-saliency",
-    "train-segmenter",
-    "predict-masks",
-    "evaluate",
-    "compare-runs",
-    "draw-figures",
-    "draw-lineage",
-)
-"""The stages, in the order of the pipeline."""
-
-COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
-"""What people run by hand."""
+NAMES = tuple(stage.name for stage in STAGES)
+"""Commands of the stages."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,10 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     if command == "--version":
         print(f"chexseg {__version__}")
         return 0
-    if command not in STAGES + COMMANDS:
-        from chexseg.data.pathologies import nearest
-
-        near = nearest(command, STAGES + COMMANDS)
+    if command not in NAMES + COMMANDS:
+        near = nearest(command, NAMES + COMMANDS)
         print(f"chexseg: no command {command!r}. Did you mean {near!r}?", file=sys.stderr)
         return 2
 
@@ -64,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     run = importlib.import_module(_module(command)).run
     config = [tyro.conf.OmitArgPrefixes]
-    if command in STAGES:  # rules give every flag a value; people type `--plan`
+    if command in NAMES:  # rules give every flag a value; people type `--plan`
         run = recorded(command, run, rest)
         config.append(tyro.conf.FlagConversionOff)
     try:
@@ -117,7 +93,7 @@ def _module(command: str) -> str:
 def _overview() -> str:
     """Lists the commands with the first line of their modules, none of which is imported."""
     lines = ["usage: chexseg COMMAND [--help] ...", "", "Stages, in the order of the pipeline:"]
-    lines += [_line(command) for command in STAGES if command not in COMMANDS]
+    lines += [_line(command) for command in NAMES if command not in COMMANDS]
     lines += ["", "For people:"] + [_line(command) for command in COMMANDS]
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,3 +99,9 @@ def told(problems: Sequence[Problem], *, most: int | None = None) -> str:
         if most is not None and len(mine) > most:
             lines.append(f"  and {len(mine) - most} more")
     return "\n".join(lines)
+
+
+def nearest(name: str, names: tuple[str, ...]) -> str:
+    """Returns the entry of `names` spelt most like `name`, for error messages."""
+    lower = {entry.lower(): entry for entry in names}
+    return lower[difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.0)[0]]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 
 from chexseg.errors import Problems
@@ -51,7 +50,7 @@ class Letterbox:
         height, width = self.inner
         square = np.zeros((self.size, self.size), np.uint8)
         small = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
-        square[self._inside] = np.asarray(small)
+        square[self.inside] = np.asarray(small)
         return square
 
     def masks(self, masks: np.ndarray) -> np.ndarray:
@@ -66,25 +65,12 @@ class Letterbox:
                 small = Image.fromarray(mask.astype(np.uint8) * 255).resize(
                     (width, height), Image.Resampling.BOX
                 )
-                target[self._inside] = np.asarray(small) > 127
+                target[self.inside] = np.asarray(small) > 127
         return square
 
-    def undo(self, maps: torch.Tensor) -> torch.Tensor:
-        """Returns maps at the image's own size: float [P, size, size] -> [P, height, width].
-
-        Bilinear, with pixel centres aligned. Where image and square have the same scale this is
-        exactly the inverse of the letterbox.
-        """
-        rows, columns = self._inside
-        inner = maps[:, rows, columns]
-        if inner.shape[-2:] == (self.height, self.width):
-            return inner.clone()
-        return torch.nn.functional.interpolate(
-            inner[None], size=(self.height, self.width), mode="bilinear", align_corners=False
-        )[0]
-
     @property
-    def _inside(self) -> tuple[slice, slice]:
+    def inside(self) -> tuple[slice, slice]:
+        """Rows and columns of the square that the image fills."""
         (top, left), (height, width) = self.corner, self.inner
         return slice(top, top + height), slice(left, left + width)
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from chexseg.atomic import atomic
-from chexseg.data.pathologies import PATHOLOGIES, nearest
-from chexseg.errors import Problems
+from chexseg.data.pathologies import PATHOLOGIES
+from chexseg.errors import Problems, nearest
+from chexseg.files.atomic import atomic
 
 MAX_SIDE = 50_000
 """Pixels that a side of a mask may have."""

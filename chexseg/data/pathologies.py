@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 OBSERVATIONS = (
     "No Finding",
     "Enlarged Cardiomediastinum",
@@ -54,9 +52,3 @@ def observation_of(pathology: str) -> str:
     if pathology not in PATHOLOGIES:
         raise KeyError(pathology)
     return _OBSERVATION_OF.get(pathology, pathology)
-
-
-def nearest(name: str, names: tuple[str, ...]) -> str:
-    """Returns the entry of `names` spelt most like `name`, for error messages."""
-    lower = {entry.lower(): entry for entry in names}
-    return lower[difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.0)[0]]

@@ -1,1 +1,1 @@
-"""From masks to scores: overlaps, IoU with confidence intervals, thresholds, pictures."""
+"""From masks to scores: overlaps, metrics with intervals, comparisons, thresholds."""

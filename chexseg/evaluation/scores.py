@@ -1,6 +1,6 @@
 """Scores of runs, with confidence intervals from a bootstrap over patients.
 
-Everything here is computed from tables of overlaps (`chexseg.evaluation.overlap`). Two metrics:
+Everything here is computed from tables of overlaps (`chexseg.evaluation.overlaps`). Two metrics:
 
 - `iou_dataset`: sum of intersections over sum of unions, over all X-rays (CheXseg). NaN where the
   union is empty in every X-ray.

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from chexseg.data.pathologies import nearest
-from chexseg.errors import InputError, Problem
+from chexseg.errors import InputError, Problem, nearest
 
 NEGATIVE, POSITIVE, UNCERTAIN = 0, 1, 2
 """Order of an observation's three logits under the policy `multiclass`."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from chexseg.data.pathologies import nearest
-from chexseg.errors import InputError, Problem
+from chexseg.errors import InputError, Problem, nearest
 
 
 class Normalise(nn.Module):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from chexseg.data.pathologies import nearest
-from chexseg.errors import InputError, Problem
+from chexseg.errors import InputError, Problem, nearest
 from chexseg.models.classifier import DENSENET, RESNET, Normalise, lower_stride
 
 ENCODERS = {"resnet18": RESNET, "resnet50": RESNET, "densenet121": DENSENET}

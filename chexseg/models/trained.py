@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chexseg.config.settings import ClassifierSettings, ImageSettings, SegmenterSettings
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
 from chexseg.errors import InputError, Problem
 from chexseg.losses.classification import n_outputs_of
@@ -13,7 +14,6 @@ from chexseg.models.classifier import Classifier, Normalise, build_classifier
 from chexseg.models.irnet import IRNet
 from chexseg.models.segmenter import Segmenter, build_segmenter
 from chexseg.models.weights import Checkpoint, initialise, load_checkpoint
-from chexseg.settings import ClassifierSettings, ImageSettings, SegmenterSettings
 
 
 def classifier_of(settings: ClassifierSettings) -> Classifier:

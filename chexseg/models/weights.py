@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from chexseg.atomic import atomic
 from chexseg.errors import InputError, Problem
+from chexseg.files.atomic import atomic
 
 FORMAT = "chexseg checkpoint"
 VERSION = 1

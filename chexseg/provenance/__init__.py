@@ -1,1 +1,1 @@
-"""Records of how every artifact was made: written by the jobs, asked by reruns and audits."""
+"""Writing records: what made each artifact, from what, with which settings and code."""

@@ -17,10 +17,16 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 SILENT = (
-    *("chexseg.artifacts", "chexseg.atomic", "chexseg.errors", "chexseg.gpus", "chexseg.progress"),
+    *(
+        "chexseg.errors",
+        "chexseg.files.artifacts",
+        "chexseg.files.atomic",
+        "chexseg.files.progress",
+    ),
+    *("chexseg.inference.gpus", "chexseg.inference.signals"),
     *("chexseg.provenance.code", "chexseg.provenance.digests"),
-    *("chexseg.provenance.form", "chexseg.provenance.record", "chexseg.provenance.reruns"),
-    *("chexseg.training.nodes", "chexseg.training.signals", "chexseg.training.staging"),
+    *("chexseg.provenance.form", "chexseg.provenance.record"),
+    *("chexseg.training.nodes", "chexseg.training.staging"),
 )
 """Modules that only speak to people, keep records, or see to it that work is done at all: no
 content of an artifact depends on them."""

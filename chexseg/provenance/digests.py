@@ -8,8 +8,8 @@ import json
 import os
 from pathlib import Path
 
-from chexseg.atomic import atomic
 from chexseg.errors import InputError
+from chexseg.files.atomic import atomic
 
 MEMORY = Path(".snakemake/digests.json")
 """Where the digests of this machine's files are remembered, in the folder that the jobs run in."""

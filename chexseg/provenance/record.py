@@ -25,8 +25,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chexseg.artifacts import EXECUTION, FOLDER, INPUT, OUTPUT, WORKFLOW
-from chexseg.atomic import atomic, clear_leftovers
+from chexseg.files.artifacts import EXECUTION, FOLDER, INPUT, OUTPUT, WORKFLOW
+from chexseg.files.atomic import atomic, clear_leftovers
 from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import Digests, Stamp, sha256_of_files, stamp
 from chexseg.provenance.form import SUFFIX, VERSION, Record, load
@@ -104,7 +104,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
 
     Args:
         stage: the stage's command.
-        run: its function; the marks of its parameters say which are outputs (`chexseg.artifacts`).
+        run: its function; the marks of its parameters say which are outputs (`chexseg.files.artifacts`).
         arguments: the words of the command line behind the stage, for the settings.
 
     Returns:

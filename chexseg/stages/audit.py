@@ -13,12 +13,12 @@ from typing import Annotated, Any
 
 import tyro
 
+from chexseg.audit.audit import Audit, Finding, audit, compare
+from chexseg.audit.crate import check_place, write_crate
+from chexseg.audit.lineage import check, inputs_of_rows, lineage_of, rows_of, told, walk
+from chexseg.audit.study import Study, study_of
 from chexseg.errors import InputError, Problem, Problems, one_line
-from chexseg.provenance.audit import Audit, Finding, audit, compare
-from chexseg.provenance.crate import check_place, write_crate
-from chexseg.provenance.lineage import check, inputs_of_rows, lineage_of, rows_of, told, walk
-from chexseg.provenance.study import Study, study_of
-from chexseg.quantities import size_text
+from chexseg.files.sizes import size_text
 
 _MOST = 3
 """Files named in a line; --json names all."""

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from chexseg.artifacts import Folder, Output
-from chexseg.atomic import atomic
+from chexseg.config.settings import IndexSettings
+from chexseg.data.layouts.release import read_release
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
-from chexseg.data.release import read_release
 from chexseg.data.splits import SPLITS, choose_patients
 from chexseg.errors import InputError
-from chexseg.progress import progress
+from chexseg.files.artifacts import Folder, Output
+from chexseg.files.atomic import atomic
+from chexseg.files.progress import progress
 from chexseg.provenance.digests import MEMORY, Digests
-from chexseg.settings import IndexSettings
 
 COLUMNS = (
     *("cxr_id", "path", "patient", "study", "split", "shard", "height", "width"),

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from chexseg.artifacts import Folder, Output
-from chexseg.atomic import atomic
 from chexseg.data.images import open_image
+from chexseg.data.layouts.release import TABLES, Release, read_release
 from chexseg.data.masks import area
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
 from chexseg.data.quality import flaw_of
-from chexseg.data.release import TABLES, Release, read_release
 from chexseg.errors import InputError, Problem, one_line
-from chexseg.progress import progress
+from chexseg.files.artifacts import Folder, Output
+from chexseg.files.atomic import atomic
+from chexseg.files.progress import progress
 from chexseg.provenance.digests import MEMORY, Digests
 
 AT_ONCE = 64
@@ -98,7 +98,7 @@ def examine(
     """Returns the data report, and everything that is wrong with a release.
 
     Args:
-        root, tables, masks, pathologies: see `chexseg.data.release.read_release`.
+        root, tables, masks, pathologies: see `chexseg.data.layouts.release.read_release`.
         decode: also decode every X-ray.
         threads: X-rays decoded at once.
     """

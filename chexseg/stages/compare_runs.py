@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chexseg.artifacts import Output
-from chexseg.atomic import atomic
+from chexseg.config.settings import EvaluationSettings
 from chexseg.errors import Problems
 from chexseg.evaluation import scores
-from chexseg.evaluation.overlap import COLUMNS, COUNTS
-from chexseg.settings import EvaluationSettings
+from chexseg.evaluation.overlaps import COLUMNS, COUNTS
+from chexseg.files.artifacts import Output
+from chexseg.files.atomic import atomic
 
 
 def run(

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from chexseg.artifacts import Output
-from chexseg.data.store import Store, write_store
+from chexseg.config.settings import AffinitySettings
+from chexseg.files.artifacts import Output
+from chexseg.files.store import Store, write_store
+from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
 from chexseg.models.irnet import flip_averaged_edge
 from chexseg.models.trained import load_irnet
-from chexseg.settings import AffinitySettings
-from chexseg.training.datasets import Unlabelled
-from chexseg.training.inference import device_for_inference, evaluation_mode, infer
 
 
 def run(

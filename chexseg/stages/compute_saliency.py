@@ -7,15 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chexseg.artifacts import Output
+from chexseg.config.settings import SaliencySettings
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
-from chexseg.data.store import Store, write_store
+from chexseg.files.artifacts import Output
+from chexseg.files.store import Store, write_store
+from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
 from chexseg.losses.classification import positive_outputs
 from chexseg.models.trained import load_classifier
 from chexseg.saliency.gradcam import GradCAM
-from chexseg.settings import SaliencySettings
-from chexseg.training.datasets import Unlabelled
-from chexseg.training.inference import device_for_inference, evaluation_mode, infer
 
 METHODS = {"gradcam": GradCAM}
 """Saliency method of each name: made from a classifier, its `maps` are called."""

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chexseg.artifacts import Output
-from chexseg.atomic import atomic
+from chexseg.config.settings import FigureSettings
 from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
 from chexseg.data.masks import decode, read_masks
-from chexseg.data.store import Store
-from chexseg.evaluation.pictures import bars, curves, gallery
-from chexseg.settings import FigureSettings
+from chexseg.files.artifacts import Output
+from chexseg.files.atomic import atomic
+from chexseg.files.store import Store
+from chexseg.report.pictures import bars, curves, gallery
 
 
 def run(

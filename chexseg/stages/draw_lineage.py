@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chexseg.artifacts import Output
-from chexseg.provenance.drawing import draw
-from chexseg.provenance.lineage import lineage_of
-from chexseg.provenance.study import study_of
+from chexseg.audit.lineage import lineage_of
+from chexseg.audit.study import study_of
+from chexseg.files.artifacts import Output
+from chexseg.report.lineage import draw
 
 
 def run(*, artifact: Path, out: Output) -> None:

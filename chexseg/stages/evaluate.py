@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from chexseg.artifacts import Output
-from chexseg.atomic import atomic
+from chexseg.config.settings import EvaluationSettings
 from chexseg.data.index import read_index
 from chexseg.data.masks import read_masks
 from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.errors import InputError, Problem, Problems
-from chexseg.evaluation.overlap import overlap_table
+from chexseg.evaluation.overlaps import overlap_table
 from chexseg.evaluation.scores import METRICS, score_run
-from chexseg.settings import EvaluationSettings
+from chexseg.files.artifacts import Output
+from chexseg.files.atomic import atomic
 
 
 def run(

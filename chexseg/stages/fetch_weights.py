@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from chexseg.artifacts import Output
-from chexseg.atomic import atomic
+from chexseg.files.artifacts import Output
+from chexseg.files.atomic import atomic
 from chexseg.models.weights import imagenet
 
 

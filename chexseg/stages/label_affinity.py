@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from chexseg.affinity.labels import affinity_labels
-from chexseg.artifacts import Output
+from chexseg.config.settings import AffinityLabelSettings
 from chexseg.data.index import positives_of, read_index
-from chexseg.data.store import Store, write_store
-from chexseg.progress import progress
-from chexseg.settings import AffinityLabelSettings
-from chexseg.training.inference import device_for_inference
+from chexseg.files.artifacts import Output
+from chexseg.files.progress import progress
+from chexseg.files.store import Store, write_store
+from chexseg.inference.batching import batch_of, device_for_inference
 
 BATCH = 16
 
@@ -52,8 +52,8 @@ def run(
         for begin in progress(starts, "label-affinity", len(starts)):
             ids = list(train.index[begin : begin + BATCH])
             result = affinity_labels(
-                store.batch(ids).to(device),
-                maps.batch(ids).to(device),
+                batch_of(store, ids).to(device),
+                batch_of(maps, ids).to(device),
                 positive[begin : begin + BATCH].to(device),
                 **settings.model_dump(),
             )[..., 2::4, 2::4].cpu()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chexseg.artifacts import Output
+from chexseg.config.settings import PhantomSettings
 from chexseg.data.phantom.release import make_release
-from chexseg.settings import PhantomSettings
+from chexseg.files.artifacts import Output
 
 
 def run(*, out: Output, settings: PhantomSettings) -> None:

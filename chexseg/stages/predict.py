@@ -9,15 +9,15 @@ import numpy as np
 import torch
 import tyro
 
-from chexseg.data.chexpert import cxr_id_of
 from chexseg.data.images import Letterbox, letterboxed, open_image
+from chexseg.data.layouts.chexpert import cxr_id_of
 from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError, Problems
-from chexseg.evaluation.pictures import overlay
+from chexseg.files.progress import progress
+from chexseg.inference.batching import device_for_inference, evaluation_mode, to_float
+from chexseg.inference.native_size import to_native_size
 from chexseg.models.trained import load_segmenter
-from chexseg.progress import progress
-from chexseg.training.datasets import to_float
-from chexseg.training.inference import device_for_inference, evaluation_mode
+from chexseg.report.pictures import overlay
 
 
 def run(
@@ -65,7 +65,7 @@ def run(
         square = torch.from_numpy(squares[cxr_id])[None, None]
         with torch.no_grad():
             probability = model(to_float(square.to(device)))[0].float().sigmoid().cpu()
-        native = (Letterbox(height, width, size).undo(probability) > thresholds).numpy()
+        native = (to_native_size(Letterbox(height, width, size), probability) > thresholds).numpy()
         found = dict(zip(trained.pathologies, native, strict=True))
         masks[cxr_id] = {pathology: encode(mask) for pathology, mask in found.items()}
         overlay(np.asarray(image), found, out / f"{cxr_id}.png")

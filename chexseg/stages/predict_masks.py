@@ -6,15 +6,15 @@ from pathlib import Path
 
 import torch
 
-from chexseg.artifacts import Output
+from chexseg.config.settings import PredictionSettings
 from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
 from chexseg.data.masks import encode, write_masks
-from chexseg.data.store import Store
+from chexseg.files.artifacts import Output
+from chexseg.files.store import Store
+from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
+from chexseg.inference.native_size import to_native_size
 from chexseg.models.trained import load_segmenter
-from chexseg.settings import PredictionSettings
-from chexseg.training.datasets import Unlabelled
-from chexseg.training.inference import device_for_inference, evaluation_mode, infer
 
 
 def run(
@@ -54,7 +54,7 @@ def run(
     masks = {}
     for (cxr_id, row), probability in zip(test.iterrows(), results, strict=True):
         letterbox = Letterbox(row.height, row.width, trained.extra["image_size"])
-        native = letterbox.undo(probability)
+        native = to_native_size(letterbox, probability)
         cut = (native > thresholds[:, None, None]).numpy()
         masks[cxr_id] = {
             pathology: encode(mask)

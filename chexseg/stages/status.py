@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 from json import dumps, loads
 from pathlib import Path
 
-from chexseg.config import load_study
-from chexseg.cost import CostModel
+from chexseg.config.study import load_study
 from chexseg.errors import one_line
-from chexseg.gpus import count_gpus
-from chexseg.plan import Plan, amount, plan_of
-from chexseg.profiles import named_profiles
-from chexseg.provenance.graph import PlannedJob, default_configs, read_graph
+from chexseg.files.sizes import duration_text, size_text
+from chexseg.inference.gpus import count_gpus
 from chexseg.provenance.record import read_record, record_path
-from chexseg.quantities import duration_text, size_text
+from chexseg.scheduling.cost import CostModel
+from chexseg.scheduling.graph import PlannedJob, default_configs, read_graph
+from chexseg.scheduling.plan import Plan, amount, plan_of
+from chexseg.scheduling.profiles import named_profiles
 
 DONE, RUNNING, FAILED, CUT_OFF, WAITING = "done", "running", "failed", "cut off", "waiting"
 STATES = (DONE, RUNNING, WAITING, FAILED, CUT_OFF)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from chexseg.artifacts import Folder, Output
+from chexseg.config.settings import ImageSettings
 from chexseg.data.images import letterboxed
 from chexseg.data.index import read_index
-from chexseg.data.store import write_store
 from chexseg.errors import InputError, Problems
-from chexseg.progress import progress
-from chexseg.settings import ImageSettings
+from chexseg.files.artifacts import Folder, Output
+from chexseg.files.progress import progress
+from chexseg.files.store import write_store
 
 
 def run(

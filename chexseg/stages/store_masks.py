@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from chexseg.artifacts import Output
+from chexseg.config.settings import ImageSettings
 from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
 from chexseg.data.masks import decode, read_masks
 from chexseg.data.pathologies import PATHOLOGIES
-from chexseg.data.store import write_store
-from chexseg.progress import progress
-from chexseg.settings import ImageSettings
+from chexseg.files.artifacts import Output
+from chexseg.files.progress import progress
+from chexseg.files.store import write_store
 
 
 def run(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from chexseg.artifacts import Output
-from chexseg.data.store import Store
+from chexseg.config.settings import ThresholdSettings
+from chexseg.files.artifacts import Output
+from chexseg.files.store import Store
+from chexseg.inference.batching import batch_of
+from chexseg.inference.mask_writing import write_pseudo_masks
 from chexseg.saliency.masks import cut
-from chexseg.settings import ThresholdSettings
-from chexseg.training.pseudo_masks import write_pseudo_masks
 
 
 def run(
@@ -33,6 +34,6 @@ def run(
     size = Store([images], "images").meta["image_size"]
 
     def masks_of(ids: list[str], positive: torch.Tensor) -> torch.Tensor:
-        return cut(maps.batch(ids), positive, size=size, threshold=settings.threshold)
+        return cut(batch_of(maps, ids), positive, size=size, threshold=settings.threshold)
 
     write_pseudo_masks(out, index, maps, masks_of, size)

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_auroc
 
-from chexseg.artifacts import Output
+from chexseg.config.settings import ClassifierSettings
 from chexseg.data.index import observations_of, read_index
 from chexseg.data.pathologies import COMPETITION, OBSERVATIONS
-from chexseg.data.store import Store
+from chexseg.files.artifacts import Output
+from chexseg.files.store import Store
+from chexseg.inference.batching import Unlabelled, infer, to_float
 from chexseg.losses.classification import classification_loss, positive_probability
 from chexseg.models.trained import classifier_of
 from chexseg.models.weights import initialise, save_checkpoint
-from chexseg.settings import ClassifierSettings
 from chexseg.training.augmentation import augment
-from chexseg.training.datasets import Rows, Source, Supervised, Unlabelled, to_float
-from chexseg.training.inference import infer
+from chexseg.training.datasets import Rows, Source, Supervised
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.processes import say
 from chexseg.training.sampling import shuffled

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
-from chexseg.artifacts import Output
-from chexseg.data.store import Store
+from chexseg.config.settings import IRNetSettings
 from chexseg.errors import InputError, Problem
+from chexseg.files.artifacts import Output
+from chexseg.files.store import Store
+from chexseg.inference.batching import in_order, to_float
 from chexseg.losses.irnet import irnet_losses
 from chexseg.models.trained import irnet_of
 from chexseg.models.weights import save_checkpoint
-from chexseg.settings import IRNetSettings
 from chexseg.training.augmentation import augment
-from chexseg.training.datasets import Source, Supervised, in_order, to_float
+from chexseg.training.datasets import Source, Supervised
 from chexseg.training.loop import fit, start
 from chexseg.training.processes import of_all, say
 from chexseg.training.sampling import shuffled

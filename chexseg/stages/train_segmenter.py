@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from chexseg.artifacts import Output
+from chexseg.config.settings import SegmenterSettings
 from chexseg.data.index import read_index
-from chexseg.data.store import Store
 from chexseg.errors import InputError, Problem
 from chexseg.evaluation.thresholds import CANDIDATES, FALLBACK, ThresholdSelection
+from chexseg.files.artifacts import Output
+from chexseg.files.store import Store
+from chexseg.inference.batching import in_order, to_float
 from chexseg.losses.dice import dice_loss
 from chexseg.models.trained import segmenter_of
 from chexseg.models.weights import initialise, save_checkpoint
-from chexseg.settings import SegmenterSettings
 from chexseg.training.augmentation import augment
-from chexseg.training.datasets import Source, Supervised, in_order, to_float
+from chexseg.training.datasets import Source, Supervised
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.processes import say
 from chexseg.training.sampling import Draw, mixed, shuffled

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import tyro
 
-from chexseg.atomic import atomic
-from chexseg.config import DataSection, files_of_weights, load_data, load_study
+from chexseg.config.study import DataSection, files_of_weights, load_data, load_study
 from chexseg.errors import GROUPS, InputError, Problem, told
+from chexseg.files.atomic import atomic
 from chexseg.models.trained import check_weights
 from chexseg.stages.check_data import examine
 

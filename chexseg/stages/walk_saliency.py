@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from chexseg.affinity.random_walk import random_walk
-from chexseg.artifacts import Output
-from chexseg.data.store import Store
+from chexseg.config.settings import WalkSettings
+from chexseg.files.artifacts import Output
+from chexseg.files.store import Store
+from chexseg.inference.batching import batch_of, device_for_inference
+from chexseg.inference.mask_writing import write_pseudo_masks
 from chexseg.saliency.masks import cut
-from chexseg.settings import WalkSettings
-from chexseg.training.inference import device_for_inference
-from chexseg.training.pseudo_masks import write_pseudo_masks
 
 
 def run(
@@ -40,9 +40,12 @@ def run(
     size = Store([images], "images").meta["image_size"]
 
     def masks_of(ids: list[str], positive: torch.Tensor) -> torch.Tensor:
-        edge = edges.batch(ids).to(device)
+        edge = batch_of(edges, ids).to(device)
         cam = torch.nn.functional.interpolate(
-            maps.batch(ids).to(device), size=edge.shape[-2:], mode="bilinear", align_corners=False
+            batch_of(maps, ids).to(device),
+            size=edge.shape[-2:],
+            mode="bilinear",
+            align_corners=False,
         )
         cam = cam / cam.amax((2, 3), keepdim=True).clamp(min=1e-12)
         walked = random_walk(

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from chexseg.errors import one_line
-from chexseg.provenance.graph import PlannedJob, read_graph
+from chexseg.scheduling.graph import PlannedJob, read_graph
 
 MOST = 20
 """Changes of a job that are told: a folder that is not mounted has as many as there are X-rays."""

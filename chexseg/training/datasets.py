@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
-from chexseg.data.store import Store
 from chexseg.errors import InputError, Problem
-from chexseg.training.signals import ignore_signals
+from chexseg.files.store import Store
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,6 @@ class Supervised(Dataset):
         return image, torch.from_numpy(np.ascontiguousarray(source.target_of(cxr_id)))
 
 
-class Unlabelled(Dataset):
-    """X-rays without a target: an item is an image, uint8 [1, S, S]."""
-
-    def __init__(self, images: Store, ids: Sequence[str]):
-        self.images, self.ids = images, list(ids)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, number: int) -> Tensor:
-        return torch.from_numpy(self.images[self.ids[number]])[None]
-
-
 class Rows:
     """Looks rows of an array up by cxr_id; a picklable `target_of`."""
 
@@ -72,16 +58,6 @@ class Rows:
 
     def __call__(self, cxr_id: str) -> np.ndarray:
         return self.values[self.row[cxr_id]]
-
-
-def in_order(dataset: Dataset, batch_size: int, threads: int = 1) -> DataLoader:
-    """Returns a loader of all items in their order, the last batch may be smaller."""
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        num_workers=workers(threads),
-        worker_init_fn=ignore_signals,
-    )
 
 
 class BatchSampler(Sampler[list[int]]):
@@ -145,16 +121,3 @@ class BatchSampler(Sampler[list[int]]):
 
     def _items(self) -> list[int]:
         return self.draw(torch.Generator().manual_seed(self.seed * 100_003 + self.epoch))
-
-
-def workers(threads: int) -> int:
-    """Returns the number of loader processes: beside a GPU, all threads but one; else none.
-
-    Without a GPU the threads compute, and batches of small X-rays are read in between.
-    """
-    return max(0, threads - 1) if torch.cuda.is_available() else 0
-
-
-def to_float(image: Tensor) -> Tensor:
-    """Returns images as networks read them: uint8 [B, 1, H, W] -> float in [0, 1]."""
-    return image.float() / 255

@@ -17,16 +17,17 @@ from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from chexseg.atomic import atomic
-from chexseg.progress import progress
-from chexseg.settings import TrainingSettings
+from chexseg.config.settings import TrainingSettings
+from chexseg.files.atomic import atomic
+from chexseg.files.progress import progress
+from chexseg.inference.batching import workers
+from chexseg.inference.device import accelerator
+from chexseg.inference.signals import Signals, Stopped, ignore_signals
 from chexseg.training.augmentation import draw_noise
-from chexseg.training.datasets import BatchSampler, workers
-from chexseg.training.device import accelerator
+from chexseg.training.datasets import BatchSampler
 from chexseg.training.nodes import spread
 from chexseg.training.processes import highest, of_all, say
 from chexseg.training.sampling import Draw
-from chexseg.training.signals import Signals, Stopped, ignore_signals
 from chexseg.training.state import Best, StateFile, TrainingState
 
 SCORE = "score"
@@ -49,7 +50,7 @@ def start(
             place of this process, and starts all of them.
 
     Raises:
-        InputError: there is no GPU where one is required, see `chexseg.training.device`; or
+        InputError: there is no GPU where one is required, see `chexseg.inference.device`; or
             several nodes, and nothing that could start processes there.
     """
     spread(nodes, devices, threads)

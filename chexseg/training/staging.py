@@ -11,12 +11,12 @@ from pathlib import Path
 
 from lightning.fabric import Fabric
 
-from chexseg.atomic import atomic, check_writable
-from chexseg.data.store import Store
 from chexseg.errors import InputError, Problem
-from chexseg.progress import progress
+from chexseg.files.atomic import atomic, check_writable
+from chexseg.files.progress import progress
+from chexseg.files.store import Store
+from chexseg.inference.signals import Signals
 from chexseg.training.processes import highest
-from chexseg.training.signals import Signals
 
 
 @contextmanager

@@ -16,13 +16,13 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from chexseg.atomic import atomic, clear_leftovers
+from chexseg.config.settings import TrainingSettings
 from chexseg.errors import InputError
+from chexseg.files.atomic import atomic, clear_leftovers
 from chexseg.models.weights import read_tensors
 from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import Digests
 from chexseg.provenance.record import known_content
-from chexseg.settings import TrainingSettings
 from chexseg.training.processes import of_all
 
 FORMAT = "chexseg training state 1"

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from chexseg.config.settings import ImageSettings, IndexSettings
 from chexseg.data.masks import decode, encode
 from chexseg.data.pathologies import PATHOLOGIES
-from chexseg.data.store import Store
 from chexseg.errors import InputError
-from chexseg.settings import ImageSettings, IndexSettings
+from chexseg.files.store import Store
 from chexseg.stages import build_index, check_data, store_images
 
 FILES = {

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from chexseg.config.settings import IndexSettings
 from chexseg.data.index import observations_of, positives_of, read_index
 from chexseg.data.pathologies import OBSERVATIONS
 from chexseg.errors import InputError
-from chexseg.settings import IndexSettings
 from chexseg.stages.build_index import run
 from tests.stages.release_files import release_files
 

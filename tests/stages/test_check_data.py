@@ -2,8 +2,8 @@ import re
 
 import pytest
 
+from chexseg.data.layouts.release import read_release
 from chexseg.data.pathologies import PATHOLOGIES
-from chexseg.data.release import read_release
 from chexseg.errors import InputError
 from chexseg.stages import check_data
 from tests.stages.release_files import release_files

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chexseg.config.settings import EvaluationSettings
 from chexseg.errors import InputError
-from chexseg.settings import EvaluationSettings
 from chexseg.stages import compare_runs
 
 SETTINGS = EvaluationSettings(replicates=50)

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chexseg.config.settings import EvaluationSettings
 from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError
-from chexseg.settings import EvaluationSettings
 from chexseg.stages import evaluate
 
 PATHOLOGIES = ("Edema", "Cardiomegaly")

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
+from chexseg.config.settings import PhantomSettings
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
 from chexseg.errors import InputError
-from chexseg.settings import PhantomSettings
 from chexseg.stages.make_phantom import run
 
 SETTINGS = PhantomSettings(

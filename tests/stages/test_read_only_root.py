@@ -1,6 +1,6 @@
 """The data's folder may be read-only: the stages that read it change nothing there."""
 
-from chexseg.settings import ImageSettings, IndexSettings
+from chexseg.config.settings import ImageSettings, IndexSettings
 from chexseg.stages import build_index, check_data, store_images, store_masks
 from tests.stages.release_files import release_files
 

@@ -12,8 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from chexseg.data.store import Store, write_store
-from chexseg.settings import (
+from chexseg.config.settings import (
     ClassifierSettings,
     ImageSettings,
     IndexSettings,
@@ -21,6 +20,8 @@ from chexseg.settings import (
     SegmenterSettings,
     flags,
 )
+from chexseg.files.store import Store, write_store
+from chexseg.inference.signals import Stopped
 from chexseg.stages import (
     build_index,
     store_images,
@@ -29,7 +30,6 @@ from chexseg.stages import (
     train_irnet,
     train_segmenter,
 )
-from chexseg.training.signals import Stopped
 from tests.stages.release_files import release_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("resume")]

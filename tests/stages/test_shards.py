@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
-from chexseg.data.store import Store
-from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
-from chexseg.models.weights import save_checkpoint
-from chexseg.settings import (
+from chexseg.config.settings import (
     AffinityLabelSettings,
     AffinitySettings,
     ClassifierSettings,
@@ -23,6 +19,11 @@ from chexseg.settings import (
     ThresholdSettings,
     WalkSettings,
 )
+from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
+from chexseg.files.store import Store
+from chexseg.inference.batching import batch_of
+from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
+from chexseg.models.weights import save_checkpoint
 from chexseg.stages import (
     build_index,
     compute_affinity,
@@ -133,7 +134,7 @@ def test_a_store_is_the_same(results, name):
         assert len(whole) == 42
     for cxr_id in whole.ids:
         assert np.array_equal(parts[cxr_id], whole[cxr_id], equal_nan=True), cxr_id
-    assert len(np.unique(whole.batch(whole.ids))) > 1  # not because nothing is there
+    assert len(np.unique(batch_of(whole, whole.ids))) > 1  # not because nothing is there
 
 
 def test_predictions_are_the_same(results):

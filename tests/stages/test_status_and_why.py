@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.cost import START, Cost
-from chexseg.provenance.graph import PlannedJob
 from chexseg.provenance.record import record_path, running_path
-from chexseg.provenance.reruns import SETTING, Change
+from chexseg.scheduling.cost import START, Cost
+from chexseg.scheduling.graph import PlannedJob
+from chexseg.scheduling.reruns import SETTING, Change
 from chexseg.stages import status, why
 
 ROOT = Path(__file__).parents[2]

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from chexseg.config.settings import ImageSettings, IndexSettings
 from chexseg.data.images import letterboxed
 from chexseg.data.index import read_index
-from chexseg.data.store import Store
 from chexseg.errors import InputError
-from chexseg.settings import ImageSettings, IndexSettings
+from chexseg.files.store import Store
 from chexseg.stages import build_index, store_images
 from tests.stages.release_files import release_files
 

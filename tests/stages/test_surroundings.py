@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chexseg.atomic import atomic
-from chexseg.data.chexpert import read_labels
 from chexseg.data.images import open_image
+from chexseg.data.layouts.chexpert import read_labels
 from chexseg.errors import InputError, Problems
+from chexseg.files.atomic import atomic
 
 ROOT = Path(__file__).parents[2]
 STRANGE = "a b; $(touch pwned) 'q' \"r\" & ü -x"
@@ -71,8 +71,8 @@ def test_no_name_reaches_the_shell_unquoted(phantom, tmp_path):
 WRITERS = """
 import os, resource, sys
 import numpy as np, pandas as pd, torch
-from chexseg.atomic import atomic
-from chexseg.data.store import write_store
+from chexseg.files.atomic import atomic
+from chexseg.files.store import write_store
 from chexseg.errors import InputError
 from chexseg.models.weights import save_checkpoint
 
@@ -120,7 +120,9 @@ def test_all_closed_folders_are_told_at_once(tmp_path, obedient):
     (tmp_path / "file").touch()
     for name, mode in (("closed", 0o555), ("other", 0)):
         (tmp_path / name).chmod(mode)
-    code = "import sys; from chexseg.atomic import check_writable; check_writable(*sys.argv[1:])"
+    code = (
+        "import sys; from chexseg.files.atomic import check_writable; check_writable(*sys.argv[1:])"
+    )
     folders = [
         "open",
         "open/new/a",

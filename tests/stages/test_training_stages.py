@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from chexseg.data.index import positives_of, read_index
-from chexseg.data.pathologies import COMPETITION, OBSERVATIONS, PATHOLOGIES
-from chexseg.data.store import Store
-from chexseg.errors import InputError
-from chexseg.models.trained import load_classifier, load_segmenter
-from chexseg.saliency.masks import cut
-from chexseg.settings import (
+from chexseg.config.settings import (
     ClassifierSettings,
     ImageSettings,
     IndexSettings,
@@ -20,6 +14,13 @@ from chexseg.settings import (
     SegmenterSettings,
     ThresholdSettings,
 )
+from chexseg.data.index import positives_of, read_index
+from chexseg.data.pathologies import COMPETITION, OBSERVATIONS, PATHOLOGIES
+from chexseg.errors import InputError
+from chexseg.files.store import Store
+from chexseg.inference.batching import batch_of
+from chexseg.models.trained import load_classifier, load_segmenter
+from chexseg.saliency.masks import cut
 from chexseg.stages import (
     build_index,
     compute_saliency,
@@ -191,7 +192,7 @@ def test_maps_of_every_x_ray_and_pathology(files):
     maps, images = Store(files.saliency, "saliency"), Store(files.images, "images")
     assert maps.ids == images.ids
     assert maps.meta == {"method": "gradcam", "pathologies": list(PATHOLOGIES)}
-    batch = maps.batch(maps.ids)
+    batch = batch_of(maps, maps.ids)
     assert batch.shape == (42, 10, 4, 4)
     assert batch.min() >= 0
     assert torch.isfinite(batch).all()
@@ -218,7 +219,7 @@ def test_some_pathologies_in_their_order(files):
     two, ten = Store([out], "saliency"), Store(files.saliency, "saliency")
     assert two.meta["pathologies"] == list(chosen)
     columns = [PATHOLOGIES.index(name) for name in chosen]
-    difference = two.batch(ten.ids) - ten.batch(ten.ids)[:, columns]
+    difference = batch_of(two, ten.ids) - batch_of(ten, ten.ids)[:, columns]
     assert difference.abs().max() < 1e-3
 
 
@@ -227,18 +228,18 @@ def test_maps_of_several_classifiers_are_scaled_and_averaged_at_the_finest(files
     (path,) = saliency_of(files, "both", (coarse, files.classifier))
     both, fine = Store([path], "saliency"), Store(files.saliency, "saliency")
     (path,) = saliency_of(files, "coarse", (coarse,))
-    small = Store([path], "saliency").batch(fine.ids)
+    small = batch_of(Store([path], "saliency"), fine.ids)
     assert small.shape[2:] == (2, 2)
 
     def scaled(maps):
         return maps / maps.amax((2, 3), keepdim=True).clamp(min=1e-12)
 
     large = torch.nn.functional.interpolate(scaled(small), size=(4, 4), mode="bilinear")
-    expected = (scaled(fine.batch(fine.ids)) + large) / 2
-    assert both.batch(fine.ids).shape == (42, 10, 4, 4)
-    seen = (small.amax((2, 3)) > 1e-3) & (fine.batch(fine.ids).amax((2, 3)) > 1e-3)
+    expected = (scaled(batch_of(fine, fine.ids)) + large) / 2
+    assert batch_of(both, fine.ids).shape == (42, 10, 4, 4)
+    seen = (small.amax((2, 3)) > 1e-3) & (batch_of(fine, fine.ids).amax((2, 3)) > 1e-3)
     assert seen.any()
-    assert (both.batch(fine.ids) - expected).abs().amax((2, 3))[seen].max() < 0.02
+    assert (batch_of(both, fine.ids) - expected).abs().amax((2, 3))[seen].max() < 0.02
 
 
 def test_an_empty_shard_passes_through(phantom, files, tmp_path):
@@ -262,8 +263,8 @@ def test_masks_by_threshold_are_gated_by_the_labels(files, capsys):
     assert masks.ids == maps.ids
     assert masks.meta == {"columns": SIZE, "pathologies": list(PATHOLOGIES)}
     positive = torch.from_numpy(positives_of(read_index(files.index).loc[maps.ids], PATHOLOGIES))
-    drawn = masks.batch(masks.ids)
-    expected = cut(maps.batch(maps.ids), positive, size=SIZE, threshold=0.5)
+    drawn = batch_of(masks, masks.ids)
+    expected = cut(batch_of(maps, maps.ids), positive, size=SIZE, threshold=0.5)
     assert torch.equal(drawn, expected)
     assert drawn.any()
     assert not drawn.any((2, 3))[~positive].any()
@@ -273,7 +274,7 @@ def test_expert_masks_are_stored_for_the_x_rays_that_train_and_select(files):
     store = Store([files.expert], "masks")
     assert store.ids == list(read_index(files.index, "expert", "validation").index)
     labels = positives_of(read_index(files.index).loc[store.ids], PATHOLOGIES)
-    drawn = store.batch(store.ids).any((2, 3)).numpy()
+    drawn = batch_of(store, store.ids).any((2, 3)).numpy()
     assert drawn.any()
     assert not (drawn & ~labels).any()  # the phantom outlines what it labels
 

@@ -8,14 +8,14 @@ import pytest
 from benchmarks.comparison import comparison
 from benchmarks.memory import COMMANDS
 from benchmarks.records import BAR
-from chexseg.cli import STAGES
+from chexseg.cli import NAMES
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_memory_is_measured_of_every_stage_that_reads_x_rays():
     without = {"fetch-weights", "draw-lineage"}
-    assert [command.split()[0] for command in COMMANDS] == [s for s in STAGES if s not in without]
+    assert [command.split()[0] for command in COMMANDS] == [s for s in NAMES if s not in without]
 
 
 def test_the_page_of_costs_shows_what_was_measured(monkeypatch):
@@ -48,7 +48,7 @@ def test_the_plan_is_that_of_the_cost_model(monkeypatch, tmp_path):
 def test_records_cost_what_the_page_says_and_less_than_the_bar():
     rows = pd.read_csv(ROOT / "benchmarks/results/records.csv").set_index("what")
     told, page = rows.loc["all"], (ROOT / "docs/provenance.md").read_text()
-    assert set(rows.index) == {*STAGES, "a start of snakemake", "all"} - {"fetch-weights"}
+    assert set(rows.index) == {*NAMES, "a start of snakemake", "all"} - {"fetch-weights"}
     assert told["percent"] < BAR
     assert f"Of the demo's {told['stage_seconds']:,.0f} s of stages" in page
     assert f"digests take {told['record_seconds']:.1f} s: **{told['percent']:.1f} %**" in page

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from chexseg import __version__
-from chexseg.cli import COMMANDS, STAGES, main
+from chexseg.cli import COMMANDS, NAMES, main
+from chexseg.config.settings import ImageSettings
 from chexseg.errors import InputError, Problem
-from chexseg.settings import ImageSettings
 from chexseg.stages import store_images
 
 PIPELINE = [
@@ -45,7 +45,7 @@ def test_help_lists_the_stages_in_the_order_of_the_pipeline_then_what_people_run
     assert names[: len(PIPELINE)] == PIPELINE
     assert tuple(names[-len(COMMANDS) :]) == COMMANDS
     assert {"validate", "evaluate", "predict"} <= set(names)
-    assert set(names) == {*STAGES, *COMMANDS}
+    assert set(names) == {*NAMES, *COMMANDS}
     assert all(summary.endswith(".") for summary in listed(text).values())
 
 
@@ -190,7 +190,7 @@ def test_wrong_flags_are_exit_code_2(flag, told, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", dict.fromkeys(STAGES + COMMANDS))
+@pytest.mark.parametrize("command", dict.fromkeys(NAMES + COMMANDS))
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])

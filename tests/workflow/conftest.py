@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chexseg.audit.study import Study
 from chexseg.provenance.digests import sha256
-from chexseg.provenance.study import Study
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
+from chexseg.audit.study import Study
 from chexseg.cli import main
-from chexseg.provenance.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 

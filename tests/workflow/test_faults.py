@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.provenance.graph import read_graph
 from chexseg.provenance.record import read_record
+from chexseg.scheduling.graph import read_graph
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("CHEXSEG_KILLS", "3"))

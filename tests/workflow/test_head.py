@@ -71,7 +71,7 @@ def plan(workflow, config, *arguments):
 
 def _heavy(modules):
     """Returns which heavy libraries these modules import; Slurm's plugin itself imports pandas."""
-    assert "chexseg.config" in modules
+    assert "chexseg.config.study" in modules
     done = subprocess.run([sys.executable, "-c", HEAVY, *modules], text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()

@@ -10,8 +10,9 @@ from PIL import Image
 
 from chexseg.data.images import Letterbox, open_image
 from chexseg.data.masks import decode, read_masks
-from chexseg.data.store import Store
-from chexseg.evaluation.pictures import overlay
+from chexseg.files.store import Store
+from chexseg.inference.native_size import to_native_size
+from chexseg.report.pictures import overlay
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "covid-cxr"
@@ -95,7 +96,7 @@ def test_overlays_are_where_the_masks_are(study, tmp_path):
         lung = decode(masks["Right Lung"])
         letterbox = Letterbox(height, width, 320)
         square = torch.from_numpy(letterbox.masks(lung[None])).float()
-        native = (letterbox.undo(square) > 0.5).numpy()[0]
+        native = (to_native_size(letterbox, square) > 0.5).numpy()[0]
         assert (native & lung).sum() / (native | lung).sum() > 0.97
         overlay(np.asarray(image), {"Edema": native}, tmp_path / "overlay.png")
         picture = np.asarray(Image.open(tmp_path / "overlay.png").convert("RGB")).astype(int)

@@ -16,11 +16,12 @@ import h5py
 import pytest
 import yaml
 
-from chexseg.artifacts import OUTPUT
-from chexseg.cli import STAGES
-from chexseg.provenance import code, graph, reruns
+from chexseg.cli import NAMES
+from chexseg.files.artifacts import OUTPUT
+from chexseg.provenance import code
 from chexseg.provenance.code import PACKAGE, read_module
 from chexseg.provenance.record import flags_of, marks_of, recorded
+from chexseg.scheduling import graph, reruns
 from tests.unit.provenance.reach import code_in, compiled, modules, reached_by
 
 ROOT = Path(__file__).parents[2]
@@ -257,8 +258,8 @@ def test_code_reruns_the_stages_that_can_execute_it(study, demo, module, tmp_pat
     file = Path(compiled(module).names["__file__"])
     text = file.read_text()
     names = code_in(module) or re.findall(r"^(\w+) = ", text, flags=re.M)
-    stages = {n: [stage for stage in STAGES if f"{module}:{n}" in reached_by(stage)] for n in names}
-    name = min(stages, key=lambda name: len(stages[name]) or len(STAGES))
+    stages = {n: [stage for stage in NAMES if f"{module}:{n}" in reached_by(stage)] for n in names}
+    name = min(stages, key=lambda name: len(stages[name]) or len(NAMES))
     changed = re.sub(rf"^(?=(def|class) {name}\b)", "@staticmethod\n", text, flags=re.M)
     changed = re.sub(rf"^(?={name} = )", f"{name} = None\n", changed, flags=re.M)
     assert changed != text

@@ -7,20 +7,19 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from chexseg.artifacts import WORKFLOW
-from chexseg.atomic import check_writable
-from chexseg.config import (
+from chexseg.files.artifacts import WORKFLOW
+from chexseg.files.atomic import check_writable
+from chexseg.config.study import (
     IRNetEntry,
     ThresholdEntry,
     read_study,
 )
-from chexseg.cost import CostModel
-from chexseg.data.pathologies import nearest
-from chexseg.errors import InputError, Problem, told
-from chexseg.inheritance import EXPERT
-from chexseg.provenance.reruns import ask_records, typed
-from chexseg.references import HUMAN
-from chexseg.settings import flags
+from chexseg.scheduling.cost import CostModel
+from chexseg.errors import InputError, Problem, nearest, told
+from chexseg.config.defaults import EXPERT
+from chexseg.scheduling.reruns import ask_records, typed
+from chexseg.config.links import HUMAN
+from chexseg.config.settings import flags
 
 
 def in_words(error):

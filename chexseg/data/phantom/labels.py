@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from chexseg.config.settings import PhantomSettings
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
-from chexseg.settings import PhantomSettings
 
 _NORMAL = 0.13
 

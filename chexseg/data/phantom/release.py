@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
+from chexseg.config.settings import PhantomSettings, flags
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
 from chexseg.data.phantom.geometry import Mask
 from chexseg.data.phantom.labels import (
@@ -27,8 +28,7 @@ from chexseg.data.phantom.labels import (
 from chexseg.data.phantom.radiograph import render
 from chexseg.data.phantom.reader import second_reading
 from chexseg.errors import InputError, Problem
-from chexseg.progress import progress
-from chexseg.settings import PhantomSettings, flags
+from chexseg.files.progress import progress
 
 _COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS)
 _FIRST_PATIENT = {"train": 1, "val": 70001, "test": 85001}

@@ -1,6 +1,6 @@
 """Tables of labels, written for a test and read as the package reads them."""
 
-from chexseg.data.chexpert import read_labels
+from chexseg.data.layouts.chexpert import read_labels
 from chexseg.data.pathologies import OBSERVATIONS
 from chexseg.errors import Problems
 

@@ -17,18 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chexseg.config import load_study
-from chexseg.data.chexpert import find_images, read_labels
+from chexseg.config.settings import ClassifierSettings
+from chexseg.config.study import load_study
 from chexseg.data.images import image_size, letterboxed, open_image
 from chexseg.data.index import read_index
+from chexseg.data.layouts.chexpert import find_images, read_labels
 from chexseg.data.masks import decode, encode, read_masks
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
-from chexseg.data.store import KINDS, Store, write_store
 from chexseg.errors import Problems
+from chexseg.files.store import KINDS, Store, write_store
 from chexseg.models.classifier import build_classifier
 from chexseg.models.trained import load_classifier
 from chexseg.models.weights import initialise, load_checkpoint, save_checkpoint
-from chexseg.settings import ClassifierSettings
 from tests.unit.data.fuzzing import damaged, examples, try_to_read
 
 

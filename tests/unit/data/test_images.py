@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 from chexseg.data import images as module
 from chexseg.data.images import Letterbox, image_size, letterboxed, open_image
 from chexseg.errors import InputError
+from chexseg.inference.native_size import to_native_size
 
 
 def noise(height, width, seed=0):
@@ -56,11 +57,11 @@ def test_undo_is_exact_where_the_scales_agree(height, width):
     letterbox = Letterbox(height, width, 64)
     image = noise(height, width)
     square = letterbox.image(Image.fromarray(image))
-    restored = letterbox.undo(torch.from_numpy(square)[None].float())
+    restored = to_native_size(letterbox, torch.from_numpy(square)[None].float())
     assert torch.equal(restored, torch.from_numpy(image)[None].float())
     masks = noise(height, width, 1)[None] > 127
     squares = torch.from_numpy(letterbox.masks(masks))
-    assert torch.equal(letterbox.undo(squares.float()) > 0.5, torch.from_numpy(masks))
+    assert torch.equal(to_native_size(letterbox, squares.float()) > 0.5, torch.from_numpy(masks))
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
@@ -72,7 +73,7 @@ def test_undo_brings_masks_back_that_were_enlarged_by_a_whole_factor(factor):
     left = (24 * factor - 16 * factor) // 2
     inside = squares[0, :, left : left + 16 * factor]
     assert np.array_equal(inside, masks[0].repeat(factor, 0).repeat(factor, 1))
-    restored = letterbox.undo(torch.from_numpy(squares).float()) > 0.5
+    restored = to_native_size(letterbox, torch.from_numpy(squares).float()) > 0.5
     assert torch.equal(restored, torch.from_numpy(masks))
 
 
@@ -80,12 +81,12 @@ def test_undo_keeps_the_place_and_does_not_share_memory():
     letterbox = Letterbox(128, 64, 32)  # scale 1/4; columns 8 to 23 hold the image
     maps = torch.zeros(2, 32, 32)
     maps[1, 8:16, 8:12] = 1
-    restored = letterbox.undo(maps)
+    restored = to_native_size(letterbox, maps)
     assert restored.shape == (2, 128, 64)
     assert restored[0].abs().sum() == 0
     rows, columns = torch.nonzero(restored[1] > 0.5, as_tuple=True)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (32, 63, 0, 15)
-    same = Letterbox(32, 32, 32).undo(maps)
+    same = to_native_size(Letterbox(32, 32, 32), maps)
     same += 1
     assert maps.max() == 1
 

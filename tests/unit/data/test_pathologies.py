@@ -1,6 +1,7 @@
 import pytest
 
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, nearest, observation_of
+from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg.errors import nearest
 
 
 def test_the_lists_of_names():

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from chexseg.config.settings import PhantomSettings
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
 from chexseg.data.phantom.geometry import distance_to_curves, draw_pose, smooth_field
 from chexseg.data.phantom.labels import draw_findings, pathologies_of, report_labels, true_labels
 from chexseg.data.phantom.radiograph import render
 from chexseg.data.phantom.reader import second_reading
-from chexseg.settings import PhantomSettings
 
 
 def radiograph(seed, positives, **options):

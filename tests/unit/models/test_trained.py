@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from chexseg.config.settings import ClassifierSettings, SegmenterSettings
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
 from chexseg.errors import InputError
 from chexseg.models.trained import (
@@ -12,7 +13,6 @@ from chexseg.models.trained import (
     segmenter_of,
 )
 from chexseg.models.weights import save_checkpoint
-from chexseg.settings import ClassifierSettings, SegmenterSettings
 
 CLASSIFIER = ClassifierSettings(architecture="densenet_small")
 SEGMENTER = SegmenterSettings(decoder_channels=16)

@@ -19,9 +19,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[3] / "chexseg"
 SILENT = {f"chexseg.{name}" for name in (
-    "artifacts", "atomic", "errors", "gpus", "progress", "provenance.code", "provenance.digests",
-    "provenance.form", "provenance.record", "provenance.reruns", "training.nodes",
-    "training.signals", "training.staging",
+    "errors", "files.artifacts", "files.atomic", "files.progress", "inference.gpus",
+    "inference.signals", "provenance.code", "provenance.digests", "provenance.form",
+    "provenance.record", "training.nodes", "training.staging",
 )}  # fmt: skip
 """They speak to people, keep the records, or see that work is done: docs/provenance.md."""
 Place = tuple[str, str]

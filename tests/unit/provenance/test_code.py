@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from chexseg.cli import STAGES
+from chexseg.cli import NAMES
 from chexseg.provenance.code import PACKAGE, code_of, read_module
 
 STAGE = '''
@@ -11,7 +11,7 @@ from __future__ import annotations
 from chexseg.losses.dice import dice_loss
 from chexseg.errors import complain
 import chexseg.models.trained as trained
-from chexseg.data import store
+from chexseg.files import store
 UNUSED = 3
 def run(*, out, settings: Settings = None):
     """Help."""
@@ -31,7 +31,7 @@ OTHERS = {
     "losses/dice.py": "import torch\nEPS = 1\ndef dice_loss(x):\n    return x + EPS\ndef other():\n    pass\n",
     "errors.py": "def complain():\n    pass\n",
     "models/trained.py": "def load():\n    return _one()\ndef _one():\n    return 1\n",
-    "data/store.py": "KINDS = (1, 2)\nprint('imported')\n",
+    "files/store.py": "KINDS = (1, 2)\nprint('imported')\n",
     "late.py": "from chexseg.again import lately\n",
     "again.py": "def lately():\n    pass\n",
 }
@@ -61,8 +61,8 @@ def package(tmp_path):
 def test_what_a_stage_reaches(package):
     assert set(code_of("toy", package())) == {
         "chexseg.again:lately",
-        "chexseg.data.store:(import)",
-        "chexseg.data.store:KINDS",
+        "chexseg.files.store:(import)",
+        "chexseg.files.store:KINDS",
         "chexseg.losses.dice:EPS",
         "chexseg.losses.dice:dice_loss",
         "chexseg.models.trained:_one",
@@ -81,8 +81,8 @@ def test_what_a_stage_reaches(package):
         (("models/trained.py", "return 1", "return 2"), {"chexseg.models.trained:_one"}),
         (("again.py", "pass", "return 1"), {"chexseg.again:lately"}),
         (("stages/toy.py", "Field(0.1", "Field(0.2"), {"chexseg.stages.toy:Settings"}),
-        (("data/store.py", "'imported'", "'again'"), {"chexseg.data.store:(import)"}),
-        (("data/store.py", "(1, 2)", "(1, 3)"), {"chexseg.data.store:KINDS"}),
+        (("files/store.py", "'imported'", "'again'"), {"chexseg.files.store:(import)"}),
+        (("files/store.py", "(1, 2)", "(1, 3)"), {"chexseg.files.store:KINDS"}),
         (("losses/dice.py", "    pass", "    return 1"), set()),
         (("errors.py", "pass", "return 1"), set()),
         (("stages/toy.py", "# a comment", "# another"), set()),
@@ -104,7 +104,7 @@ def test_a_new_call_brings_its_code(package):
     assert "chexseg.stages.toy:not_called" in code_of("toy", package(edit))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", NAMES)
 def test_every_name_that_a_stage_imports_is_found(stage):
     """No import of the package may point nowhere: its code would not count."""
     for place in code_of(stage):

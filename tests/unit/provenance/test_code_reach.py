@@ -2,7 +2,7 @@
 
 import pytest
 
-from chexseg.cli import STAGES
+from chexseg.cli import NAMES
 from chexseg.provenance.code import code_of
 from tests.unit.provenance.reach import code_in, modules, reached_by
 
@@ -13,7 +13,7 @@ def code():
     return {f"{module}:{name}" for module in modules() for name in code_in(module)}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", NAMES)
 def test_the_code_of_a_stage_is_what_it_can_execute(stage, code):
     assert set(code_of(stage)) & code == reached_by(stage) & code
 
@@ -21,6 +21,6 @@ def test_the_code_of_a_stage_is_what_it_can_execute(stage, code):
 def test_the_oracle_sees_differences():
     """It would be no oracle if it took all for reached, or nothing."""
     loss = "chexseg.losses.dice:dice_loss"
-    assert [stage for stage in STAGES if loss in reached_by(stage)] == ["train-segmenter"]
+    assert [stage for stage in NAMES if loss in reached_by(stage)] == ["train-segmenter"]
     edge = "chexseg.models.irnet:flip_averaged_edge"
-    assert [stage for stage in STAGES if edge in reached_by(stage)] == ["compute-affinity"]
+    assert [stage for stage in NAMES if edge in reached_by(stage)] == ["compute-affinity"]

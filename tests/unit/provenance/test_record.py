@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.artifacts import Folder, Output
+from chexseg.files.artifacts import Folder, Output
 from chexseg.provenance.digests import sha256
 from chexseg.provenance.record import (
     flags_of,

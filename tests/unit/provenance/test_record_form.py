@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chexseg.audit.audit import audit, compare
+from chexseg.audit.lineage import lineage_of, told
+from chexseg.audit.study import Study
 from chexseg.errors import InputError
-from chexseg.provenance import reruns
-from chexseg.provenance.audit import audit, compare
 from chexseg.provenance.digests import Digests
 from chexseg.provenance.form import load
-from chexseg.provenance.lineage import lineage_of, told
 from chexseg.provenance.record import read_record, record_path, seal_of
-from chexseg.provenance.study import Study
+from chexseg.scheduling import reruns
 from chexseg.stages.audit import facts_of
 from tests.unit.data.fuzzing import examples
 

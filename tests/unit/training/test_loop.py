@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from chexseg.settings import TrainingSettings
+from chexseg.config.settings import TrainingSettings
 from chexseg.training import loop
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import shuffled

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from lightning.fabric import Fabric
 
-from chexseg.data.store import Store, write_store
 from chexseg.errors import InputError
+from chexseg.files.store import Store, write_store
+from chexseg.inference.signals import Stopped
 from chexseg.training import staging
-from chexseg.training.signals import Stopped
 from chexseg.training.staging import staged
 
 FABRIC = Fabric(accelerator="cpu", devices=1)

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from chexseg.settings import TrainingSettings
+from chexseg.config.settings import TrainingSettings
+from chexseg.inference.signals import Stopped
 from chexseg.training import loop
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import shuffled
-from chexseg.training.signals import Stopped
 from chexseg.training.state import FORMAT, StateFile
 
 STEPS, EPOCHS = 4, 3

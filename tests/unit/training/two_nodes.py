@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from chexseg.data.store import Store
 from chexseg.errors import InputError
+from chexseg.files.store import Store
 from chexseg.training import staging
 from chexseg.training.loop import start
 from tests.unit.training.two_processes import SETTINGS, train

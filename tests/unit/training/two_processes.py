@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from chexseg.config.settings import TrainingSettings
+from chexseg.inference.signals import Stopped
 from chexseg.losses.dice import dice_loss
-from chexseg.settings import TrainingSettings
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import shuffled
-from chexseg.training.signals import Stopped
 from chexseg.training.state import StateFile
 
 SETTINGS = TrainingSettings(batch_size=4, epochs=3, learning_rate=0.05)

@@ -1,0 +1,303 @@
+"""What does not fit in a study: every file held against the records, and the records against
+each other, the code here and other studies."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+from chexseg.audit.circumstances import circumstances, code_findings
+from chexseg.audit.files import CLOSED, PERMIT, reason_of
+from chexseg.audit.findings import (
+    BACK,
+    RECORD_BACK,
+    Finding,
+    first_of,
+    link_of,
+    remedy_of,
+    removal_of,
+    together,
+)
+from chexseg.audit.study import INDEX, Input, Recorded, Study
+from chexseg.files.progress import progress
+from chexseg.provenance.digests import sha256
+from chexseg.provenance.form import SUFFIX
+from chexseg.provenance.record import running_path
+
+_READERS = 4
+"""Files that are hashed at a time: one waits for the disk while another is computed."""
+
+
+@dataclass
+class Audit:
+    """All that was found in a study.
+
+    Attributes:
+        study: its records.
+        findings: errors first.
+        contents: file -> digest of its content now; raw data under their paths as given.
+        unread: file -> why it cannot be read.
+        x_rays: how many the index lists.
+        x_rays_checked: how many of them were hashed.
+        bytes: hashed.
+    """
+
+    study: Study
+    findings: list[Finding] = field(default_factory=list)
+    contents: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    x_rays: int = 0
+    x_rays_checked: int = 0
+    bytes: int = 0
+
+
+def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Audit:
+    """Checks a study.
+
+    Args:
+        study: its records.
+        root: where the raw data are now; None: where they were, if anything is there.
+        x_rays: whether X-rays outside of the study are hashed.
+    """
+    result = Audit(study)
+    files = study.files()
+    native = [r for r in study.recorded.values() if not study.is_stranger(r)]
+    read = {i.path for r in native for i in r.inputs if i.inside}
+    written = {f for r in study.recorded.values() for f in r.outputs}
+    there = set(files)
+    known = sorted((read | written) & there)
+    _hash(result, {f: study.folder / f for f in known}, f"check {study.folder}")
+
+    listed: list[Input] = []
+    if INDEX in study.made and result.contents.get(INDEX) == study.made[INDEX]:
+        listed = study.x_rays(root)
+    raw = [i for r in study.jobs for i in r.inputs if not i.inside]
+    wanted = [*raw, *(i for i in listed if x_rays)]
+    places = {
+        i.path: study.folder / i.path if i.inside else study.find(i.path, root)
+        for i in wanted
+        if i.path not in result.contents and (not i.inside or i.path in there)
+    }
+    _hash(result, {p: place for p, place in places.items() if place}, "check raw data")
+    result.x_rays = len(listed)
+    result.x_rays_checked = sum(i.path in result.contents for i in listed)
+
+    found = [
+        *_closed(result),
+        *_records(study),
+        *_siblings(study),
+        *_files(result),
+        *_unrecorded(result, files, read),
+        *_inputs(study, result.contents, listed),
+        *_raw(result, raw + listed),
+        *code_findings(study),
+        *circumstances(study),
+    ]
+    result.findings = sorted(together(found), key=lambda f: not f.is_error)
+    return result
+
+
+def compare(studies: Sequence[Study]) -> list[Finding]:
+    """Finds studies that were given together as repeats, and are none."""
+    found = []
+    for one, other in combinations(studies, 2):
+        shared = [
+            (artifact, seed)
+            for artifact, seed in _training_seeds(one).items()
+            if _training_seeds(other).get(artifact) == seed
+        ]
+        if shared:
+            seeds = ", ".join(str(seed) for seed in sorted({seed for _, seed in shared}))
+            files = (str(one.folder), str(other.folder))
+            text = f"{len(shared)} trainings have seed {seeds} in both, such as {shared[0][0]}"
+            found.append(Finding("same seed", files, text, "Set another `seed` in one of them."))
+    return found
+
+
+def _training_seeds(study: Study) -> dict[str, int]:
+    trainings = (r for r in study.jobs if r.stage.startswith("train-"))
+    seeds = {r.artifact: r.record["seed"] for r in trainings}
+    return {artifact: seed for artifact, seed in seeds.items() if seed is not None}
+
+
+def _hash(result: Audit, places: dict[str, Path], what: str) -> None:
+    with ThreadPoolExecutor(_READERS) as readers:
+        found = progress(readers.map(_read, places.values()), what, len(places))
+        for name, (digest, size, why) in zip(places, found, strict=True):
+            if why:
+                result.unread[name] = why
+            elif digest:
+                result.contents[name] = digest
+                result.bytes += size
+
+
+def _read(place: Path) -> tuple[str, int, str]:
+    """Returns digest and size of a file, or why it cannot be read; nothing if it is no file."""
+    try:
+        status = os.stat(place)
+        return (sha256(place), status.st_size, "") if stat.S_ISREG(status.st_mode) else ("", 0, "")
+    except FileNotFoundError:
+        return "", 0, ""
+    except OSError as error:
+        return "", 0, reason_of(error)
+
+
+def _closed(result: Audit) -> Iterator[Finding]:
+    """Yields what nobody could check; it may be as good as the rest."""
+    study = result.study
+    folders = {("" if place == "." else place) + "/": why for place, why in study.closed.items()}
+    records = {place: why for place, (kind, why) in study.unsound.items() if kind == CLOSED}
+    for place, why in {**folders, **records, **result.unread}.items():
+        yield Finding(CLOSED, (place,), why, PERMIT)
+
+
+def _records(study: Study) -> Iterator[Finding]:
+    for place, (kind, wrong) in study.unsound.items():
+        if kind != CLOSED:
+            in_the_way = [place] if (study.folder / place).is_dir() else []
+            places = place.removesuffix(SUFFIX), *in_the_way
+            yield Finding(kind, (place,), wrong, remedy_of(study, RECORD_BACK, *places))
+    for artifact, recorded in study.recorded.items():
+        if recorded.misplaced:
+            text = f"its record is that of {recorded.given or ' or '.join(recorded.together)}"
+            yield Finding("swapped", (artifact,), text, remedy_of(study, BACK, artifact))
+
+
+def _siblings(study: Study) -> Iterator[Finding]:
+    """Yields records that differ from those of the job's other artifacts: all were written alike.
+
+    Where most are alike the others are named, else all.
+    """
+    for recorded in study.recorded.values():
+        others = (study.recorded.get(each) for each in recorded.together)
+        family = [
+            other
+            for other in others
+            if other and not other.misplaced and not _of_two_runs(recorded, other)
+        ]
+        alike = [sum(one.told == other.told for other in family) for one in family]
+        if min(alike, default=0) == len(family):
+            continue
+        odd = [r for r, n in zip(family, alike, strict=True) if 2 * n <= len(family)]
+        keys = {k for r in odd for one in family for k in r.told if r.told[k] != one.told[k]}
+        names = sorted(r.artifact for r in odd)
+        text = f"records of one job differ in {', '.join(sorted(keys))}"
+        files = tuple(name + SUFFIX for name in names)
+        yield Finding("edited record", files, text, remedy_of(study, RECORD_BACK, *names))
+
+
+def _of_two_runs(one: Recorded, other: Recorded) -> bool:
+    """Says whether two artifacts of a job are of two of its runs, and do not belong together."""
+    same_time = one.record["started"] == other.record["started"]
+    return not same_time and any(other.outputs.get(f, d) != d for f, d in one.outputs.items())
+
+
+def _files(result: Audit) -> Iterator[Finding]:
+    """Yields what is wrong with the files of artifacts, each held against its own record."""
+    study, contents = result.study, result.contents
+    closed = {*result.unread, *study.closed}
+    written = {digest: file for file, digest in study.made.items()}
+    for file, digest in study.made.items():
+        now = contents.get(file)
+        if now is None:
+            if not _covered(file, closed):
+                yield Finding("missing", (file,), "it is not there", remedy_of(study, BACK))
+        elif now != digest:
+            kind, text = "edited", f"its content is {now[:12]}, its job wrote {digest[:12]}"
+            if now in written:
+                kind, text = "swapped", f"its content is that of {written[now]}"
+            yield Finding(kind, (file,), text, remedy_of(study, BACK, study.maker[file]))
+    for recorded in study.recorded.values():
+        for name in recorded.together:
+            other = study.recorded.get(name)
+            if other is None or recorded.misplaced or other.misplaced:
+                continue
+            if not _of_two_runs(recorded, other):
+                continue
+            older, newer = sorted(
+                (recorded, other), key=lambda r: (r.record["started"], r.artifact)
+            )
+            text = f"{newer.artifact} is of a later run of the same job"
+            remedy = remedy_of(study, BACK, older.artifact)
+            yield Finding("stale", (older.artifact,), text, remedy)
+
+
+def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Finding]:
+    """Yields files without a record, a folder as one where it holds nothing else."""
+    study = result.study
+    named = {f for r in study.recorded.values() for f in r.outputs} | read
+    spoken_for = {place.removesuffix(SUFFIX) for place in study.unsound}
+    spoken_for |= {*result.unread, *study.closed}
+    spoken_for |= {artifact for artifact, r in study.recorded.items() if r.misplaced}
+    bare = [f for f in files if f not in study.made and not _covered(f, spoken_for)]
+    begun = {f for f in bare if running_path(study.folder / f).exists()}
+    for file in sorted(begun):
+        text, remedy = "its job is under way, or was killed", "Audit it when its job is done."
+        yield Finding("running", (file,), text, remedy)
+    bare = [f for f in bare if f not in begun]
+    sound = {f.split("/")[0] for f in (set(files) & set(study.made)) | spoken_for}
+    places: dict[str, list[str]] = defaultdict(list)
+    for file in bare:
+        top = file.split("/")[0]
+        places[file if top in sound or top == file else f"{top}/"].append(file)
+    for place, inside in places.items():
+        if named & set(inside):
+            text = "no record says how it was made"
+            remedy = remedy_of(study, f"Put {place.rstrip('/')}{SUFFIX} back", place)
+            yield Finding("no record", (place,), text, remedy)
+        else:
+            text = "no job of this study wrote it"
+            remedy = f"Move it out of {study.folder}, or: {removal_of(study, place)}"
+            yield Finding("foreign", (place,), text, remedy)
+    for file in sorted(named - set(study.made) - set(files)):
+        if not _covered(file, spoken_for):
+            text = "it is not there, nor its record"
+            yield Finding("missing", (file,), text, remedy_of(study, BACK))
+
+
+def _covered(file: str, places: set[str]) -> bool:
+    return file in places or any(str(folder) in places for folder in Path(file).parents)
+
+
+def _inputs(study: Study, contents: dict[str, str], x_rays: list[Input]) -> Iterator[Finding]:
+    """Yields jobs whose inputs in the study are not what their makers' records say."""
+    for recorded in study.jobs:
+        inputs = [*recorded.inputs, *(x_rays if recorded.artifact == INDEX else ())]
+        if recorded.misplaced:
+            continue
+        changed = []
+        for read in (i for i in inputs if i.inside):
+            now = study.made.get(read.path)
+            if study.is_stranger(recorded) and read.path not in contents:
+                changed.append(f"{read.path}, which is not here")
+            elif now is not None and now != read.sha256:
+                changed.append(f"{read.path} (then {read.sha256[:12]}, now {now[:12]})")
+        if not changed:
+            continue
+        files, text = tuple(study.siblings(recorded)), f"made from another {first_of(changed)}"
+        if study.is_stranger(recorded):
+            places = dict.fromkeys(link_of(study, file) for file in files)
+            remedy = remedy_of(study, f"Move it out of {study.folder}", *places)
+            yield Finding("foreign", files, f"it is of {recorded.prefix}: {text}", remedy)
+        else:
+            yield Finding("stale", files, text, remedy_of(study, BACK, *files))
+
+
+def _raw(result: Audit, inputs: list[Input]) -> Iterator[Finding]:
+    contents, absent = result.contents, []
+    for read in dict.fromkeys((i.path, i.sha256) for i in inputs if not i.inside):
+        path, digest = read
+        if path not in contents:
+            absent += [path] if path not in result.unread else []
+        elif contents[path] != digest:
+            text = f"its content is {contents[path][:12]}, the study was made from {digest[:12]}"
+            yield Finding("edited", (path,), text, remedy_of(result.study, BACK))
+    if absent:
+        text = f"{len(absent)} raw files were not read"
+        yield Finding("not checked", tuple(absent), text, "Give their folder as --root.")

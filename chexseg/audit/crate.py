@@ -1,0 +1,329 @@
+"""A study as a Workflow Run RO-Crate (profile Provenance Run Crate 0.5), from its records.
+
+Sources: https://www.researchobject.org/workflow-run-crate/profiles/0.5/provenance_run_crate, and
+RFC 6920 for the names of files that are not in the crate.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from chexseg.audit.study import INDEX, Recorded, Study
+from chexseg.errors import InputError, Problem
+from chexseg.files.atomic import atomic, check_writable
+from chexseg.provenance.code import PACKAGE
+from chexseg.provenance.digests import sha256_of_files
+from chexseg.provenance.record import Record, record_path
+
+_SNAKEFILE = PACKAGE.parent / "Snakefile"
+RO_CRATE = "1.1"
+"""Version of RO-Crate that the profiles are written for."""
+PROFILES = ("process", "workflow", "provenance")
+PROFILE = "https://w3id.org/ro/wfrun/{}/0.5"
+TERMS = "https://w3id.org/ro/terms/workflow-run/context"
+"""Defines `sha256`, which RO-Crate 1.1 has not."""
+WORKFLOW_PROFILE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
+
+LICENSE = {
+    "@type": "CreativeWork",
+    "name": "MIT for the workflow; the data's own terms for the data",
+    "description": "The workflow is under the MIT license. X-rays, labels, masks and all that was "
+    "made from them stay under the terms of the data's source.",
+}
+
+
+def write_crate(study: Study, target: Path, *, copy_files: bool = False) -> None:
+    """Writes a study as an RO-Crate; whether the study is sound is for an audit to say.
+
+    The workflow's files and the records are copied. Artifacts and raw data are described by name,
+    size and SHA-256, under the URI `ni:///sha-256;...` that names a content wherever it lies.
+    X-rays are never copied: there is one collection of them, with the digest of their digests.
+
+    Args:
+        study: its records.
+        target: a folder that is absent or empty, or a file `*.zip`.
+        copy_files: also copy the artifacts.
+
+    Raises:
+        InputError: no crate can be written there, or this is no checkout with a Snakefile.
+    """
+    check_place(study, target)
+    target = target.resolve()  # a link to an empty folder stays one
+    crate = _Crate(study, copy_files)
+    crate.add_workflow(_SNAKEFILE)
+    crate.add_jobs()
+    crate.unwrap()
+    if target.suffix == ".zip":
+        with atomic(target) as temporary:
+            crate.crate.write_zip(temporary)
+        return
+    hidden = {"prefix": f".{target.name}.", "suffix": ".partial", "dir": target.parent}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(**hidden) as temporary:
+            whole = Path(temporary, "crate")
+            crate.crate.write(whole)
+            os.replace(whole, target)  # of an empty folder, too
+    except OSError as error:
+        found, remedy = f"{error.strerror}: {error.filename}", "Write the crate elsewhere."
+        raise InputError([Problem(str(target), found, "room for a crate", remedy)]) from error
+
+
+def check_place(study: Study, target: Path) -> None:
+    """Raises InputError where no crate of a study can be written: see `write_crate`."""
+    if not _SNAKEFILE.is_file():
+        found, remedy = "no Snakefile beside the package", "Run it from a checkout of CheXseg."
+        raise InputError([Problem(str(_SNAKEFILE), found, "the workflow", remedy)])
+    found, folder = "", target.is_dir()
+    if target.resolve().is_relative_to(study.folder.resolve()):
+        found = "a place inside the study"
+    elif target.suffix == ".zip" and folder:
+        found = "a folder"
+    elif folder and any(target.iterdir()):
+        found = "a folder with files"
+    elif target.suffix != ".zip" and target.exists() and not folder:
+        found = "a file"
+    if found:
+        expected = "an empty folder or none, or a file *.zip, outside of the study"
+        raise InputError([Problem(str(target), found, expected, "Name another place.")])
+    check_writable(target.parent)
+
+
+class _Crate:
+    """A crate that grows: files and tools are added when a job first names them."""
+
+    def __init__(self, study: Study, copy_files: bool):
+        from rocrate.rocrate import ROCrate
+
+        self.study, self.copy_files = study, copy_files
+        self.crate, self.read = ROCrate(version=RO_CRATE), set()
+        self.crate.metadata.extra_contexts.append(TERMS)
+        self.files: dict[str, Any] = {}
+        self.tools: dict[str, Any] = {}
+        self.parameters: dict[str, Any] = {}
+        root, name = self.crate.root_dataset, study.folder.absolute().name
+        root["name"] = f"CheXseg study {name}"
+        root["description"] = (
+            f"How the results of the study {name} were computed: {len(study.jobs)} jobs, their "
+            "settings, code, inputs and outputs."
+        )
+        root["license"] = self.about("#license", LICENSE)
+        root["datePublished"] = max(_end(job.record) for job in study.jobs)
+        profiles = {PROFILE.format(p): f"{p.title()} Run Crate" for p in PROFILES}
+        root["conformsTo"] = [
+            self.about(uri, {"@type": "CreativeWork", "name": name, "version": uri.split("/")[-1]})
+            for uri, name in (profiles | {WORKFLOW_PROFILE: "Workflow RO-Crate"}).items()
+        ]
+
+    def about(self, identifier: str, properties: dict[str, Any]) -> Any:
+        """Adds something that is no file."""
+        from rocrate.model import ContextEntity
+
+        return self.crate.add(ContextEntity(self.crate, identifier, properties))
+
+    def add_workflow(self, snakefile: Path) -> None:
+        """Adds the Snakefile as the main entity, and the files that it includes."""
+        self.workflow = self.crate.add_workflow(
+            snakefile, "Snakefile", main=True, lang="snakemake",
+            properties={
+                "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
+                "name": "CheXseg",
+                "version": self.study.jobs[-1].record["software"].get("chexseg", ""),
+            },
+        )  # fmt: skip
+        folder = snakefile.parent
+        self.workflow["license"] = self.crate.get("#license")
+        for path in sorted((folder / "workflow" / "rules").glob("*.smk")):
+            rules = self.crate.add_file(
+                path, path.relative_to(folder).as_posix(), properties=_RULES
+            )
+            rules["isPartOf"] = self.workflow
+
+    def add_jobs(self) -> None:
+        """Adds every job as an action, and the run of the workflow that they were."""
+        jobs = self.study.jobs
+        self.read = {read.path for job in jobs for read in job.inputs}
+        actions, controls = [], []
+        for number, job in enumerate(jobs, 1):
+            tool, step = self.tool(job)
+            action = self.crate.add_action(
+                tool, f"#job-{number}",
+                object=self.inputs(job), result=self.outputs(job),
+                properties={
+                    "name": f"{job.stage} of {job.artifact}",
+                    "description": job.record["command"],
+                    "startTime": job.record["started"],
+                    "endTime": _end(job.record),
+                    "actionStatus": "http://schema.org/CompletedActionStatus",
+                },
+            )  # fmt: skip
+            actions.append(action)
+            control = {"@type": "ControlAction", "name": f"orchestrate {job.stage}"}
+            control |= {"instrument": _id(step), "object": _id(action)}
+            controls.append(self.about(f"#control-{number}", control))
+        whole = {
+            "name": f"run of {self.crate.root_dataset['name']}",
+            "description": self.crate.root_dataset["description"],
+            "startTime": jobs[0].record["started"],
+            "endTime": self.crate.root_dataset["datePublished"],
+        }
+        made = set(self.study.made)
+        raw = [self.files[path] for path in self.files if path not in made]
+        last = [self.files[path] for path in self.files if path in made - self.read]
+        run = self.crate.add_action(
+            self.workflow, "#run", object=raw, result=last, properties=whole
+        )
+        self.crate.root_dataset["mentions"] = [run, *actions]
+        version = jobs[-1].record["software"].get("snakemake", "")
+        engine = {"@type": "SoftwareApplication", "name": "Snakemake", "softwareVersion": version}
+        engine["url"] = "https://snakemake.github.io"
+        organize = {**whole, "@type": "OrganizeAction", "result": _id(run)}
+        organize["instrument"] = _id(self.about("#snakemake", engine))
+        organize["object"] = [_id(control) for control in controls]
+        self.about("#organize", organize)
+
+    def tool(self, job: Recorded) -> tuple[Any, Any]:
+        """Returns the tool that a job ran, and its step: one for each version of a stage's code."""
+        code = job.record["code"]["digest"]
+        identifier = f"#{job.stage}-{code[:12]}"
+        if identifier not in self.tools:
+            tool = self.about(identifier, {
+                "@type": "SoftwareApplication",
+                "name": f"chexseg {job.stage}",
+                "softwareVersion": job.record["software"].get("chexseg", ""),
+                "identifier": code,
+                "url": "https://arxiv.org/abs/2102.10484",
+                "softwareRequirements": [
+                    f"{package}=={version}" for package, version in job.record["software"].items()
+                ],
+            })  # fmt: skip
+            step = {"@type": "HowToStep", "name": job.stage, "position": str(len(self.tools) + 1)}
+            step = self.about(f"#step-{len(self.tools) + 1}", step | {"workExample": _id(tool)})
+            self.workflow.append_to("hasPart", tool)
+            self.workflow.append_to("step", step)
+            self.tools[identifier] = tool, step
+        return self.tools[identifier]
+
+    def inputs(self, job: Recorded) -> list[Any]:
+        """Returns what a job read: files, X-rays and settings."""
+        tool, _ = self.tool(job)
+        objects = []
+        for read in job.inputs:
+            entity = self.file(read.path, read.sha256)
+            self.link(tool, "input", read.role, "File", entity)
+            objects.append(entity)
+        if job.artifact == INDEX and (x_rays := self.study.x_rays()):
+            digest = sha256_of_files({i.path: i.sha256 for i in x_rays})
+            objects.append(self.about("#x-rays", {
+                "@type": "Collection",
+                "name": f"{len(x_rays)} X-rays",
+                "description": f"digest of their digests: {digest}",
+            }))  # fmt: skip
+        for name, value in job.record["settings"].items():
+            identifier = f"#{job.stage}-{name}-{_word(value)}"
+            setting = self.crate.get(identifier) or self.about(
+                identifier, {"@type": "PropertyValue", "name": name, "value": value}
+            )
+            self.link(tool, "input", name, "Text", setting)
+            objects.append(setting)
+        return objects
+
+    def outputs(self, job: Recorded) -> list[Any]:
+        """Returns what a job wrote; of a folder, the files that other jobs read."""
+        tool, _ = self.tool(job)
+        own = {*self.study.siblings(job)}
+        wanted = {f: d for f, d in job.outputs.items() if f in own or f in self.read}
+        entities = [self.file(file, digest) for file, digest in wanted.items()]
+        for entity in entities:
+            self.link(tool, "output", "out", "File", entity)
+        return entities
+
+    def link(self, tool: Any, direction: str, name: str, kind: str, example: Any) -> None:
+        """Says which parameter of a tool a file or setting was."""
+        identifier = f"{tool.id}-{direction}-{name}"
+        if identifier not in self.parameters:
+            self.parameters[identifier] = self.about(
+                identifier,
+                {"@type": "FormalParameter", "name": name, "additionalType": kind}
+                | {"conformsTo": {"@id": FORMAL_PARAMETER}},
+            )
+            tool.append_to(direction, self.parameters[identifier])
+        parameter = self.parameters[identifier]
+        if parameter.id not in {p.id for p in _listed(example.get("exampleOfWork"))}:
+            example.append_to("exampleOfWork", parameter)
+            parameter.append_to("workExample", example)
+
+    def file(self, path: str, digest: str) -> Any:
+        """Returns a file of the study, or a raw datum."""
+        from rocrate.model import DataEntity
+
+        if path in self.files:
+            return self.files[path]
+        inside = path in self.study.made
+        place = self.study.folder / path if inside else self.study.find(path)
+        properties: dict[str, Any] = {"@type": "File", "name": path, "sha256": digest}
+        if form := _FORMATS.get(Path(path).suffix):
+            properties["encodingFormat"] = form
+        if place is not None and place.is_file():
+            properties["contentSize"] = str(place.stat().st_size)
+        if self.copy_files and inside and place.is_file():
+            entity = self.crate.add_file(place, path, properties=properties)
+        else:
+            number = base64.urlsafe_b64encode(bytes.fromhex(digest)).rstrip(b"=").decode()
+            identifier = f"ni:///sha-256;{number}"
+            entity = self.crate.get(identifier)
+            if entity is None:
+                entity = self.crate.add(DataEntity(self.crate, identifier, properties))
+            else:  # two files of one content
+                entity.append_to("alternateName", path)
+        if inside:
+            self.add_record(self.study.maker[path], entity)
+        self.files[path] = entity
+        return entity
+
+    def add_record(self, artifact: str, entity: Any) -> None:
+        """Copies the record of an artifact."""
+        source = record_path(self.study.folder / artifact)
+        name = f"records/{source.relative_to(self.study.folder).as_posix()}"
+        record = self.crate.get(name) or self.crate.add_file(
+            source, name, properties={"name": f"record of {artifact}", **_JSON}
+        )
+        record.append_to("about", entity)
+
+    def unwrap(self) -> None:
+        """Writes lists of one as what is in them, as RO-Crate recommends."""
+        for entity in self.crate.get_entities():
+            for key, value in list(entity.items()):
+                if isinstance(value, list) and len(value) == 1 and not key.startswith("@"):
+                    entity[key] = value[0]
+
+
+FORMAL_PARAMETER = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
+_JSON = {"encodingFormat": "application/json"}
+_RULES = {"encodingFormat": "text/x-python"}
+_FORMATS = {
+    ".csv": "text/csv", ".h5": "application/x-hdf5", ".json": "application/json",
+    ".png": "image/png", ".html": "text/html", ".pt": "application/x-pytorch",
+}  # fmt: skip
+
+
+def _end(record: Record) -> str:
+    end = datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
+    return end.isoformat(timespec="seconds")
+
+
+def _id(entity: Any) -> dict[str, str]:
+    return {"@id": entity.id}
+
+
+def _word(value: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in value)
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]

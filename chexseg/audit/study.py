@@ -1,0 +1,319 @@
+"""A study as its records tell it: which job made which file, from what.
+
+Nothing here computes or needs Snakemake: a study that was copied to another machine reads the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shlex
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from chexseg.audit.files import (
+    CLOSED,
+    PERMIT,
+    Listing,
+    is_companion,
+    is_in,
+    list_files,
+    reason_of,
+)
+from chexseg.errors import InputError, Problem
+from chexseg.provenance.form import SUFFIX, Record, load
+from chexseg.provenance.record import entries, flags_of, record_path, seal_of
+
+INDEX = "index.csv"
+_SHARD = re.compile(r"(^|/)\d{4}(\.\w+)$")
+
+
+class Input(NamedTuple):
+    """A file that a job read."""
+
+    role: str
+    path: str
+    """Relative to the study; for a raw datum, which lies outside of it, as the job was given it."""
+    inside: bool
+    sha256: str
+
+
+class Recorded:
+    """An artifact of a study, and what its record says.
+
+    Args:
+        artifact: file or folder beside which the record stands, relative to the study.
+        record: of the artifact, sound.
+
+    Attributes:
+        outputs: file -> digest, for all that the job wrote, folders file by file.
+        own: those of `outputs` that are the artifact, or lie in it.
+        given: the artifact's path as the job was given it; "" if the record names no such output.
+        together: the artifacts that the job wrote, this one among them.
+        inputs: what the job read.
+    """
+
+    def __init__(self, artifact: str, record: Record):
+        self.artifact, self.record, self.stage = artifact, record, record["stage"]
+        flags = flags_of(shlex.split(record["command"])[2:])
+        outputs, here = record["outputs"], os.path.dirname(artifact)
+        self.outputs = {_at(here, e["path"]): e["sha256"] for e in entries(outputs)}
+        self.own = {f: d for f, d in self.outputs.items() if is_in(f, artifact)}
+        places = {role: _at(here, listed[0]["path"]) for role, listed in outputs.items()}
+        self.together = list(places.values())
+        roles = [role for role, place in places.items() if place == artifact]
+        self.given = next((flags[r][0] for r in roles if flags.get(r)), "")
+        self.inputs: list[Input] = []
+        for role, listed in record["inputs"].items():
+            words = flags.get(role, [])
+            for number, entry in enumerate(listed):
+                path = _at(here, entry["path"])
+                inside = not (os.path.isabs(path) or path.startswith(".."))
+                if not inside and len(words) == len(listed):
+                    path = words[number]
+                self.inputs.append(Input(role, path, inside, entry["sha256"]))
+
+    @property
+    def job(self) -> tuple[str, str]:
+        """What the records of one job have in common."""
+        return self.record["command"], self.record["started"]
+
+    @cached_property
+    def told(self) -> Record:
+        """The record without its seal, paths from the study: all records of a job are alike."""
+        here = os.path.dirname(self.artifact)
+
+        def placed(files: dict[str, list[dict]]) -> dict[str, list[dict]]:
+            return {
+                role: [{**entry, "path": _at(here, entry["path"])} for entry in listed]
+                for role, listed in files.items()
+            }
+
+        record = {**self.record, **{k: placed(self.record[k]) for k in ("inputs", "outputs")}}
+        del record["seal"]
+        return record
+
+    @property
+    def misplaced(self) -> bool:
+        """Whether the record is that of an artifact of another name."""
+        given = os.path.normpath(self.given) if self.given else self.artifact
+        fits = is_tail(self.artifact, given) or is_tail(given, self.artifact)
+        return not self.own or not fits
+
+    @property
+    def prefix(self) -> str:
+        """The study's folder as the job was given it: `results/demo`; "" if it was not."""
+        given = os.path.normpath(self.given)
+        whole = is_tail(self.artifact, given) and given != self.artifact
+        return given.removesuffix(self.artifact).rstrip("/") if whole else ""
+
+
+class Study:
+    """The records of a study.
+
+    Args:
+        folder: of the study.
+
+    Attributes:
+        recorded: artifact -> what its record says, in the order of their paths.
+        unsound: record -> what is wrong with it: the kind of finding, and a sentence.
+        closed: folder -> why it cannot be listed.
+        links: linked folders that hold artifacts of the study.
+        made: file -> digest, as the record of the artifact that it is, or lies in, says.
+        maker: file -> artifact.
+
+    Raises:
+        InputError: there is no such folder, or no record in it.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.recorded: dict[str, Recorded] = {}
+        self.unsound: dict[str, tuple[str, str]] = {}
+        listing = list_files(self.folder)
+        self.closed = listing.closed
+        for place in listing.files:
+            if place.endswith(SUFFIX):
+                wrong, record = read_sealed(self.folder / place)
+                if wrong is None:
+                    artifact = place.removesuffix(SUFFIX)
+                    self.recorded[artifact] = Recorded(artifact, record)
+                else:
+                    self.unsound[place] = wrong
+        self._leave_out_foreign_links(listing)
+        at_top = [p for p in [*self.recorded, *self.unsound] if "/" not in p]
+        if not (self.recorded and at_top):
+            self._refuse()
+        self.made = {file: digest for r in self._placed() for file, digest in r.own.items()}
+        self.maker = {file: r.artifact for r in self._placed() for file in r.own}
+
+    def _placed(self) -> list[Recorded]:
+        return [r for r in self.recorded.values() if not r.misplaced]
+
+    def _leave_out_foreign_links(self, listing: Listing) -> None:
+        """Takes a linked folder for one foreign file, unless an artifact of the study lies there.
+
+        What lies behind the link is another's: nobody must be told to remove it.
+        """
+        own = {file for recorded in self._placed() for file in recorded.own} & set(listing.files)
+        own |= set(self.closed) & set(listing.links)  # perhaps artifacts of the study
+        links = [link for link in listing.links if not any(is_in(file, link) for file in own)]
+        self.links = [link for link in listing.links if link not in links]
+
+        def behind(place: str) -> bool:
+            return any(is_in(place, link) and place != link for link in links)
+
+        self.recorded = {a: r for a, r in self.recorded.items() if not behind(a)}
+        self.unsound = {place: wrong for place, wrong in self.unsound.items() if not behind(place)}
+        self.closed = {place: why for place, why in self.closed.items() if not behind(place)}
+        self._places = [place for place in [*listing.files, *links] if not behind(place)]
+
+    def _refuse(self) -> NoReturn:
+        remedy = "Correct the path; `*.provenance.json` belong to a study, copy them along."
+        found = "no sound record" if self.folder.is_dir() else "no such folder"
+        if self.recorded:  # they would all be foreign
+            found = "records, but none at its top"
+            within = self.folder / min(self.recorded, key=len).split("/")[0]
+            remedy = f"Give the folder of one study, such as {within}."
+        wrong = [(CLOSED, why) for why in self.closed.values()] + list(self.unsound.values())
+        if wrong and found == "no sound record":
+            kind, why = wrong[0]
+            found, remedy = f"{found} ({kind}: {why})", PERMIT if kind == CLOSED else remedy
+        raise InputError([
+            Problem(str(self.folder), found, "the folder of a study, such as results/demo", remedy)
+        ])  # fmt: skip
+
+    @cached_property
+    def prefix(self) -> str:
+        """The study's folder as most jobs were given it."""
+        prefixes = Counter(r.prefix for r in self.recorded.values() if r.prefix)
+        return prefixes.most_common(1)[0][0] if prefixes else ""
+
+    @cached_property
+    def jobs(self) -> list[Recorded]:
+        """The record of one artifact of each job, those that began first in front."""
+        jobs: dict[tuple[str, str], Recorded] = {}
+        for recorded in self.recorded.values():
+            jobs.setdefault(recorded.job, recorded)
+        return sorted(jobs.values(), key=lambda r: (r.record["started"], r.artifact))
+
+    def is_stranger(self, recorded: Recorded) -> bool:
+        """Says whether an artifact was made in another study's folder than most."""
+        return bool(recorded.prefix and self.prefix and recorded.prefix != self.prefix)
+
+    def siblings(self, recorded: Recorded) -> list[str]:
+        """Returns the artifacts that the same job made, with this one."""
+        return [a for a, other in self.recorded.items() if other.job == recorded.job]
+
+    def files(self) -> list[str]:
+        """Returns what lies in the study's folder, but for records and companions.
+
+        Dangling links are among them, and linked folders that hold no artifact of the study.
+        """
+        return [
+            place
+            for place in self._places
+            if not place.endswith(SUFFIX) and (place in self.made or not is_companion(place))
+        ]
+
+    def x_rays(self, root: Path | None = None) -> list[Input]:
+        """Returns the X-rays that the index lists; none without an index that can be trusted.
+
+        Args:
+            root: where the data are now, if not where they were.
+        """
+        if INDEX not in self.recorded:
+            return []
+        given = self.recorded[INDEX].record["folders"].get("root", "")
+        inside = is_in(os.path.normpath(given), self.prefix) if self.prefix else False
+        place = os.path.relpath(given, self.prefix) if inside else str(root or given)
+        try:
+            with open(self.folder / INDEX, newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except (OSError, ValueError, csv.Error):
+            return []
+        return [
+            Input("X-ray", _at(place, row["path"]), inside, row["sha256"])
+            for row in rows
+            if row.get("sha256") and row.get("path")
+        ]
+
+    def find(self, path: str, root: Path | None = None) -> Path | None:
+        """Finds a raw datum by its path as the job was given it; None if it is not there.
+
+        Args:
+            path: absolute, or relative to the folder that Snakemake ran in.
+            root: where the data are now, if not where they were.
+        """
+        places = [Path(path)]
+        home = os.path.abspath(self.folder)
+        if self.prefix and is_tail(self.prefix, home):
+            places.insert(0, Path(home.removesuffix(self.prefix)) / path)
+        if root is not None and INDEX in self.recorded:
+            before = self.recorded[INDEX].record["folders"].get("root", "")
+            if before and is_in(path, before):
+                places.insert(0, root / os.path.relpath(path, before))
+        return next((place for place in places if os.path.isfile(place)), None)
+
+
+def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
+    """Reads a record with care.
+
+    Returns:
+        What is wrong with it (the kind of finding, and a sentence) or None, and the record.
+    """
+    try:
+        record = load(path)
+    except OSError as error:
+        return (CLOSED, reason_of(error)), {}
+    except ValueError as error:
+        return ("damaged record", str(error)), {}
+    if record["seal"] != seal_of(record):
+        return ("edited record", "its seal does not fit: it was changed after its job"), {}
+    return None, record
+
+
+def study_of(path: str | Path) -> tuple[Study, str]:
+    """Returns the study that an artifact lies in, and the artifact's path in it.
+
+    Raises:
+        InputError: the artifact is not there, or has no record.
+    """
+    path = Path(path)
+    folders = [f for f in path.absolute().parents if os.path.exists(record_path(f / INDEX))]
+    there = os.path.exists(path)
+    if not (there and folders):
+        found = "an artifact outside of a study" if there else "no such file"
+        expected = f"an artifact of a study (its folder holds {INDEX} and the record of it)"
+        raise InputError([Problem(str(path), found, expected, "Correct the path.")])
+    folder = os.path.relpath(folders[0]) if not path.is_absolute() else folders[0]
+    study, place = Study(folder), path.absolute().relative_to(folders[0]).as_posix()
+    place = study.maker.get(place, place)
+    if place not in study.recorded:
+        remedy = f"Run `chexseg audit {folder}`: it says what is wrong."
+        raise InputError([Problem(str(path), "no sound record", "one beside it", remedy)])
+    return study, place
+
+
+def store_of(path: str) -> str:
+    """Returns what a person calls a file: `images/*.h5` for a shard, else its path."""
+    return _SHARD.sub(r"\1*\2", path)
+
+
+def entry_of(path: str) -> str:
+    """Returns the name of the entry that an artifact belongs to: `full`, `gradcam`, `images`."""
+    parts = Path(store_of(path)).parts
+    name = parts[1] if len(parts) > 1 and "*" not in parts[1] else parts[0]
+    return Path(name).stem.removesuffix("_overlaps")
+
+
+def is_tail(tail: str, path: str) -> bool:
+    """Says whether a path is `tail`, or ends with it, by whole names."""
+    return path == tail or path.endswith("/" + tail)
+
+
+def _at(folder: str, path: str) -> str:
+    return os.path.normpath(os.path.join(folder, path))

@@ -1,0 +1,102 @@
+"""The one table of stages, and of the methods of each kind.
+
+A new method is a file of its own and a line here. A package that lies elsewhere adds one by an
+entry point of the group `chexseg.<kind>`, and needs no line. Nothing heavy is imported: the
+command line, the Snakefile and the profiles read this module.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A command that makes artifacts.
+
+    Attributes:
+        name: the command, as in `chexseg NAME`; the module in `chexseg/stages/` has the same name.
+        kind: of its methods, if it has any: the word behind the command then names the method.
+        gpu: whether it computes on a GPU where there is one.
+        training: whether it trains a network.
+    """
+
+    name: str
+    kind: str = ""
+    gpu: bool = False
+    training: bool = False
+
+
+STAGES = (
+    Stage("make-phantom"),
+    Stage("check-data"),
+    Stage("build-index"),
+    Stage("store-images"),
+    Stage("store-masks"),
+    Stage("fetch-weights"),
+    Stage("train-classifier", gpu=True, training=True),
+    Stage("compute-saliency", gpu=True),
+    Stage("threshold-saliency"),
+    Stage("label-affinity", gpu=True),
+    Stage("train-irnet", gpu=True, training=True),
+    Stage("compute-affinity", gpu=True),
+    Stage("walk-saliency", gpu=True),
+    Stage("train-segmenter", gpu=True, training=True),
+    Stage("predict-masks", gpu=True),
+    Stage("evaluate"),
+    Stage("compare-runs"),
+    Stage("draw-figures"),
+    Stage("draw-lineage"),
+)
+"""In the order of the pipeline."""
+
+COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
+"""What people type."""
+
+METHODS: dict[str, dict[str, str]] = {
+    "saliency": {"gradcam": "chexseg.saliency.gradcam:GradCAM"},
+}
+"""Kind -> name of a method -> `module:object`."""
+
+
+def stage(name: str) -> Stage:
+    """Returns the stage of a command.
+
+    Raises:
+        KeyError: no stage has that name.
+    """
+    return {each.name: each for each in STAGES}[name]
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Returns the methods of a kind: those of this table, then those of other packages."""
+    return tuple(_places(kind))
+
+
+def place(kind: str, name: str) -> str:
+    """Returns where a method is defined, as `module:object`.
+
+    Raises:
+        KeyError: no method of the kind has that name.
+    """
+    return _places(kind)[name]
+
+
+def load(kind: str, name: str) -> Any:
+    """Returns a method, importing its module.
+
+    Raises:
+        KeyError: no method of the kind has that name.
+    """
+    module, _, definition = place(kind, name).partition(":")
+    return getattr(importlib.import_module(module), definition)
+
+
+@cache
+def _places(kind: str) -> dict[str, str]:
+    others = {point.name: point.value for point in entry_points(group=f"chexseg.{kind}")}
+    return {**METHODS[kind], **others}

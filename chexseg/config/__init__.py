@@ -1,0 +1,1 @@
+"""A study's config: settings, entries that name each other, and where each key stands."""

@@ -1,0 +1,256 @@
+"""What can be set: one model for each stage that has settings.
+
+These models are the only place where a setting is named, explained, bounded and given its
+default. The config file (`chexseg.config.study`), its JSON schema and the command line flags are all
+made from them. They import nothing heavy, since the workflow reads them in every job.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chexseg.data.pathologies import COMMON, PATHOLOGIES
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""numpy's own generator takes no more, and it is seeded beside torch's."""
+Pathology = Literal[PATHOLOGIES]
+Architecture = Literal["densenet121", "densenet_small", "resnet18", "resnet50"]
+UNTRAINED = ("densenet_small",)
+"""Architectures of which no ImageNet weights exist."""
+Stride = Literal[32, 16, 8, 4]
+Policy = Literal["ones", "zeros", "ignore", "multiclass"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+class Settings(BaseModel):
+    """A closed, immutable group of settings."""
+
+    # Defaults are validated too: a 5 for a float is a 5.0, as it is when it comes from a config.
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+
+
+class PhantomSettings(Settings):
+    """The phantom data set: synthetic chest X-rays in the layouts of CheXpert and CheXlocalize."""
+
+    train_images: int = Field(700, ge=1, le=60_000, description="Frontal X-rays with labels only.")
+    # Of one person there are up to three, and it takes two persons to divide them.
+    val_images: int = Field(
+        60, ge=4, le=10_000, description="Frontal validation X-rays, with masks."
+    )
+    test_images: int = Field(
+        120, ge=1, le=10_000, description="Frontal test X-rays, with masks of two readers."
+    )
+    longest_side: int = Field(160, ge=48, le=4096, description="Mean longest side in pixels.")
+    lesion_scale: float = Field(
+        1.0, ge=0.5, le=3, description="Enlarges lesions, for studies at low resolution."
+    )
+    label_noise: Fraction = Field(0.03, description="Chance that a train label is wrong.")
+    uncertain: Fraction = Field(0.05, description="Chance that a train label is -1.")
+    blank: Fraction = Field(0.5, description="Chance that a negative train label is blank.")
+    lateral: Fraction = Field(0.1, description="Chance that a train study has a lateral view too.")
+    seed: Seed = Field(0, description="Seed of the whole data set.")
+
+
+class IndexSettings(Settings):
+    """Which X-rays take part, and in which split."""
+
+    expert_fraction: float = Field(
+        0.79,
+        gt=0,
+        lt=1,
+        description="Share of the validation X-rays whose masks train ('expert'); the others "
+        "select thresholds and epochs ('validation'). CheXseg: 147 of 187 with masks.",
+    )
+    shards: int = Field(1, ge=1, le=4096, description="Files into which each store is split.")
+    max_train_images: int | None = Field(
+        None, ge=1, description="Use about this many train X-rays: whole patients, chosen by seed."
+    )
+    seed: Seed = Field(0, description="Seed of the split of the validation patients.")
+
+
+class ImageSettings(Settings):
+    """How X-rays are stored."""
+
+    image_size: int = Field(
+        320,
+        ge=32,
+        le=2048,
+        multiple_of=32,
+        description="Side of the letterboxed square, in pixels.",
+    )
+
+
+class TrainingSettings(Settings):
+    """What every training has."""
+
+    epochs: int = Field(3, ge=1, description="Passes over the training samples.")
+    batch_size: int = Field(16, ge=2, description="X-rays in a step, over all GPUs that share it.")
+    learning_rate: float = Field(1e-4, gt=0, description="Highest learning rate.")
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="Adam, or plain SGD.")
+    schedule: Literal["constant", "onecycle", "polynomial"] = Field(
+        "constant", description="Course of the learning rate over the whole training."
+    )
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty of the optimizer.")
+    augmentation: Fraction = Field(
+        0.5,
+        description="Strength of random shifts, rotations, scales and exposures; 0 for none.",
+    )
+    gradient_accumulation: int = Field(
+        1,
+        ge=1,
+        description="Parts of a batch, computed one after the other to need less memory. "
+        "BatchNorm and losses see one part at a time.",
+    )
+    precision: Precision = Field("32-true", description="Number format of the computations.")
+    seed: Seed = Field(0, description="Seed of initialisation, order and augmentation.")
+
+
+class ClassifierSettings(TrainingSettings):
+    """A multi-label classifier of the 14 observations."""
+
+    architecture: Architecture = Field("densenet121", description="The network.")
+    stride: Stride = Field(
+        32, description="Pixels of the X-ray per cell of the last features: the CAM's grid."
+    )
+    dilate: bool = Field(False, description="Dilate the convolutions behind a dropped stride.")
+    initial_weights: str = Field(
+        "imagenet", description="'none', 'imagenet' or the path of a checkpoint."
+    )
+    uncertain: Policy = Field("ones", description="What the label -1 stands for in training.")
+    blank: Literal["zeros", "ignore"] = Field("zeros", description="What a blank label means.")
+
+
+class SaliencySettings(Settings):
+    """Saliency maps of the pathologies, from one or several classifiers."""
+
+    method: Literal["gradcam"] = Field("gradcam", description="How maps are computed.")
+    batch_size: int = Field(32, ge=1, description="X-rays in a forward pass.")
+
+
+class AffinityLabelSettings(Settings):
+    """Which pixels surely (do not) belong to a pathology: two dense CRF runs on its CAM."""
+
+    foreground: Fraction = Field(0.25, description="CAM above which the CRF starts as foreground.")
+    background: Fraction = Field(0.10, description="CAM below which the CRF starts as background.")
+    iterations: int = Field(10, ge=0, description="Mean-field iterations of the CRF.")
+    ground_truth_probability: float = Field(
+        0.7, gt=0, lt=1, description="Trust in the CAM's label of a pixel."
+    )
+    gaussian_sigma: float = Field(3, gt=0, description="Reach of the smoothing, in pixels.")
+    gaussian_compatibility: float = Field(3, ge=0, description="Weight of the smoothing.")
+    bilateral_sigma: float = Field(
+        50, gt=0, description="Reach between pixels alike, in pixels; shrink it with image_size."
+    )
+    intensity_sigma: float = Field(5, gt=0, description="How alike, in grey levels of 255.")
+    bilateral_compatibility: float = Field(10, ge=0, description="Weight of pixels alike.")
+
+
+class IRNetSettings(TrainingSettings):
+    """Training of IRNet's edge and displacement branches (Ahn et al., CVPR 2019)."""
+
+    learning_rate: float = Field(0.1, gt=0, description="Rate of the edge branch; other: x 10.")
+    optimizer: Literal["adam", "sgd"] = Field("sgd", description="Adam, or plain SGD.")
+    schedule: Literal["constant", "onecycle", "polynomial"] = Field(
+        "polynomial", description="Course of the learning rate over the whole training."
+    )
+    weight_decay: float = Field(1e-4, ge=0, description="L2 penalty of the optimizer.")
+    radius: int = Field(10, ge=2, le=20, description="Reach of a pair, in cells of 4 pixels.")
+
+
+class AffinitySettings(Settings):
+    """Inference of IRNet: the edge map of every X-ray."""
+
+    batch_size: int = Field(32, ge=1, description="X-rays in a forward pass.")
+
+
+class WalkSettings(Settings):
+    """The random walk that spreads a CAM up to the edges, and what counts as foreground."""
+
+    radius: int = Field(3, ge=2, le=20, description="Reach of a step, in cells of 4 pixels.")
+    beta: float = Field(5.0, gt=0, description="Power of the affinities.")
+    steps_log2: int = Field(3, ge=0, le=12, description="The walk takes 2 to this many steps.")
+    background: Fraction = Field(0.6, description="Share of the maximum where a mask begins.")
+
+
+class ThresholdSettings(Settings):
+    """Masks straight from saliency maps."""
+
+    threshold: Fraction = Field(0.5, description="Share of the map's maximum where a mask begins.")
+
+
+class SegmenterSettings(TrainingSettings):
+    """A multi-label segmenter."""
+
+    epochs: int = Field(20, ge=1, description="Passes over the training samples.")
+    batch_size: int = Field(8, ge=2, description="X-rays in a step, over all GPUs that share it.")
+    architecture: Literal["deeplabv3plus", "unet"] = Field(
+        "deeplabv3plus", description="The decoder (segmentation-models-pytorch)."
+    )
+    encoder: Literal["resnet18", "resnet50", "densenet121"] = Field(
+        "resnet18", description="The encoder."
+    )
+    decoder_channels: int = Field(256, ge=16, description="Width of the decoder.")
+    initial_weights: str = Field(
+        "imagenet",
+        description="Encoder: 'none', 'imagenet', a path, or a classifier of the study by name.",
+    )
+    mixing: Literal["probability", "concatenation"] = Field(
+        "probability",
+        description="With expert and pseudo masks: draw each sample by expert_probability, "
+        "or shuffle both together.",
+    )
+    expert_probability: Fraction = Field(
+        0.9, description="Chance that a sample is an expert's (CheXseg's rho)."
+    )
+    samples_per_epoch: int | None = Field(
+        None, ge=1, description="Samples drawn in an epoch; none: the X-rays that have masks."
+    )
+    selection: tuple[Pathology, ...] = Field(
+        COMMON,
+        description="Pathologies whose mean validation IoU selects the epoch; an empty list: all.",
+    )
+
+
+class PredictionSettings(Settings):
+    """Masks of the test X-rays."""
+
+    batch_size: int = Field(32, ge=1, description="X-rays in a forward pass.")
+
+
+class EvaluationSettings(Settings):
+    """Scores and their confidence intervals."""
+
+    replicates: int = Field(1000, ge=1, description="Bootstrap resamples of the patients.")
+    confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals.")
+    seed: Seed = Field(0, description="Seed of the resamples.")
+
+
+class FigureSettings(Settings):
+    """Figures of the report."""
+
+    gallery_rows: int = Field(6, ge=1, le=20, description="X-rays in the gallery.")
+
+
+def flags(settings: Settings, *, without: tuple[str, ...] = ()) -> str:
+    """Returns `settings` as command line flags, for the shell, every value quoted.
+
+    All fields are written, in the order of their definition, so that two equal settings give
+    the same string whatever the config file looked like. Those in `without` are left out: they
+    name other artifacts, which a stage gets as files.
+    """
+    words = []
+    for name, value in settings.model_dump(exclude=set(without)).items():
+        words.append("--" + name.replace("_", "-"))
+        values = value if isinstance(value, (tuple, list)) else [value]
+        words.extend(shlex.quote(str(entry)) for entry in values)
+    return " ".join(words)

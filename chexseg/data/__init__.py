@@ -1,0 +1,1 @@
+"""X-rays, labels and masks as they lie in their folders, and the phantom."""

@@ -1,0 +1,186 @@
+"""A lineage as a picture: stages as bands in the order of the pipeline, entries as boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.path import Path as Curve
+
+from chexseg.audit.lineage import Node, walk
+from chexseg.audit.study import entry_of
+from chexseg.files.atomic import atomic
+
+RAW = "raw data"
+BAND, GAP, PASS = 0.66, 1.45, 0.35
+"""Inches: height of a band, between boxes, and between an arrow that passes by and its neighbours."""
+_SWEEPS = 24
+
+
+@dataclass(eq=False)
+class Box:
+    """An entry of a stage; without a label, the place where an arrow crosses a band."""
+
+    band: int
+    label: str = ""
+    below: list[Box] = field(default_factory=list)
+    above: list[Box] = field(default_factory=list)
+    x: float = 0.0
+
+
+def draw(target: Node, out: Path) -> None:
+    """Draws the lineage of an artifact.
+
+    An arrow that a chain of others replaces is left out: a segmenter needs the X-rays, but so do
+    the masks that it learns from.
+
+    Args:
+        target: the artifact, with all behind it.
+        out: PNG or SVG.
+    """
+    bands, boxes = _boxes(target)
+    layers = [[box for box in boxes if box.band == number] for number in range(len(bands))]
+    _arrange(layers)
+    left = min(box.x for box in boxes) - GAP / 2
+    right = max(box.x for box in boxes) + GAP / 2
+    width, height, margin = right - left, BAND * len(bands), 1.75
+    figure = Figure(figsize=(width + margin, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(left - margin, right), ylim=(height, 0))
+    axes.axis("off")
+    for number, stage in enumerate(bands):
+        top = number * BAND
+        axes.add_patch(
+            Rectangle(
+                (left - margin + 0.04, top + 0.03), width + margin - 0.08, BAND - 0.06,
+                color="#f1f4f8" if number % 2 else "#e6ebf2", zorder=0,
+            )
+        )  # fmt: skip
+        axes.text(left - margin + 0.16, top + BAND / 2, stage, va="center", size=9, color="#33415c")
+    for box in boxes:
+        for lower in box.below:
+            _arrow(axes, box, lower)
+        if box.label:
+            axes.text(
+                box.x, (box.band + 0.5) * BAND, box.label, ha="center", va="center", size=8.5,
+                linespacing=1.05, zorder=3,
+                bbox={"boxstyle": "round,pad=0.32", "fc": "white", "ec": "#3a6ea5", "lw": 1.1},
+            )  # fmt: skip
+    with atomic(out) as temporary:
+        # Neither date nor version: equal lineages give equal bytes.
+        figure.savefig(temporary, dpi=110, metadata=_NO_METADATA.get(out.suffix, {}))
+
+
+_NO_METADATA = {".png": {"Software": None}, ".svg": {"Date": None}}
+
+
+def _boxes(target: Node) -> tuple[list[str], list[Box]]:
+    """Returns the bands' names, and a box for each entry and for each crossing of a band."""
+    nodes = walk(target)[::-1]
+    stage_of = {n.name: next(iter(n.makers.values())).stage if n.makers else RAW for n in nodes}
+    bands = _in_order(nodes, stage_of)
+    of_node: dict[str, Box] = {}
+    merged: dict[tuple[str, str], Box] = {}
+    for node in nodes:
+        stage = stage_of[node.name]
+        entry = "tables and masks" if stage == RAW else entry_of(node.name)
+        box = merged.setdefault((stage, entry), Box(bands.index(stage), _label(node, entry)))
+        of_node[node.name] = box
+    sources: dict[Box, set[Box]] = {box: set() for box in merged.values()}
+    for node in nodes:
+        sources[of_node[node.name]] |= {of_node[source.name] for source in node.inputs}
+    boxes = list(merged.values())
+    for box, direct in sources.items():
+        for source in sorted(direct - {box}, key=boxes.index):
+            if not any(source in _behind(other, sources) for other in direct - {source}):
+                boxes += _connect(source, box)
+    return bands, boxes
+
+
+def _in_order(nodes: Sequence[Node], stage_of: dict[str, str]) -> list[str]:
+    """Returns the stages, each behind those that it needs."""
+    needs: dict[str, list[str]] = {}  # lists: sets of words have another order every time
+    for node in nodes:
+        stage = stage_of[node.name]
+        sources = (stage_of[source.name] for source in node.inputs)
+        needs.setdefault(stage, []).extend(source for source in sources if source != stage)
+    return list(TopologicalSorter(needs).static_order())
+
+
+def _behind(box: Box, sources: dict[Box, set[Box]]) -> set[Box]:
+    found: set[Box] = set()
+    queue = [box]
+    while queue:
+        new = sources[queue.pop()] - found
+        found |= new
+        queue += new
+    return found
+
+
+def _connect(source: Box, box: Box) -> list[Box]:
+    """Links two boxes through every band between them; returns the crossings."""
+    crossings = [Box(band) for band in range(source.band + 1, box.band)]
+    chain = [source, *crossings, box]
+    for upper, lower in zip(chain, chain[1:], strict=False):
+        upper.below.append(lower)
+        lower.above.append(upper)
+    return crossings
+
+
+def _label(node: Node, entry: str) -> str:
+    images = sum(
+        listed[0].get("images", 0)
+        for maker in node.makers.values()
+        for listed in maker.record["outputs"].values()
+    )
+    return (
+        f"{entry}\n{images:,} X-rays" if images and node.name.endswith((".h5", ".csv")) else entry
+    )
+
+
+def _arrange(layers: list[list[Box]]) -> None:
+    """Chooses x: near to what a box is linked to, in an order with few crossings."""
+    for layer in layers:
+        _spread(layer)
+    for sweep in range(_SWEEPS):
+        for layer in layers if sweep % 2 == 0 else layers[::-1]:
+            for box in layer:
+                near = (box.above if sweep % 2 == 0 else box.below) or box.above or box.below
+                box.x = sum(each.x for each in near) / len(near) if near else box.x
+            layer.sort(key=lambda box: box.x)
+            _spread(layer)
+
+
+def _spread(layer: list[Box]) -> None:
+    """Moves boxes apart that are too close, and leaves their middle where it was."""
+    wanted = [box.x for box in layer]
+    for before, box in zip(layer, layer[1:], strict=False):
+        room = (GAP if before.label else PASS) / 2 + (GAP if box.label else PASS) / 2
+        box.x = max(box.x, before.x + room)
+    shift = sum(w - box.x for w, box in zip(wanted, layer, strict=True)) / max(1, len(layer))
+    for box in layer:
+        box.x += shift
+
+
+def _arrow(axes: Axes, upper: Box, lower: Box) -> None:
+    start, end = upper.band + 0.5 + _half(upper), lower.band + 0.5 - _half(lower)
+    middle = (start + end) / 2
+    points = [(upper.x, start), (upper.x, middle), (lower.x, middle), (lower.x, end)]
+    curve = Curve([(x, y * BAND) for x, y in points], [Curve.MOVETO, *[Curve.CURVE4] * 3])
+    style = "-|>,head_length=4,head_width=2.2" if lower.label else "-"
+    axes.add_patch(
+        FancyArrowPatch(
+            path=curve, arrowstyle=style, color="#7c8aa5", lw=1.1, shrinkA=0, shrinkB=0, zorder=2
+        )
+    )
+
+
+def _half(box: Box) -> float:
+    """Returns half of a box's height, in bands."""
+    lines = box.label.count("\n") + 1 if box.label else 0
+    return (0, 0.12, 0.19)[lines] / BAND

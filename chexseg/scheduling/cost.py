@@ -1,0 +1,319 @@
+"""The cost model: what each job of a study takes, before any of its kind has run.
+
+A network costs its operations, which were counted, over the rate at which a device computes them;
+everything else costs what was measured at 320 px, and grows with the pixels. docs/cost.md tells
+which figures are measured and which are assumed. Nothing heavy is imported: the Snakefile reads
+this module in every job.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from chexseg.config.defaults import EXPERT
+from chexseg.config.settings import TrainingSettings
+from chexseg.config.study import Study
+
+SIZE = 320
+"""Side in pixels of the X-rays that figures were taken at."""
+
+# ---- Networks ------------------------------------------------------------------------------
+CORE_GFLOPS = 50
+"""Billions of operations that a core of a CPU computes in a second. Measured: 32 to 74."""
+
+GPU_GFLOPS = 8000
+"""The same of a GPU. Assumed: a V100 trains ResNet-50 at 9,000 (FP32), an A100 at 23,000 (TF32),
+as NVIDIA published them for large batches; DenseNets and batches of 16 keep a GPU less busy."""
+
+GPU_CORES = 50
+"""Cores that a GPU stands for in what is no network: dense CRF and random walk. Assumed."""
+
+TRAIN = 3
+"""A training step, in forward passes: one forward, two backward."""
+
+CLASSIFIERS = {
+    "densenet121": {32: 11.6, 16: 12.8, 8: 25.9, 4: 88.3},
+    "densenet_small": {32: 1.3, 16: 1.4, 8: 2.4, 4: 7.5},
+    "resnet18": {32: 7.4, 16: 12.4, 8: 37.6, 4: 143.3},
+    "resnet50": {32: 16.7, 16: 25.3, 8: 77.9, 4: 300.6},
+}
+"""Billions of operations (a multiplication and an addition are two) of a forward pass of an X-ray,
+by architecture and stride."""
+
+SEGMENTERS = {
+    "deeplabv3plus": {"resnet18": 14.3, "resnet50": 28.6, "densenet121": 15.2},
+    "unet": {"resnet18": 17.1, "resnet50": 33.5, "densenet121": 26.5},
+}
+"""The same by architecture and encoder, with 256 decoder channels."""
+
+IRNETS = {"resnet18": 15.0, "resnet50": 29.2}
+"""The same by backbone."""
+
+IRNET_TRAIN = 1.25
+"""A training step of an IRNet, in forward passes: its backbone is frozen."""
+
+# ---- Core seconds of everything else, for one X-ray ----------------------------------------
+START = 10.0
+"""Of any job: the imports."""
+
+SHORT = 5.0
+"""Of a job that reads tables and masks of the test set."""
+
+EACH = 0.001
+"""Reading it from a store and writing its results to another."""
+
+FILE = 0.03
+"""Reading and decoding a file of CheXpert's original size. Decoding was measured: 0.01; that 2 MB
+come over the network at 100 MB/s is assumed."""
+
+NATIVE = 0.04
+"""A mask of a pathology at the original size: enlarging and encoding it."""
+
+DRAW = 8.0
+"""A phantom of the original size."""
+
+THRESHOLD, LABEL, WALK = 0.008, 0.057, 0.011
+"""A pseudo mask by threshold; affinity labels; a random walk with the settings of the papers."""
+
+SIDE = 2828
+"""The original size: pixels of the longer side."""
+
+# ---- Bytes ---------------------------------------------------------------------------------
+BYTES = {"images": 64_500, "saliency": 1_300, "labels": 980, "affinity": 7_240, "masks": 1_700}
+"""Of an X-ray in each store; saliency maps of 10 x 10 cells."""
+
+CHECKPOINTS = {"classifier": 28e6, "irnet": 100e6, "segmenter": 50e6}
+"""Of DenseNet-121, of ResNet-50, of DeepLabV3+ over ResNet-18."""
+
+INDEX = 250
+"""Of a row of the index."""
+
+MEMORY = 3_000
+"""Bytes of a job's memory for each X-ray of the study: index and ids, which are read whole."""
+
+# ---- Limits --------------------------------------------------------------------------------
+SLACK = 5
+"""Time limits, in times of what is expected, and ..."""
+
+LEAST = 30
+"""... the minutes that come on top."""
+
+
+class XRays(NamedTuple):
+    """How many frontal X-rays a study has of each table; `left_out` by `max_train_images`."""
+
+    train: int
+    validation: int
+    test: int
+    left_out: int = 0
+
+    @property
+    def number(self) -> int:
+        """Those that take part."""
+        return self.train + self.validation + self.test
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a job takes.
+
+    Attributes:
+        core_seconds: on a CPU, over all cores that compute.
+        gpu_seconds: with a GPU; None for a job that needs none.
+        disk: bytes of its artifacts.
+    """
+
+    core_seconds: float
+    gpu_seconds: float | None = None
+    disk: float = 0
+
+    def seconds(self, gpus: int = 0) -> float:
+        """Returns the seconds from start to end with this many GPUs; on one core with none."""
+        on_gpus = gpus and self.gpu_seconds is not None
+        return START + (self.gpu_seconds / gpus if on_gpus else self.core_seconds)
+
+
+class CostModel:
+    """What the jobs of a study take. Each rule has a method of its name, with its wildcards.
+
+    Args:
+        study: the study.
+        x_rays: how many it has; counted in its tables if they are not given.
+    """
+
+    def __init__(self, study: Study, x_rays: XRays | None = None):
+        self.study, self._given = study, x_rays
+
+    @cached_property
+    def x_rays(self) -> XRays:
+        """How many X-rays take part."""
+        return self._given or count_x_rays(self.study)
+
+    def of(self, rule: str, wildcards: Mapping[str, str]) -> Cost:
+        """Returns the cost of a job of a rule."""
+        return getattr(self, rule)(**dict(wildcards.items()))
+
+    def minutes(self, rule: str, wildcards: Mapping[str, str]) -> int:
+        """Returns a generous time limit of a job; for one that needs a GPU, with a GPU."""
+        return LEAST + math.ceil(SLACK * self.of(rule, wildcards).seconds(gpus=1) / 60)
+
+    def megabytes(self, least: int) -> int:
+        """Returns the memory of a job that needs `least` MB for a small study."""
+        return least + round(MEMORY * self.x_rays.number / 1e6)
+
+    # ---- Data ------------------------------------------------------------------------------
+    def make_phantom(self) -> Cost:
+        return self._files(DRAW)
+
+    def check_data(self) -> Cost:
+        return self._files(FILE, 1 + self.x_rays.left_out / max(1, self.x_rays.number))
+
+    def build_index(self) -> Cost:
+        return self._files(FILE, disk=INDEX * self.x_rays.number)
+
+    def store_images(self, shard: str) -> Cost:
+        part = 1 / self.study.data.index.shards
+        return self._files(FILE, part, disk=part * self._bytes("images"))
+
+    def store_masks(self) -> Cost:
+        n = self.x_rays.validation
+        return Cost(n * (EACH + self._native), disk=n * BYTES["masks"] * self._area)
+
+    # ---- Classifiers and their maps --------------------------------------------------------
+    def fetch_weights(self, architecture: str) -> Cost:
+        return Cost(
+            SHORT, disk=CHECKPOINTS["irnet" if architecture == "resnet50" else "classifier"]
+        )
+
+    def train_classifier(self, classifier: str) -> Cost:
+        entry, n = self.study.classifiers[classifier], self.x_rays
+        passes = entry.epochs * (TRAIN * n.train + n.validation)
+        gflop = CLASSIFIERS[entry.architecture][entry.stride]
+        return self._network(gflop * passes, disk=CHECKPOINTS["classifier"])
+
+    def compute_saliency(self, saliency: str, shard: str) -> Cost:
+        entries = [self.study.classifiers[n] for n in self.study.saliency[saliency].classifiers]
+        gflop = sum(CLASSIFIERS[entry.architecture][entry.stride] for entry in entries)
+        finer = (32 / min(entry.stride for entry in entries)) ** 2
+        n = self._in_shard(self.x_rays.number)
+        disk = n * BYTES["saliency"] * self._area * finer
+        return self._network(gflop * n, beside=EACH * n, disk=disk)
+
+    # ---- Pseudo masks ----------------------------------------------------------------------
+    def threshold_saliency(self, masks: str, shard: str) -> Cost:
+        n = self._in_shard(self.x_rays.number)
+        return Cost(n * (EACH + THRESHOLD * self._area), disk=self._in_shard(self._bytes("masks")))
+
+    def label_affinity(self, masks: str, shard: str) -> Cost:
+        n = self._in_shard(self.x_rays.train)
+        return self._on_pixels(LABEL, n, disk=n * BYTES["labels"] * self._area)
+
+    def train_irnet(self, masks: str) -> Cost:
+        entry, n = self.study.pseudo_masks[masks], self.x_rays.train
+        passes = n * (entry.training.epochs * IRNET_TRAIN + 1)  # at the end, the mean displacement
+        gflop = IRNETS[entry.backbone_architecture]
+        return self._network(gflop * passes, beside=EACH * n, disk=CHECKPOINTS["irnet"])
+
+    def compute_affinity(self, masks: str, shard: str) -> Cost:
+        n = self._in_shard(self.x_rays.number)
+        gflop = 2 * IRNETS[self.study.pseudo_masks[masks].backbone_architecture]  # and mirrored
+        disk = self._in_shard(self._bytes("affinity"))
+        return self._network(gflop * n, beside=EACH * n, disk=disk)
+
+    def walk_saliency(self, masks: str, shard: str) -> Cost:
+        n = self._in_shard(self.x_rays.number)
+        return self._on_pixels(WALK, n, disk=self._in_shard(self._bytes("masks")))
+
+    # ---- Segmenters ------------------------------------------------------------------------
+    def train_segmenter(self, segmenter: str) -> Cost:
+        entry = self.study.segmenters[segmenter]
+        expert = round(self.study.data.index.expert_fraction * self.x_rays.validation)
+        masks = {EXPERT: expert}
+        samples = sum(masks.get(name, self.x_rays.train) for name in entry.masks)
+        samples = entry.samples_per_epoch or samples
+        passes = entry.epochs * (TRAIN * samples + self.x_rays.validation - expert)
+        return self._network(self._segmenter(entry) * passes, disk=CHECKPOINTS["segmenter"])
+
+    def predict_masks(self, segmenter: str) -> Cost:
+        n = self.x_rays.test
+        gflop = self._segmenter(self.study.segmenters[segmenter])
+        return self._network(gflop * n, beside=n * (EACH + self._native))
+
+    # ---- Scores ----------------------------------------------------------------------------
+    def evaluate(self, run: str) -> Cost:
+        return Cost(SHORT)
+
+    def compare_runs(self) -> Cost:
+        return Cost(SHORT)
+
+    def draw_figures(self) -> Cost:
+        return Cost(SHORT)
+
+    def draw_lineage(self) -> Cost:
+        return Cost(SHORT)
+
+    # ---- Parts -----------------------------------------------------------------------------
+    @cached_property
+    def _area(self) -> float:
+        """Pixels of a stored X-ray, in those of the figures."""
+        return (self.study.data.images.image_size / SIZE) ** 2
+
+    @cached_property
+    def _file(self) -> float:
+        """Pixels of an X-ray's file, in those of the original size."""
+        return (self.study.phantom.longest_side / SIDE) ** 2 if self.study.phantom else 1
+
+    @property
+    def _native(self) -> float:
+        return NATIVE * self._file * len(self.study.data.pathologies)
+
+    def _in_shard(self, number: float) -> float:
+        return number / self.study.data.index.shards
+
+    def _bytes(self, store: str) -> float:
+        return self.x_rays.number * BYTES[store] * self._area
+
+    def _files(self, seconds: float, part: float = 1, disk: float = 0) -> Cost:
+        return Cost(part * self.x_rays.number * (EACH + seconds * self._file), disk=disk)
+
+    def _segmenter(self, entry: TrainingSettings) -> float:
+        return SEGMENTERS[entry.architecture][entry.encoder]
+
+    def _network(self, gflop: float, *, beside: float = 0, disk: float = 0) -> Cost:
+        """Of `gflop` at 320 px, and core seconds that no GPU takes over."""
+        gflop *= self._area
+        return Cost(gflop / CORE_GFLOPS + beside, gflop / GPU_GFLOPS + beside, disk)
+
+    def _on_pixels(self, seconds: float, n: float, disk: float) -> Cost:
+        """Of work on all pixels of `n` X-rays that a GPU takes over."""
+        work = n * seconds * self._area
+        return Cost(work + EACH * n, work / GPU_CORES + EACH * n, disk)
+
+
+def count_x_rays(study: Study) -> XRays:
+    """Counts the frontal X-rays of a study: rows of its tables that speak of no lateral view.
+
+    Nothing is checked: that is the business of `check-data`. An absent table has none.
+    """
+    data, phantom = study.data, study.phantom
+    if phantom:
+        rows = [phantom.train_images, phantom.val_images, phantom.test_images]
+    else:
+        tables = (data.train_csv, data.val_csv, data.test_csv)
+        rows = [_rows(Path(data.root) / table) for table in tables]
+    train = min(rows[0], data.index.max_train_images or rows[0])
+    return XRays(train, *rows[1:], left_out=rows[0] - train)
+
+
+def _rows(table: Path) -> int:
+    try:
+        with open(table, "rb") as file:
+            next(file, None)
+            return sum(b"ateral" not in line for line in file)
+    except OSError:
+        return 0

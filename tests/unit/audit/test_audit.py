@@ -1,0 +1,304 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chexseg.audit.audit import audit, compare
+from chexseg.audit.findings import ERRORS, WARNINGS
+from chexseg.audit.study import Study
+from chexseg.errors import InputError
+from chexseg.provenance.digests import sha256
+from chexseg.provenance.record import record_path
+from tests.unit.audit.tampering import reseal
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def edit_text(path, before, after):
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+
+
+def make_again(artifact, others=()):
+    """What an artifact and its records look like after another run of its job."""
+    old = sha256(artifact)
+    artifact.write_text("made again")
+    for each in (artifact, *others):
+        path = record_path(each)
+        path.write_text(path.read_text().replace(old, sha256(artifact)))
+        reseal(each, lambda record: record.update(started="2090-01-01T00:00:00+00:00"))
+
+
+def exchange(one, other):
+    kept = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(kept)
+
+
+def an_earlier_run(artifact):
+    old = sha256(artifact)
+    artifact.write_text("epoch,score\n")
+    path = record_path(artifact)
+    path.write_text(path.read_text().replace(old, sha256(artifact)))
+    reseal(artifact, lambda record: record.update(started="2020-01-01T00:00:00+00:00"))
+
+
+def edit_with_record(artifact):
+    old = sha256(artifact)
+    flip(artifact)
+    edit_text(record_path(artifact), old, sha256(artifact))
+
+
+def copy_entry(source, target):
+    shutil.copytree(source, target)
+
+
+def unlink(*paths):
+    for path in paths:
+        path.unlink()
+
+
+def new_file(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+
+
+def with_code(*artifacts, name):
+    def change(record):
+        assert name in record["code"]["definitions"]
+        record["code"]["definitions"][name] = "0" * 16
+
+    for artifact in artifacts:
+        reseal(artifact, change)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+FULL = ["segmenters/full/checkpoint.pt", "segmenters/full/metrics.csv"]
+FLIPPED = [
+    "index.csv",
+    "images/0001.h5",
+    "expert_masks.h5",
+    "classifiers/small/checkpoint.pt",
+    "classifiers/small/metrics.csv",
+    "saliency/gradcam/0000.h5",
+    "pseudo_masks/cam/masks/0000.h5",
+    "pseudo_masks/irnet/affinity_labels/0000.h5",
+    "pseudo_masks/irnet/irnet.pt",
+    "pseudo_masks/irnet/affinity/0001.h5",
+    "pseudo_masks/irnet/masks/0000.h5",
+    "segmenters/chexseg/checkpoint.pt",
+    "predictions/full.json",
+    "evaluation/full.csv",
+    "evaluation/full_overlaps.csv",
+    "summary.csv",
+    "comparisons.csv",
+    "figures/gallery.png",
+    "phantom/CheXpert/train/p1.jpg",
+    "phantom/CheXpert/train.csv",
+    "phantom/CheXlocalize/gt_segmentations_val.json",
+]
+RECORD = "predictions/full.json.provenance.json"
+WALKED = [f"pseudo_masks/irnet/masks/{shard}" for shard in ("0000.h5", "0001.h5")]
+MAPS = [f"saliency/gradcam/{shard}" for shard in ("0000.h5", "0001.h5")]
+# what is done to the study (s / "file"), the kind of finding, and the files that it must name
+TAMPERED = {
+    "a cell": (lambda s: edit_text(s / "summary.csv", "0.31", "0.91"), "edited", ["summary.csv"]),
+    "truncated": (lambda s: truncate(s / "images/0000.h5"), "edited", ["images/0000.h5"]),
+    "swapped checkpoint": (
+        lambda s: shutil.copy(s / FULL[0], s / "segmenters/chexseg/checkpoint.pt"),
+        "swapped", ["segmenters/chexseg/checkpoint.pt"],
+    ),
+    "swapped shards": (
+        lambda s: exchange(s / "images/0000.h5", s / "images/0001.h5"),
+        "swapped", ["images/0000.h5", "images/0001.h5"],
+    ),
+    "swapped records": (
+        lambda s: exchange(s / RECORD, s / "predictions/chexseg.json.provenance.json"),
+        "swapped", ["predictions/chexseg.json", "predictions/full.json"],
+    ),
+    "another's artifact with its record": (
+        lambda s: [shutil.copy(s / f"predictions/full.json{e}", s / f"predictions/chexseg.json{e}")
+                   for e in ("", ".provenance.json")],
+        "swapped", ["predictions/chexseg.json"],
+    ),
+    "deleted record": (lambda s: unlink(s / RECORD), "no record", ["predictions/full.json"]),
+    "deleted record of a folder": (
+        lambda s: unlink(s / "phantom.provenance.json"), "no record", ["phantom/"],
+    ),
+    "deleted record of metrics": (
+        lambda s: unlink(record_path(s / FULL[1])), "no record", [FULL[1]],
+    ),
+    "truncated record": (lambda s: truncate(s / RECORD), "damaged record", [RECORD]),
+    "empty record": (lambda s: (s / RECORD).write_text(""), "damaged record", [RECORD]),
+    "record without a key": (
+        lambda s: reseal(s / "predictions/full.json", lambda r: r.pop("code")),
+        "damaged record", [RECORD],
+    ),
+    "file edited, and the digest in its record, that others read": (
+        lambda s: edit_with_record(s / "images/0000.h5"),
+        "edited record", ["images/0000.h5.provenance.json"],
+    ),
+    "wrong version": (
+        lambda s: reseal(s / "predictions/full.json", lambda r: r.update(version=99)),
+        "damaged record", [RECORD],
+    ),
+    "setting edited in the record": (
+        lambda s: edit_text(record_path(s / FULL[0]), '"epochs": "1"', '"epochs": "9"'),
+        "edited record", [f"{FULL[0]}.provenance.json"],
+    ),
+    "file edited, and the digest in its record": (
+        lambda s: edit_with_record(s / "evaluation/full.csv"),
+        "edited record", ["evaluation/full.csv.provenance.json"],
+    ),
+    "another seed": (
+        lambda s: [reseal(s / f, lambda r: r.update(seed=9)) for f in FULL], "other seed", FULL,
+    ),
+    "foreign file": (
+        lambda s: new_file(s / "segmenters/full/best.pt"), "foreign", ["segmenters/full/best.pt"],
+    ),
+    "foreign folder": (lambda s: new_file(s / "backup/a/b.txt"), "foreign", ["backup/"]),
+    "foreign file in a folder that is an artifact": (
+        lambda s: new_file(s / "phantom/CheXpert/train/p9.jpg"),
+        "foreign", ["phantom/CheXpert/train/p9.jpg"],
+    ),
+    "artifact of another study": (
+        lambda s: copy_entry(s / "../other/segmenters/weak", s / "segmenters/weak"),
+        "foreign", ["segmenters/weak/checkpoint.pt", "segmenters/weak/metrics.csv"],
+    ),
+    "the same entry of another study": (
+        lambda s: [shutil.copy(s / f"../other/figures/gallery.png{e}", s / f"figures/gallery.png{e}")
+                   for e in ("", ".provenance.json")],
+        "foreign", ["figures/gallery.png"],
+    ),
+    "code changed, not run again": (
+        lambda s: with_code(*[s / f for f in WALKED], name="chexseg.stages.walk_saliency:run"),
+        "other code", WALKED,
+    ),
+    "mixed code": (
+        lambda s: with_code(s / "images/0000.h5", name="chexseg.files.store:StoreWriter"),
+        "mixed code", ["images/0000.h5"],
+    ),
+    "missing": (lambda s: unlink(s / MAPS[0]), "missing", MAPS[:1]),
+    "missing with its record": (
+        lambda s: unlink(s / MAPS[0], record_path(s / MAPS[0])), "missing", MAPS[:1],
+    ),
+    "missing X-ray": (
+        lambda s: unlink(s / "phantom/CheXpert/val/p3.jpg"),
+        "missing", ["phantom/CheXpert/val/p3.jpg"],
+    ),
+    "made again, not what needs it": (
+        lambda s: make_again(s / "classifiers/small/checkpoint.pt",
+                             [s / "classifiers/small/metrics.csv"]),
+        "stale", MAPS,
+    ),
+    "metrics of an earlier run": (lambda s: an_earlier_run(s / FULL[1]), "stale", [FULL[1]]),
+    "other software": (
+        lambda s: [reseal(s / f, lambda r: r["software"].update(torch="2.11.0")) for f in FULL],
+        "other software", FULL,
+    ),
+    "uncommitted code": (
+        lambda s: [reseal(s / f, lambda r: r["git"].update(dirty=True, changes="a" * 64))
+                   for f in FULL],
+        "uncommitted code", FULL,
+    ),
+}  # fmt: skip
+TAMPERED |= {
+    f"bit of {name}": ((lambda s, name=name: flip(s / name)), "edited", [name]) for name in FLIPPED
+}
+
+
+def test_an_untouched_study_is_clean(study):
+    result = audit(Study(study))
+    assert result.findings == []
+    assert (result.x_rays, result.x_rays_checked) == (3, 3)
+    assert result.bytes == sum((study / file).stat().st_size for file in result.contents)
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_tampering_is_named_and_no_innocent_is(study, name):
+    tamper, kind, files = TAMPERED[name]
+    tamper(study)
+    findings = audit(Study(study)).findings
+    assert {(f.kind, file) for f in findings for file in f.files} == {(kind, f) for f in files}
+    assert kind in ERRORS | WARNINGS
+
+
+def test_several_tamperings_are_all_named(study):
+    flip(study / "summary.csv")
+    unlink(study / MAPS[0])
+    new_file(study / "notes.txt")
+    found = {(f.kind, *f.files) for f in audit(Study(study)).findings}
+    assert found == {("edited", "summary.csv"), ("missing", MAPS[0]), ("foreign", "notes.txt")}
+
+
+def test_times_companions_and_moves_are_no_findings(study, home):
+    for path in study.rglob("*"):
+        os.utime(path, (0, 0))
+    new_file(study / "logs/more.log")
+    new_file(study / "segmenters/full/checkpoint.state")
+    shutil.move(study, home.parent / "elsewhere")
+    assert audit(Study(home.parent / "elsewhere")).findings == []
+
+
+def test_a_companion_that_has_a_record_is_an_artifact(study, toy_stage):
+    toy_stage("draw-figures", {"summary": [study / "summary.csv"]}, {"out": study / "report.html"})
+    assert "report.html" in audit(Study(study)).contents
+    flip(study / "report.html")
+    findings = {(f.kind, f.files) for f in audit(Study(study)).findings if f.is_error}
+    assert findings == {("edited", ("report.html",))}
+
+
+def test_raw_data_are_hashed_where_they_are(home):
+    result = audit(Study("results/real"))
+    assert result.findings == []
+    assert {"data/CheXpert/train.csv", "data/CheXpert/val/p3.jpg"} <= set(result.contents)
+    flip(Path("data/CheXpert/val/p3.jpg"))
+    finding = audit(Study("results/real")).findings[0]
+    assert (finding.kind, finding.files) == ("edited", ("data/CheXpert/val/p3.jpg",))
+
+
+def test_raw_data_are_found_beside_a_study_that_is_not_in_the_working_directory(home, monkeypatch):
+    monkeypatch.chdir(home.parent)
+    assert audit(Study("home/results/real")).findings == []
+
+
+def test_absent_raw_data_are_not_checked_unless_their_folder_is_given(home):
+    shutil.move("data", "moved")
+    finding = audit(Study("results/real")).findings[0]
+    assert not finding.is_error
+    assert (finding.kind, len(finding.files)) == ("not checked", 5)
+    assert audit(Study("results/real"), root=Path("moved")).findings == []
+    flip(Path("moved/CheXpert/train/p1.jpg"))
+    finding = audit(Study("results/real"), root=Path("moved")).findings[0]
+    assert (finding.kind, Path(finding.files[0]).name) == ("edited", "p1.jpg")
+
+
+def test_x_rays_can_be_passed_over(home):
+    flip(Path("data/CheXpert/val/p3.jpg"))
+    result = audit(Study("results/real"), x_rays=False)
+    assert [f.kind for f in result.findings if f.is_error] == []
+    assert (result.x_rays, result.x_rays_checked) == (3, 0)
+
+
+def test_studies_that_share_a_seed_are_no_repeats(home):
+    mini, other = Study("results/mini"), Study("results/other")
+    assert compare([mini, other]) == []
+    shutil.copytree("results/mini", "results/again")
+    finding = compare([mini, other, Study("results/again")])[0]
+    assert finding.files == ("results/mini", "results/again")
+    assert "seed 3" in finding.found
+
+
+@pytest.mark.parametrize("name", ["absent", "."])
+def test_a_folder_without_records_is_no_study(tmp_path, name):
+    with pytest.raises(InputError, match="the folder of a study"):
+        Study(tmp_path / name)

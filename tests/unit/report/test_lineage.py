@@ -1,0 +1,59 @@
+from pathlib import Path
+
+from PIL import Image
+
+from chexseg.audit.lineage import lineage_of
+from chexseg.audit.study import Study
+from chexseg.report.lineage import _arrange, _boxes
+from chexseg.stages.draw_lineage import run
+
+
+def drawn(study):
+    bands, boxes = _boxes(lineage_of(Study(study), "summary.csv"))
+    return bands, [box for box in boxes if box.label], boxes
+
+
+def test_stages_are_bands_behind_what_they_need(study):
+    bands, named, _ = drawn(study)
+    assert bands[:2] == ["make-phantom", "build-index"]
+    assert bands[-1] == "compare-runs"
+    order = ["train-classifier", "compute-saliency", "label-affinity", "train-irnet"]
+    assert sorted(order, key=bands.index) == order
+    entries = {(bands[box.band], box.label.split("\n")[0]) for box in named}
+    assert {("train-segmenter", "full"), ("evaluate", "chexseg"), ("store-images", "images")} < (
+        entries
+    )
+
+
+def test_an_arrow_that_others_replace_is_left_out(study):
+    bands, named, boxes = drawn(study)
+    box = {(bands[b.band], b.label): b for b in named}
+    masks = box["walk-saliency", "irnet"]
+    # It needs saliency maps, images and index too, but so does the affinity.
+    assert [above.band for above in masks.above] == [bands.index("walk-saliency") - 1]
+    for each in boxes:
+        assert all(lower.band == each.band + 1 for lower in each.below)
+
+
+def test_boxes_of_a_band_do_not_overlap(study):
+    bands, named, boxes = drawn(study)
+    layers = [[b for b in boxes if b.band == n] for n in range(len(bands))]
+    _arrange(layers)
+    for layer in layers:
+        places = sorted(b.x for b in layer if b.label)
+        assert all(b - a > 1 for a, b in zip(places, places[1:], strict=False))
+
+
+def test_the_picture_is_the_same_each_time(study):
+    for name in ("a.png", "b.png"):
+        run(artifact=study / "summary.csv", out=Path(name))
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+    with Image.open("a.png") as image:
+        assert image.height > 600
+
+
+def test_raw_data_are_a_box(home):
+    bands, _, _ = drawn("results/real")
+    assert bands[0] == "raw data"
+    run(artifact=Path("results/real/summary.csv"), out=Path("c.svg"))
+    assert Path("c.svg").read_text().startswith("<?xml")

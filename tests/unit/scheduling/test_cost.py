@@ -1,0 +1,166 @@
+"""The cost model: it says what was measured, counts what is there, and knows every rule."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from chexseg.config.study import load_study
+from chexseg.scheduling.cost import (
+    BYTES,
+    CHECKPOINTS,
+    CLASSIFIERS,
+    IRNETS,
+    LEAST,
+    SEGMENTERS,
+    START,
+    CostModel,
+    XRays,
+    count_x_rays,
+)
+
+ROOT = Path(__file__).parents[3]
+WILDCARDS = {
+    "architecture": "resnet18", "classifier": "densenet121", "saliency": "gradcam",
+    "segmenter": "chexseg", "run": "chexseg", "shard": "0003",
+}  # fmt: skip
+
+
+@pytest.fixture
+def chexpert():
+    """The model of config/chexpert.yaml with a thousand X-rays in each of 16 shards."""
+    study = load_study(ROOT / "config" / "chexpert.yaml")
+    return CostModel(study, XRays(16_000 - 720, 202, 518))
+
+
+def wildcards_of(rule_text):
+    named = set(re.findall(r"\{\{?(?:wildcards\.)?(\w+)\}", rule_text))
+    masks = "cam" if "THRESHOLD_MASKS" in rule_text else "irnet"
+    return {name: value for name, value in {**WILDCARDS, "masks": masks}.items() if name in named}
+
+
+def test_every_rule_has_a_cost(chexpert):
+    text = "\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    rules = re.split(r"(?m)^\s*rule (?=\w+:)", text)[1:]
+    assert len(rules) > 15
+    for rule in rules:
+        name, _, body = rule.partition(":")
+        output = body.partition("output:")[2].partition("log:")[0]
+        wildcards = wildcards_of(output + body.partition("wildcard_constraints:")[2][:60])
+        if name == "make_phantom":
+            model = CostModel(load_study(ROOT / "config" / "demo.yaml"))
+        else:
+            model = chexpert
+        assert model.of(name, wildcards).seconds() > START, name
+        assert (
+            f'runtime=limit("{name}")' in body or "runtime=1440" in body or name == "fetch_weights"
+        )
+
+
+def measured():
+    with open(ROOT / "benchmarks" / "results" / "cost.csv", newline="") as file:
+        return {row["stage"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize(
+    ("rule", "wildcards"),
+    [
+        ("compute_saliency", {"saliency": "gradcam", "shard": "0000"}),
+        ("threshold_saliency", {"masks": "cam", "shard": "0000"}),
+        ("label_affinity", {"masks": "irnet", "shard": "0000"}),
+        ("compute_affinity", {"masks": "irnet", "shard": "0000"}),
+        ("walk_saliency", {"masks": "irnet", "shard": "0000"}),
+    ],
+)
+def test_stores_cost_what_was_measured(chexpert, rule, wildcards):
+    cost, row = chexpert.of(rule, wildcards), measured()[rule.replace("_", "-")]
+    assert 0.6 < cost.core_seconds / float(row["core_seconds_per_1000"]) < 1.6
+    assert 0.8 < cost.disk / float(row["bytes_per_1000"]) < 1.4
+
+
+@pytest.mark.parametrize(
+    ("rule", "entry", "steps"),
+    [
+        ("train_classifier", {"classifier": "densenet121"}, 3 * 15_280 / 16),
+        ("train_irnet", {"masks": "irnet"}, 3 * 15_280 / 16),
+        ("train_segmenter", {"segmenter": "full"}, 20 * 10_000 / 8),
+    ],
+)
+def test_trainings_cost_what_was_measured(chexpert, rule, entry, steps):
+    cost, row = chexpert.of(rule, entry), measured()[f"{rule.replace('_', '-')}, a step"]
+    assert 0.6 < cost.core_seconds / (steps * float(row["core_seconds"])) < 1.6
+    assert cost.disk == pytest.approx(float(row["bytes"]), rel=0.05)
+    assert cost.gpu_seconds < cost.core_seconds / 50
+
+
+def test_bytes_of_the_stores():
+    with open(ROOT / "benchmarks" / "results" / "stores.csv", newline="") as file:
+        rows = {row["store"]: float(row["bytes_per_xray"]) for row in csv.DictReader(file)}
+    assert BYTES["images"] == pytest.approx(rows["images"], rel=0.05)
+    assert BYTES["saliency"] == pytest.approx(rows["saliency, 10 x 10"], rel=0.05)
+    assert BYTES["masks"] == pytest.approx(rows["pseudo masks, threshold"], rel=0.05)
+
+
+def test_operations_are_those_of_the_networks():
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from chexseg.models.classifier import build_classifier
+    from chexseg.models.segmenter import build_segmenter
+    from chexseg.models.trained import irnet_of
+
+    def gflop(model):
+        with FlopCounterMode(display=False) as counter:
+            model.eval()(torch.zeros(1, 1, 320, 320))
+        return counter.get_total_flops() / 1e9
+
+    with torch.device("meta"), torch.no_grad():
+        small = build_classifier("densenet_small", 14, stride=4)
+        assert gflop(small) == pytest.approx(CLASSIFIERS["densenet_small"][4], rel=0.02)
+        dense = build_classifier("densenet121", 14)
+        assert gflop(dense) == pytest.approx(CLASSIFIERS["densenet121"][32], rel=0.02)
+        segmenter = build_segmenter("deeplabv3plus", "resnet18", 10)
+        expected = SEGMENTERS["deeplabv3plus"]["resnet18"]
+        assert gflop(segmenter) == pytest.approx(expected, rel=0.02)
+        assert gflop(irnet_of("resnet18")) == pytest.approx(IRNETS["resnet18"], rel=0.02)
+
+
+def test_frontal_x_rays_are_counted(tmp_path):
+    header = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding\n"
+    frontal, lateral = "p/view1_frontal.jpg,,,Frontal,AP,\n", "p/view2_lateral.jpg,,,Lateral,,\n"
+    folder = tmp_path / "CheXpert"
+    folder.mkdir()
+    (folder / "train.csv").write_text(header + frontal * 30 + lateral * 5)
+    (folder / "val_labels.csv").write_text("Path,No Finding\n" + "p/view1_frontal.jpg,\n" * 4)
+    data = {"data": {"root": str(tmp_path)}}
+    config = ROOT / "config" / "chexpert.yaml"
+    assert count_x_rays(load_study(config, overrides=data)) == XRays(30, 4, 0)  # no test table yet
+    data["data"]["index"] = {"max_train_images": 7}
+    few = CostModel(load_study(config, overrides=data))
+    assert few.x_rays == XRays(7, 4, 0, left_out=23)
+    whole = few.check_data().core_seconds  # it reads those that are left out, too
+    assert whole / few.build_index().core_seconds == pytest.approx(34 / 11)
+    demo = load_study(ROOT / "config" / "demo.yaml")
+    assert count_x_rays(demo) == XRays(800, 44, 120)
+
+
+def test_shards_share_the_work_and_limits_follow(chexpert):
+    shard = {"saliency": "gradcam", "shard": "0000"}
+    whole = CostModel(
+        load_study(ROOT / "config" / "chexpert.yaml", overrides={"data": {"index": {"shards": 1}}}),
+        chexpert.x_rays,
+    )
+    cost, of_all = chexpert.compute_saliency(**shard), whole.compute_saliency(**shard)
+    assert of_all.core_seconds == pytest.approx(16 * cost.core_seconds)
+    assert of_all.disk == pytest.approx(16 * cost.disk)
+    assert LEAST < chexpert.minutes("compute_saliency", shard) < 40
+    assert of_all.seconds(gpus=1) * 5 / 60 < whole.minutes("compute_saliency", shard) - LEAST + 1
+    assert chexpert.megabytes(4000) == 4000 + 48
+
+
+def test_gpus_share_a_training(chexpert):
+    cost = chexpert.train_classifier("densenet121")
+    assert cost.seconds(gpus=4) - START == pytest.approx((cost.seconds(gpus=1) - START) / 4)
+    assert chexpert.evaluate("full").seconds(gpus=4) == chexpert.evaluate("full").seconds()
+    assert cost.disk == CHECKPOINTS["classifier"]

@@ -1,0 +1,76 @@
+"""What stops Snakemake from building the graph is told in words; the graph: tests/workflow."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from chexseg.errors import InputError
+from chexseg.scheduling.graph import read_graph
+
+ROOT = Path(__file__).parents[3]
+
+
+def problem_of(*configs, overrides=(), snakefile=ROOT / "Snakefile", **more):
+    with pytest.raises(InputError) as caught:
+        read_graph([Path(config) for config in configs], overrides, snakefile=snakefile, **more)
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("toy.smk").write_text(TOY)
+
+
+def test_an_absent_config():
+    problem = problem_of("absent.yaml")
+    assert (Path(problem.where).name, problem.found) == ("absent.yaml", "No such file or directory")
+
+
+def test_a_folder_without_a_workflow():
+    problem = problem_of(snakefile=Path("Snakefile"))
+    assert (Path(problem.where), problem.found) == (Path.cwd() / "Snakefile", "no such file")
+
+
+@pytest.mark.parametrize("override", ["foo", "segmenters.full=3", "=3"])
+def test_an_override_that_snakemake_cannot_read(override):
+    problem = problem_of(overrides=("seed=3", override))
+    assert (problem.where, problem.found) == ("--config", repr(override))
+
+
+def test_an_unknown_profile():
+    assert problem_of(profiles=("absent",)).where == "--profile absent"
+
+
+TOY = """
+rule all:
+    input: "results/summary.csv"
+rule compare_runs:
+    output: "results/summary.csv"
+    shell: "chexseg compare-runs --out {output}"
+rule evaluate:
+    output: "results/{run}_overlaps.csv"
+    shell: "chexseg evaluate --out {output}"
+"""
+
+
+def test_a_misspelt_target_proposes_the_nearest():
+    assert [job.rule for job in read_graph(snakefile=Path("toy.smk"))] == ["compare_runs"]
+    problem = problem_of(targets=("results/sumary.csv",), snakefile=Path("toy.smk"))
+    assert (problem.where, problem.found) == ("results/sumary.csv", "no rule that makes it")
+    assert problem.remedy == "Did you mean results/summary.csv?"
+
+
+def test_a_rule_that_is_no_target():
+    assert "wildcards" in problem_of(targets=("evaluate",), snakefile=Path("toy.smk")).found
+
+
+def test_a_wrong_config_with_the_command_that_says_the_same():
+    Path("my study.yaml").write_text("study: s\nphantm: {}\n")
+    problem = problem_of("my study.yaml", overrides=("seed=3",))
+    assert "my study.yaml:2:1: found unknown key 'phantm'" in problem.found
+    command = problem.remedy.partition("says the same: ")[2]
+    expected = "snakemake --dry-run --configfile 'my study.yaml' --config seed=3"
+    assert shlex.split(command) == shlex.split(expected)
