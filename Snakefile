@@ -10,7 +10,8 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/classifiers.smk"
 include: "workflow/rules/saliency.smk"
-include: "workflow/rules/pseudo_masks.smk"
+include: "workflow/rules/masks.smk"
+include: "workflow/rules/irnet.smk"
 include: "workflow/rules/segmenters.smk"
 include: "workflow/rules/evaluation.smk"
 
@@ -22,24 +23,16 @@ rule all:
     default_target: True
     input:
         rules.check_data.output,
-        # A study without segmenters ends with its pseudo masks.
-        (
-            [
-                rules.compare_runs.output,
-                rules.draw_figures.output,
-                rules.draw_lineage.output,
-            ]
-            if study.segmenters
-            else [
-                *[f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
-                *[p for name in study.saliency for p in shards(f"saliency/{name}")],
-                *[
-                    p
-                    for n in study.pseudo_masks
-                    for p in shards(f"pseudo_masks/{n}/masks")
-                ],
-            ]
-        ),
+        [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
+        [path for name in study.saliency for path in PATHS.store(f"saliency/{name}")],
+        [path for name in NAMED_MASKS for path in PATHS.store(f"masks/{name}")],
+        [
+            rules.compare_runs.output,
+            rules.draw_figures.output,
+            rules.draw_lineage.output,
+        ]
+        if study.segmenters
+        else [],
 
 
 check_rule_names(rule.name for rule in workflow.rules)

@@ -8,7 +8,8 @@ command line, the Snakefile and the profiles read this module.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -20,13 +21,13 @@ class Stage:
 
     Attributes:
         name: the command, as in `chexseg NAME`; the module in `chexseg/stages/` has the same name.
-        kind: of its methods, if it has any: the word behind the command then names the method.
+        methods: which flags of the command name a method, and of which kind.
         gpu: whether it computes on a GPU where there is one.
         training: whether it trains a network.
     """
 
     name: str
-    kind: str = ""
+    methods: Mapping[str, str] = field(default_factory=dict)
     gpu: bool = False
     training: bool = False
 
@@ -36,15 +37,13 @@ STAGES = (
     Stage("check-data"),
     Stage("build-index"),
     Stage("store-images"),
-    Stage("store-masks"),
     Stage("fetch-weights"),
     Stage("train-classifier", gpu=True, training=True),
-    Stage("compute-saliency", gpu=True),
-    Stage("threshold-saliency"),
+    Stage("compute-saliency", methods={"method": "saliency"}, gpu=True),
     Stage("label-affinity", gpu=True),
     Stage("train-irnet", gpu=True, training=True),
     Stage("compute-affinity", gpu=True),
-    Stage("walk-saliency", gpu=True),
+    Stage("make-masks", methods={"source": "mask_source"}, gpu=True),
     Stage("train-segmenter", gpu=True, training=True),
     Stage("predict-masks", gpu=True),
     Stage("evaluate"),
@@ -58,7 +57,12 @@ COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
 """What people type."""
 
 METHODS: dict[str, dict[str, str]] = {
-    "saliency": {"gradcam": "chexseg.saliency.gradcam:GradCAM"},
+    "saliency": {"gradcam": "chexseg.saliency.methods.gradcam:GradCAM"},
+    "mask_source": {
+        "drawn": "chexseg.mask_sources.drawn:Drawn",
+        "threshold": "chexseg.mask_sources.threshold:Threshold",
+        "irnet": "chexseg.mask_sources.irnet:IRNet",
+    },
 }
 """Kind -> name of a method -> `module:object`."""
 

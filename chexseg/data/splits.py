@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -39,6 +40,19 @@ def choose_patients(patients: pd.Series, fraction: float, seed: int) -> pd.Serie
         chosen.add(name)
         number += counts[name]
     return patients.isin(chosen)
+
+
+def first_by_hash(ids: Sequence[str], number: int, seed: int) -> list[str]:
+    """Returns the first X-rays in the order of a hash of seed and id.
+
+    The first 20 are among the first 50, whatever the order of `ids`.
+
+    Args:
+        ids: cxr_id of each X-ray.
+        number: how many to take; all if there are fewer.
+        seed: of the order.
+    """
+    return sorted(ids, key=lambda cxr_id: _hash(seed, cxr_id))[:number]
 
 
 def _hash(seed: int, name: str) -> str:

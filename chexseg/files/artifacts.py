@@ -20,3 +20,6 @@ WORKFLOW = "CHEXSEG_WORKFLOW"
 EXECUTION = ("threads", "devices", "nodes", "state", "save_every", "scratch")
 """Parameters that say how to compute, not what. On a CPU the number of threads or devices changes at
 most the last bits of a sum, so they make nothing stale; the record tells them."""
+
+Inputs = dict[str, tuple[Path, ...]]
+"""Role -> files: what a method reads. The command has a flag for each of the method's `roles`."""

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from chexseg.affinity.labels import affinity_labels
-from chexseg.config.settings import AffinityLabelSettings
 from chexseg.data.index import positives_of, read_index
 from chexseg.files.artifacts import Output
 from chexseg.files.progress import progress
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import batch_of, device_for_inference
+from chexseg.mask_sources.irnet import AffinityLabelSettings
 
 BATCH = 16
 

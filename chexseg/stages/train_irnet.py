@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
-from chexseg.config.settings import IRNetSettings
 from chexseg.errors import InputError, Problem
 from chexseg.files.artifacts import Output
 from chexseg.files.store import Store
 from chexseg.inference.batching import in_order, to_float
 from chexseg.losses.irnet import irnet_losses
+from chexseg.mask_sources.irnet import IRNetSettings
 from chexseg.models.trained import irnet_of
 from chexseg.models.weights import save_checkpoint
 from chexseg.training.augmentation import augment

@@ -1,5 +1,5 @@
-# Needs the index and the image store; makes a checkpoint and the figures of every epoch.
-# Fetches ImageNet weights, for all trainings.
+# REQUIRED INPUTS: the index and the image store.
+# OUTPUTS: classifiers/<name>/: a checkpoint, and the figures of every epoch; ImageNet weights.
 
 
 # On the head: nodes may have no internet. The file serves all studies of this folder.
@@ -21,11 +21,14 @@ rule fetch_weights:
         " > {log:q} 2>&1"
 
 
+TRAININGS += [f"classifiers/{name}" for name in study.classifiers]
+
+
 rule train_classifier:
     input:
         index=rules.build_index.output,
-        images=shards("images"),
-        weights=lambda wildcards: initial_weights(
+        images=PATHS.store("images"),
+        weights=lambda wildcards: PATHS.weights(
             study.classifiers[wildcards.classifier].initial_weights,
             study.classifiers[wildcards.classifier].architecture,
         ),

@@ -9,17 +9,14 @@ from snakemake.exceptions import WorkflowError
 
 from chexseg.files.artifacts import WORKFLOW
 from chexseg.files.atomic import check_writable
-from chexseg.config.study import (
-    IRNetEntry,
-    ThresholdEntry,
-    read_study,
-)
+from chexseg.config.defaults import EXPERT
+from chexseg.config.flags import flags
+from chexseg.config.links import HUMAN
+from chexseg.config.paths import Paths
+from chexseg.config.study import read_study
 from chexseg.scheduling.cost import CostModel
 from chexseg.errors import InputError, Problem, nearest, told
-from chexseg.config.defaults import EXPERT
 from chexseg.scheduling.reruns import ask_records, typed
-from chexseg.config.links import HUMAN
-from chexseg.config.settings import flags
 
 
 def in_words(error):
@@ -54,26 +51,19 @@ shell.prefix(
     .replace("}", "}}")
 )
 
+PATHS = Paths(study)
 COST = CostModel(study)
-RESULTS = f"results/{study.study}"
-DATA = study.data.root or f"{RESULTS}/phantom"
-SHARDS = [f"{shard:04d}" for shard in range(study.data.index.shards)]
+RESULTS, DATA = PATHS.results, PATHS.root
 PATHOLOGIES = study.data.pathologies
-THRESHOLD_MASKS = [
-    n for n, e in study.pseudo_masks.items() if isinstance(e, ThresholdEntry)
-]
-IRNET_MASKS = [n for n, e in study.pseudo_masks.items() if isinstance(e, IRNetEntry)]
 HUMAN_RUNS = [HUMAN] if study.data.radiologist_masks else []
-TRAININGS = [
-    *(f"classifiers/{name}" for name in study.classifiers),
-    *(f"pseudo_masks/{name}" for name in IRNET_MASKS),
-    *(f"segmenters/{name}" for name in study.segmenters),
-]
+NAMED_MASKS = [name for name in study.masks if name != EXPERT]
+MADE_MASKS = [name for name, source in study.masks.items() if source.made]
+TRAININGS = []  # folders with a metrics.csv: each file of rules adds its own
 RUNS = [*study.segmenters, *HUMAN_RUNS]
 
 
 def check_rule_names(rules):
-    """A profile or a command line that says what an unknown rule needs has a slip of the pen."""
+    """Refuses resources for rules that do not exist, on the command line or in a profile."""
     names, settings = [*rules], workflow.resource_settings
     asked = {*settings.overwrite_resources, *settings.overwrite_threads}
     problems = [
@@ -113,32 +103,14 @@ wildcard_constraints:
     shard=r"\d{4}",
     classifier=one_of(study.classifiers),
     saliency=one_of(study.saliency),
-    masks=one_of(study.pseudo_masks),
+    masks=one_of(study.masks),
     segmenter=one_of(study.segmenters),
     run=one_of(RUNS),
 
 
 def data(name):
     """Path of one of the data's own files, by its key in the config."""
-    return f"{DATA}/{getattr(study.data, name)}"
-
-
-def shards(folder):
-    """All shards of a store."""
-    return [f"{RESULTS}/{folder}/{shard}.h5" for shard in SHARDS]
-
-
-def initial_weights(name, architecture):
-    """The file behind a setting of initial weights: fetched, a classifier's, or at a path."""
-    if name == "none":
-        return []
-    if name == "imagenet":
-        return f"weights/imagenet/{architecture}.pt"
-    return (
-        f"{RESULTS}/classifiers/{name}/checkpoint.pt"
-        if name in study.classifiers
-        else name
-    )
+    return PATHS.data(getattr(study.data, name))
 
 
 def quoted(*words):
@@ -146,10 +118,11 @@ def quoted(*words):
     return " ".join(shlex.quote(str(word)) for word in words)
 
 
-def saliency_shard(wildcards):
-    """The shard of saliency maps that pseudo masks are made from."""
-    entry = study.pseudo_masks[wildcards.masks]
-    return f"{RESULTS}/saliency/{entry.saliency}/{wildcards.shard}.h5"
+def flags_of_files(files):
+    """Flags of a command for files: one for each role."""
+    return quoted(
+        *(word for role, paths in files.items() for word in (f"--{role}", *paths))
+    )
 
 
 def predictions_of_run(wildcards):

@@ -113,25 +113,3 @@ rule store_images:
         "chexseg store-images --index {input.index:q} --root {params.root:q}"
         " --shard {wildcards.shard} --out {output:q} {params.flags}"
         " --threads {threads} > {log:q} 2>&1"
-
-
-rule store_masks:
-    input:
-        index=rules.build_index.output,
-        masks=data("val_masks"),
-    output:
-        f"{RESULTS}/expert_masks.h5",
-    log:
-        f"{RESULTS}/logs/store_masks.log",
-    conda:
-        "../../envs/chexseg.yaml"
-    resources:
-        mem_mb=memory(2000),
-        runtime=limit("store_masks"),
-    params:
-        flags=flags(study.data.images),
-        pathologies=quoted(*PATHOLOGIES),
-    shell:
-        "chexseg store-masks --index {input.index:q}"
-        " --masks {input.masks:q} --out {output:q} {params.flags}"
-        " --pathologies {params.pathologies} > {log:q} 2>&1"

@@ -67,7 +67,7 @@ rule compare_runs:
 rule draw_figures:
     input:
         index=rules.build_index.output,
-        images=shards("images"),
+        images=PATHS.store("images"),
         truth=data("test_masks"),
         summary=rules.compare_runs.output.summary,
         predictions=expand(rules.predict_masks.output, segmenter=study.segmenters),
@@ -76,13 +76,9 @@ rule draw_figures:
         saliency=[
             path
             for name in [*study.saliency][:1]
-            for path in shards(f"saliency/{name}")
+            for path in PATHS.store(f"saliency/{name}")
         ],
-        masks=[
-            p
-            for name in study.pseudo_masks
-            for p in shards(f"pseudo_masks/{name}/masks")
-        ],
+        masks=[path for name in MADE_MASKS for path in PATHS.store(f"masks/{name}")],
     output:
         gallery=report(
             f"{RESULTS}/figures/gallery.png",
@@ -119,7 +115,7 @@ rule draw_figures:
         flags=flags(study.figures),
         runs=quoted(*study.segmenters),
         trainings=quoted(*TRAININGS),
-        mask_names=quoted(*[name for name in study.pseudo_masks for _ in SHARDS]),
+        mask_names=quoted(*[name for name in MADE_MASKS for _ in PATHS.shards]),
     shell:
         "chexseg draw-figures --index {input.index:q}"
         " --images {input.images:q} --truth {input.truth:q} --summary {input.summary:q}"
