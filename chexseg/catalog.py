@@ -8,7 +8,8 @@ command line, the Snakefile and the profiles read this module.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -20,13 +21,14 @@ class Stage:
 
     Attributes:
         name: the command, as in `chexseg NAME`; the module in `chexseg/stages/` has the same name.
-        kind: of its methods, if it has any: the word behind the command then names the method.
+        methods: flags of its command that name methods, with their kinds: the code of a method
+            counts for the artifacts whose command names it.
         gpu: whether it computes on a GPU where there is one.
         training: whether it trains a network.
     """
 
     name: str
-    kind: str = ""
+    methods: Mapping[str, str] = field(default_factory=dict)
     gpu: bool = False
     training: bool = False
 
@@ -39,7 +41,7 @@ STAGES = (
     Stage("store-masks"),
     Stage("fetch-weights"),
     Stage("train-classifier", gpu=True, training=True),
-    Stage("compute-saliency", gpu=True),
+    Stage("compute-saliency", methods={"method": "saliency"}, gpu=True),
     Stage("threshold-saliency"),
     Stage("label-affinity", gpu=True),
     Stage("train-irnet", gpu=True, training=True),
