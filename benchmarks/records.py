@@ -23,7 +23,7 @@ from typing import Any
 
 from chexseg.audit.study import Study
 from chexseg.files.artifacts import FOLDER, OUTPUT
-from chexseg.provenance import record
+from chexseg.provenance import code, record
 from chexseg.provenance.code import read_module
 from chexseg.provenance.digests import sha256
 from chexseg.scheduling import graph, reruns
@@ -54,6 +54,7 @@ def seconds_of_recording(command: str) -> float:
             for each in [path, *path.rglob("*")]:  # another stamp: it is hashed
                 os.utime(each)
 
+    code._reached.cache_clear()
     read_module.cache_clear()  # as in a process that has just begun
     start = time.perf_counter()
     touch()
@@ -76,7 +77,7 @@ def seconds_of_asking(config: Path) -> float:
             taken.append(time.perf_counter() - start)
 
     read_module.cache_clear()
-    reruns._code_now.cache_clear()
+    code._reached.cache_clear()
     reruns.changes = timed
     try:
         graph.read_graph([config], snakefile=ROOT / "Snakefile")

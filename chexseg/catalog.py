@@ -21,7 +21,8 @@ class Stage:
 
     Attributes:
         name: the command, as in `chexseg NAME`; the module in `chexseg/stages/` has the same name.
-        methods: which flags of the command name a method, and of which kind.
+        methods: flags of its command that name methods, with their kinds: the code of a method
+            counts for the artifacts whose command names it.
         gpu: whether it computes on a GPU where there is one.
         training: whether it trains a network.
     """

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from functools import cache
 
 from chexseg.audit.findings import BACK, Finding, first_of, remedy_of
-from chexseg.audit.study import Study
+from chexseg.audit.study import Recorded, Study
 from chexseg.provenance.code import code_of
+from chexseg.provenance.record import flags_of
 
 
-@cache
-def _code_here(stage: str) -> dict[str, str]:
+def _code_here(recorded: Recorded) -> dict[str, str]:
+    """Returns the code by which the checkout here would make an artifact."""
+    words = shlex.split(recorded.record["command"])[2:]
     try:
-        return code_of(stage)
-    except OSError:
-        return {}  # a stage of another version
+        return code_of(recorded.stage, flags_of(words))
+    except (OSError, KeyError):
+        return {}  # a stage or a method of another version
 
 
 def code_findings(study: Study) -> Iterator[Finding]:
@@ -25,7 +27,7 @@ def code_findings(study: Study) -> Iterator[Finding]:
     here: dict[str, str] = {}
     jobs = [r for r in study.jobs if not study.is_stranger(r)]
     for recorded in jobs:  # the newest comes last
-        here |= _code_here(recorded.stage)
+        here |= _code_here(recorded)
         for name, digest in recorded.record["code"]["definitions"].items():
             versions[name].pop(digest, None)
             versions[name][digest] = recorded.artifact
@@ -37,7 +39,7 @@ def code_findings(study: Study) -> Iterator[Finding]:
         files = tuple(study.siblings(recorded))
         code = recorded.record["code"]["definitions"]
         odd = [name for name, digest in code.items() if digest != right[name]]
-        now = _code_here(recorded.stage)
+        now = _code_here(recorded)
         changed = [name for name in {**code, **now} if code.get(name) != now.get(name)]
         if odd:
             text = f"another version of {first_of(odd)} than in {versions[odd[0]][right[odd[0]]]}"

@@ -1,37 +1,43 @@
-"""Which code computes an artifact: digests of all definitions that a stage can reach.
+"""Which code computes an artifact: digests of all definitions that its command can reach.
 
-A definition is a function, class or constant at the top of a module of `chexseg`. From `run` of a
-stage's module the names that a definition mentions are followed, through imports too, so that an
-edit counts for those stages alone that may execute it. Comments, docstrings, layout and the
-`description` of a setting do not count.
+A definition is a function, class or constant at the top of a module. From `run` of the stage's
+module, and from the methods that the command names (`chexseg.catalog`), the names that a definition
+mentions are followed, through imports too, so that an edit counts only for the commands that may
+execute it. Comments, docstrings, layout and the `description` of a setting do not count.
+
+Methods may lie in other packages: these are followed as `chexseg` itself is, within the package.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from chexseg import catalog
 
 PACKAGE = Path(__file__).parents[1]
 SILENT = (
-    *(
-        "chexseg.errors",
-        "chexseg.files.artifacts",
-        "chexseg.files.atomic",
-        "chexseg.files.progress",
-    ),
+    *("chexseg.catalog", "chexseg.errors"),
+    *("chexseg.files.artifacts", "chexseg.files.atomic", "chexseg.files.progress"),
     *("chexseg.inference.gpus", "chexseg.inference.signals"),
     *("chexseg.provenance.code", "chexseg.provenance.digests"),
     *("chexseg.provenance.form", "chexseg.provenance.record"),
     *("chexseg.training.nodes", "chexseg.training.staging"),
 )
-"""Modules that only speak to people, keep records, or see to it that work is done at all: no
-content of an artifact depends on them."""
+"""Modules that only find the methods, speak to people, keep records, or see to it that work is done
+at all: no content of an artifact depends on them."""
 WHOLE = "*"
 """Stands for all definitions of a module, and for what it executes when imported."""
+
+Place = tuple[str, str]
+"""A module, and a name at its top or WHOLE."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +53,47 @@ class Module:
     """The top of a module: what it defines, imports and executes."""
 
     definitions: dict[str, Part] = field(default_factory=dict)
-    imports: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Name -> (module, name there, or WHOLE for the module itself)."""
+    imports: dict[str, set[Place]] = field(default_factory=lambda: defaultdict(set))
+    """What each name stands for; WHOLE: the modules behind `from module import *`."""
     executed: Part | None = None
 
+    def imported(self, name: str) -> set[Place]:
+        """Returns what a name that is not defined here may stand for."""
+        starred = self.imports.get(WHOLE, ())
+        return self.imports.get(name) or {(module, name) for module, _ in starred}
 
-def code_of(stage: str, package: Path = PACKAGE) -> dict[str, str]:
-    """Returns the digests of the code behind a stage.
+
+def code_of(stage: str, arguments: Mapping[str, Any], package: Path = PACKAGE) -> dict[str, str]:
+    """Returns the digests of the code behind a command.
 
     Args:
-        stage: its command, `train-segmenter`.
+        stage: the command, such as `train-segmenter`.
+        arguments: name of a flag or setting, as in the stage's signature -> its value or values.
+            Those that name methods count, the others are not read.
         package: folder of the package `chexseg`.
 
     Returns:
         `module:definition` -> 16 hexadecimal digits, sorted by name.
+
+    Raises:
+        KeyError: no method has that name.
+        OSError: the module of the stage or of a method cannot be read.
     """
+    start = [(f"chexseg.stages.{stage.replace('-', '_')}", "run")]
+    kinds = next((each.methods for each in catalog.STAGES if each.name == stage), {})
+    for flag, kind in kinds.items():
+        named = arguments.get(flag) or ()
+        for name in [named] if isinstance(named, str) else named:
+            module, _, definition = catalog.place(kind, name).partition(":")
+            start.append((module, definition))
+    return dict(_reached(tuple(start), package))
+
+
+@cache
+def _reached(start: tuple[Place, ...], package: Path) -> dict[str, str]:
     reached: dict[str, str] = {}
-    seen: set[tuple[str, str]] = set()
-    queue = [(f"chexseg.stages.{stage.replace('-', '_')}", "run")]
+    seen: set[Place] = set()
+    queue = list(start)
     while queue:
         place = queue.pop()
         if place in seen or place[0] in SILENT:
@@ -77,8 +106,8 @@ def code_of(stage: str, package: Path = PACKAGE) -> dict[str, str]:
         elif definition in module.definitions:
             parts = [module.definitions[definition]]
             reached[f"{name}:{definition}"] = parts[0].digest
-        elif definition in module.imports:
-            queue.append(module.imports[definition])
+        elif imported := module.imported(definition):
+            queue += imported
             continue
         if module.executed is not None:
             parts.append(module.executed)
@@ -86,22 +115,26 @@ def code_of(stage: str, package: Path = PACKAGE) -> dict[str, str]:
         for mentioned in {each for part in parts for each in part.mentioned}:
             if mentioned in module.definitions:
                 queue.append((name, mentioned))
-            elif mentioned in module.imports:
-                queue.append(module.imports[mentioned])
+            else:
+                queue += module.imported(mentioned)
     return dict(sorted(reached.items()))
 
 
 @cache
 def read_module(name: str, package: Path = PACKAGE) -> Module:
-    """Parses a module of the package. Imports inside functions are taken for the module's."""
-    tree = ast.parse(_path_of(name, package).read_text(encoding="utf-8"))
+    """Parses a module. Imports inside functions are taken for the module's."""
+    path = _path_of(name, package)
+    if path is None:
+        raise FileNotFoundError(f"no source of the module {name}")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     _strip(tree)
     module = Module()
     definitions: dict[str, list[ast.stmt]] = {}
     executed = []
+    inside = name if path.stem == "__init__" else name.rpartition(".")[0]
     for node in ast.walk(tree):
-        for bound, target in _imports(node, package):
-            module.imports[bound] = target
+        for bound, target in _imports(node, inside, package):
+            module.imports[bound].add(target)
     for statement in tree.body:
         names = list(_defined(statement))
         for defined in names:
@@ -114,29 +147,50 @@ def read_module(name: str, package: Path = PACKAGE) -> Module:
     return module
 
 
-def _path_of(name: str, package: Path) -> Path:
-    path = package.joinpath(*name.split(".")[1:])
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+@cache
+def _path_of(name: str, package: Path) -> Path | None:
+    """Finds the source of a module without importing anything; None if it has no Python source."""
+    top, *inner = name.split(".")
+    if top == "chexseg":
+        roots = [package]
+    elif (spec := find_spec(top)) is None:
+        return None
+    elif spec.submodule_search_locations is None:
+        return Path(spec.origin) if spec.origin and not inner else None
+    else:
+        roots = [Path(place) for place in spec.submodule_search_locations]
+    for place in (root.joinpath(*inner) for root in roots):
+        for path in (place / "__init__.py", place.with_suffix(".py")):
+            if path.is_file():
+                return path
+    return None
 
 
-def _imports(node: ast.AST, package: Path) -> Iterator[tuple[str, tuple[str, str]]]:
-    if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "chexseg":
+def _imports(node: ast.AST, inside: str, package: Path) -> Iterator[tuple[str, Place]]:
+    """Yields what a statement of a module in the package `inside` binds, and to which place.
+
+    Imports from packages other than `chexseg` and its own are left out, and so are modules
+    without Python source.
+    """
+    tops = "chexseg", inside.split(".")[0]
+    if isinstance(node, ast.ImportFrom):
+        origin = node.module or ""
+        if node.level:
+            parents = inside.split(".")[: len(inside.split(".")) - node.level + 1]
+            origin = ".".join([*parents, *([origin] if origin else [])])
+        if origin.split(".")[0] not in tops:
+            return
         for alias in node.names:
-            inner = f"{node.module}.{alias.name}"
-            is_module = _path_of(inner, package).exists()
-            yield (
-                alias.asname or alias.name,
-                (inner, WHOLE)
-                if is_module
-                else (
-                    node.module,
-                    alias.name,
-                ),
-            )
+            inner = f"{origin}.{alias.name}"
+            if _path_of(inner, package):
+                yield alias.asname or alias.name, (inner, WHOLE)
+            elif _path_of(origin, package) or origin.startswith("chexseg"):
+                yield alias.asname or alias.name, (origin, alias.name)
     elif isinstance(node, ast.Import):
         for alias in node.names:
-            if alias.name.split(".")[0] == "chexseg":
-                yield alias.asname or "chexseg", (alias.name, WHOLE)
+            top = alias.name.split(".")[0]
+            if top in tops and (_path_of(alias.name, package) or top == "chexseg"):
+                yield alias.asname or top, (alias.name, WHOLE)
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:

@@ -124,7 +124,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
             k: [_entry(p, digests) for p in paths if p.exists()] for k, paths in inputs.items()
         }
         # Of the moment in which the code was loaded: it may be edited while the stage runs.
-        code, git = code_of(stage), git_state()
+        code, git = code_of(stage, flags_of(arguments)), git_state()
         with _running([path for paths in outputs.values() for path in paths], began):
             run(**values)
         settings = settings_of(arguments, without=(*marks, *EXECUTION))

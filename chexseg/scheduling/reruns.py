@@ -72,7 +72,7 @@ def changes(job: Any, digests: Digests) -> list[Change]:
     record = found[1]
     return [
         *_settings_changed(record, stage, arguments),
-        *_code_changed(record, stage),
+        *_code_changed(record, stage, arguments),
         *_inputs_changed(record, arguments, digests),
         *_artifacts_changed(found[0].parent, record, digests),
     ]
@@ -139,13 +139,8 @@ def _settings_changed(record: Record, stage: str, arguments: list[str]) -> Itera
             yield Change(SETTING, name, before.get(name, ""), now.get(name, ""))
 
 
-@cache
-def _code_now(stage: str) -> dict[str, str]:
-    return code_of(stage)
-
-
-def _code_changed(record: Record, stage: str) -> Iterator[Change]:
-    before, now = record["code"]["definitions"], _code_now(stage)
+def _code_changed(record: Record, stage: str, arguments: list[str]) -> Iterator[Change]:
+    before, now = record["code"]["definitions"], code_of(stage, flags_of(arguments))
     for name in sorted({*before, *now}):
         if before.get(name) != now.get(name):
             module, _, definition = name.partition(":")

@@ -157,7 +157,7 @@ class StateFile:
             "inputs": [digests.of(path, known_content(path)) for path in inputs],
             "settings": settings.model_dump(),
             "others": others,
-            "code": code_of(stage),
+            "code": code_of(stage, {**settings.model_dump(), **others}),
             "torch": torch.__version__,
         }
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()

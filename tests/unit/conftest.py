@@ -1,7 +1,6 @@
 """A miniature of a study: every kind of artifact, made by toy stages, with real records."""
 
 import csv
-import functools
 import hashlib
 import inspect
 import os
@@ -147,7 +146,6 @@ def _built(tmp_path_factory):
     folder, before = tmp_path_factory.mktemp("miniature"), Path.cwd()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(record, "count_images", lambda path: None)
-        patch.setattr(record, "code_of", functools.cache(record.code_of))
         patch.setattr(record, "git_state", lambda: CLEAN)
         patch.setattr(record, "software", lambda: SOFTWARE)
         patch.delenv(WORKFLOW, raising=False)

@@ -16,13 +16,12 @@ import h5py
 import pytest
 import yaml
 
-from chexseg.cli import NAMES
 from chexseg.files.artifacts import OUTPUT
 from chexseg.provenance import code
 from chexseg.provenance.code import PACKAGE, read_module
 from chexseg.provenance.record import flags_of, marks_of, recorded
 from chexseg.scheduling import graph, reruns
-from tests.unit.provenance.reach import code_in, compiled, modules, reached_by
+from tests.unit.provenance.reach import code_in, compiled, methods_in, modules, reached_by
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reruns")]
@@ -250,16 +249,17 @@ def test_the_tables_are_about_the_demo():
 
 @pytest.mark.parametrize("module", modules())
 def test_code_reruns_the_stages_that_can_execute_it(study, demo, module, tmp_path, monkeypatch):
-    """A definition of every module: the one that the fewest stages reach, if any does.
+    """A definition of every module: the one that the fewest jobs reach, if any does.
 
     What is expected is told by Python's own compiler and interpreter (`reached_by`), not by the
     code under test.
     """
-    file = Path(compiled(module).names["__file__"])
+    jobs, file = read(text=demo), Path(compiled(module).names["__file__"])
     text = file.read_text()
     names = code_in(module) or re.findall(r"^(\w+) = ", text, flags=re.M)
-    stages = {n: [stage for stage in NAMES if f"{module}:{n}" in reached_by(stage)] for n in names}
-    name = min(stages, key=lambda name: len(stages[name]) or len(NAMES))
+    reached = {job.name: reached_by(job.arguments[0], *methods_in(job.arguments)) for job in jobs}
+    direct = {n: [job for job in reached if f"{module}:{n}" in reached[job]] for n in names}
+    name = min(direct, key=lambda name: len(direct[name]) or len(jobs))
     changed = re.sub(rf"^(?=(def|class) {name}\b)", "@staticmethod\n", text, flags=re.M)
     changed = re.sub(rf"^(?={name} = )", f"{name} = None\n", changed, flags=re.M)
     assert changed != text
@@ -267,9 +267,9 @@ def test_code_reruns_the_stages_that_can_execute_it(study, demo, module, tmp_pat
     (package / file.relative_to(PACKAGE)).write_text(changed)
     edited = read_module.__wrapped__(module, package)  # the others need not be read again
     monkeypatch.setattr(code, "read_module", lambda m, _: edited if m == module else read_module(m))
-    monkeypatch.setattr(reruns, "_code_now", cache(code.code_of))
+    monkeypatch.setattr(code, "_reached", cache(code._reached.__wrapped__))
     jobs = read(text=demo)
-    assert running(jobs) == downstream(jobs, [stage.replace("-", "_") for stage in stages[name]])
+    assert running(jobs) == downstream(jobs, direct[name])
 
 
 def test_comments_order_and_formatting_change_nothing(study, demo):
@@ -321,7 +321,7 @@ def test_a_fresh_clone_and_a_moved_study_are_up_to_date(study, demo, tmp_path, m
     fresh(ROOT / "workflow", tmp_path / "clone/workflow")
     snakefile = shutil.copyfile(ROOT / "Snakefile", tmp_path / "clone/Snakefile")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(reruns, "_code_now", lambda stage: code.code_of(stage, package))
+    monkeypatch.setattr(reruns, "code_of", functools.partial(code.code_of, package=package))
     assert running(read(text=demo, snakefile=snakefile)) == set()
 
 

@@ -2,7 +2,7 @@
 
 Every statement at the top of a module is compiled by itself. The names that its bytecode looks up
 among the globals, and what they stand for in the modules as imported, lead from the `run` of a
-stage to all that it can call. Nothing is shared with chexseg/provenance/code.py, which reads
+stage, and from the methods that its command names, to all that they can call. Nothing is shared with chexseg/provenance/code.py, which reads
 syntax trees and imports nothing.
 """
 
@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from chexseg import catalog
+
 PACKAGE = Path(__file__).parents[3] / "chexseg"
 SILENT = {f"chexseg.{name}" for name in (
-    "errors", "files.artifacts", "files.atomic", "files.progress", "inference.gpus",
+    "catalog", "errors", "files.artifacts", "files.atomic", "files.progress", "inference.gpus",
     "inference.signals", "provenance.code", "provenance.digests", "provenance.form",
     "provenance.record", "training.nodes", "training.staging",
 )}  # fmt: skip
@@ -82,11 +84,23 @@ def places_in(code: types.CodeType, module: str):
             yield from places_in(inner, module)
 
 
+def methods_in(words: list[str]) -> list[type]:
+    """Returns the methods that a command names, as Python loads them."""
+    kinds = catalog.stage(words[0]).methods
+    found, kind = [], None
+    for word in words[1:]:
+        if word.startswith("--"):
+            kind = kinds.get(word[2:].replace("-", "_"))
+        elif kind:
+            found.append(catalog.load(kind, word))
+    return found
+
+
 @cache
-def reached_by(stage: str) -> set[str]:
-    """Returns `module:name` of every definition that a stage can execute."""
+def reached_by(stage: str, *methods: type) -> set[str]:
+    """Returns `module:name` of every definition that a stage and these methods can execute."""
     start = f"chexseg.stages.{stage.replace('-', '_')}", "run"
-    reached, queue = set(), [start]
+    reached, queue = set(), [start, *((each.__module__, each.__qualname__) for each in methods)]
     while queue:
         module, name = place = queue.pop()
         if f"{module}:{name}" in reached or not module.startswith("chexseg") or module in SILENT:

@@ -2,8 +2,9 @@ import shutil
 
 import pytest
 
+from chexseg import catalog
 from chexseg.cli import NAMES
-from chexseg.provenance.code import PACKAGE, code_of, read_module
+from chexseg.provenance.code import PACKAGE, _path_of, code_of, read_module
 
 STAGE = '''
 """What the stage does."""
@@ -59,7 +60,7 @@ def package(tmp_path):
 
 
 def test_what_a_stage_reaches(package):
-    assert set(code_of("toy", package())) == {
+    assert set(code_of("toy", {}, package())) == {
         "chexseg.again:lately",
         "chexseg.files.store:(import)",
         "chexseg.files.store:KINDS",
@@ -94,22 +95,117 @@ def test_what_a_stage_reaches(package):
     ],
 )
 def test_what_an_edit_changes(package, edit, changed):
-    before, after = code_of("toy", package()), code_of("toy", package(edit))
+    before, after = code_of("toy", {}, package()), code_of("toy", {}, package(edit))
     assert {name for name in before if after.get(name) != before[name]} == changed
     assert set(after) == set(before)
 
 
 def test_a_new_call_brings_its_code(package):
     edit = ("stages/toy.py", "    lately()", "    lately(not_called())")
-    assert "chexseg.stages.toy:not_called" in code_of("toy", package(edit))
+    assert "chexseg.stages.toy:not_called" in code_of("toy", {}, package(edit))
+
+
+METHODS = {
+    "chexseg/methods/base.py": "class Method:\n    def maps(self):\n        return 1\n",
+    "chexseg/methods/one.py": "from chexseg.methods.base import Method\nclass One(Method):\n    pass\n",
+    "chexseg/methods/two.py": "class Two:\n    pass\n",
+    "elsewhere/__init__.py": "raise RuntimeError('it is read, and not imported')\n",
+    "elsewhere/three.py": "import numpy\nfrom . import parts\nfrom .parts.late import *\n"
+    "from chexseg.methods.base import Method\nclass Three(Method):\n    scale, late = parts.SCALE, lately\n",
+    "elsewhere/parts/__init__.py": "SCALE = 2\n",
+    "elsewhere/parts/late.py": "from ..other import lately\n",
+    "elsewhere/other.py": "def lately():\n    pass\ndef never():\n    pass\n",
+    "single.py": "def four():\n    pass\n",
+}
+PLACES = {
+    "one": "chexseg.methods.one:One", "two": "chexseg.methods.two:Two",
+    "three": "elsewhere.three:Three", "four": "single:four",
+}  # fmt: skip
+
+
+@pytest.fixture
+def with_methods(tmp_path, monkeypatch):
+    """Makes the stage `toy` with methods of its package and of others; returns its code.
+
+    Edits are texts laid behind a file. Python finds the other packages, and imports nothing.
+    """
+    made = iter(range(100))
+    toy = catalog.Stage("toy", methods={"method": "toys"})
+    monkeypatch.setattr(catalog, "STAGES", (toy,))
+    monkeypatch.setitem(catalog.METHODS, "toys", PLACES)
+    monkeypatch.setattr(catalog, "_places", catalog._places.__wrapped__)
+
+    def code(arguments, edits=()):
+        root = tmp_path / f"methods{next(made)}"
+        for file, text in {"chexseg/stages/toy.py": "def run(): pass\n", **METHODS}.items():
+            path = root / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text + dict(edits).get(file, ""))
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(root)
+            patch.setattr("chexseg.provenance.code.read_module", read_module.__wrapped__)
+            _path_of.cache_clear()
+            return code_of("toy", arguments, root / "chexseg")
+
+    return code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reached"),
+    [
+        ({}, set()),
+        ({"other": "one"}, set()),
+        ({"method": "one"}, {"chexseg.methods.one:One", "chexseg.methods.base:Method"}),
+        ({"method": ["two"]}, {"chexseg.methods.two:Two"}),
+        (
+            {"method": ("one", "two")},
+            {"chexseg.methods.one:One", "chexseg.methods.base:Method", "chexseg.methods.two:Two"},
+        ),
+        (
+            {"method": "three"},
+            {
+                "elsewhere.three:Three", "elsewhere.parts:SCALE", "elsewhere.other:lately",
+                "chexseg.methods.base:Method",
+            },
+        ),
+        ({"method": "four"}, {"single:four"}),
+    ],
+)  # fmt: skip
+def test_the_methods_that_a_command_names_are_followed(with_methods, arguments, reached):
+    assert set(with_methods(arguments)) == {"chexseg.stages.toy:run", *reached}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "changes"),
+    [
+        ("chexseg/methods/one.py", "One.x = 1\n", {"one"}),
+        ("chexseg/methods/two.py", "Two.x = 1\n", {"two"}),
+        ("chexseg/methods/base.py", "Method.x = 1\n", {"one", "three"}),
+        ("elsewhere/three.py", "Three.x = 1\n", {"three"}),
+        ("elsewhere/other.py", "lately.x = 1\n", {"three"}),
+        ("single.py", "four.x = 1\n", {"four"}),
+        ("chexseg/stages/toy.py", "run.x = 1\n", set(PLACES)),
+    ],
+)
+def test_an_edited_method_counts_for_the_commands_that_name_it(with_methods, file, text, changes):
+    def codes(edits=()):
+        return {name: with_methods({"method": name}, edits) for name in PLACES}
+
+    before, after = codes(), codes([(file, text)])
+    assert {name for name in PLACES if before[name] != after[name]} == changes
+
+
+def test_an_unknown_method_is_an_error(with_methods):
+    with pytest.raises(KeyError, match="five"):
+        with_methods({"method": "five"})
 
 
 @pytest.mark.parametrize("stage", NAMES)
 def test_every_name_that_a_stage_imports_is_found(stage):
     """No import of the package may point nowhere: its code would not count."""
-    for place in code_of(stage):
+    for place in code_of(stage, {}):
         module = read_module(place.partition(":")[0])
-        for target, name in module.imports.values():
+        for target, name in set().union(*module.imports.values()):
             if name != "*":
                 found = read_module(target)
                 assert name in found.definitions or name in found.imports, (place, target, name)
@@ -122,9 +218,11 @@ def test_digests_are_those_of_every_python(tmp_path):
     path.write_text(
         """def run(*, out):\n    return f"{out!r:>{len('x')}} it's" 'a' f"{out['b']}"\n"""
     )
-    assert code_of("toy", tmp_path / "chexseg") == {"chexseg.stages.toy:run": "03ee8a09c0005c0b"}
+    assert code_of("toy", {}, tmp_path / "chexseg") == {
+        "chexseg.stages.toy:run": "03ee8a09c0005c0b"
+    }
 
 
 def test_a_copy_elsewhere_has_the_same_digests(tmp_path):
     copy = shutil.copytree(PACKAGE, tmp_path / "chexseg")
-    assert code_of("train-segmenter", copy) == code_of("train-segmenter")
+    assert code_of("train-segmenter", {}, copy) == code_of("train-segmenter", {})

@@ -2,9 +2,11 @@
 
 import pytest
 
+from chexseg import catalog
 from chexseg.cli import NAMES
 from chexseg.provenance.code import code_of
-from tests.unit.provenance.reach import code_in, modules, reached_by
+from chexseg.provenance.record import flags_of
+from tests.unit.provenance.reach import code_in, methods_in, modules, reached_by
 
 
 @pytest.fixture(scope="module")
@@ -13,9 +15,19 @@ def code():
     return {f"{module}:{name}" for module in modules() for name in code_in(module)}
 
 
-@pytest.mark.parametrize("stage", NAMES)
-def test_the_code_of_a_stage_is_what_it_can_execute(stage, code):
-    assert set(code_of(stage)) & code == reached_by(stage) & code
+def commands():
+    """Every stage by itself, and with each method that it can name."""
+    for stage in catalog.STAGES:
+        yield [stage.name]
+        for flag, kind in stage.methods.items():
+            yield from ([stage.name, f"--{flag}", name] for name in catalog.METHODS[kind])
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+def test_the_code_of_a_command_is_what_it_can_execute(command, code):
+    stage, *words = command
+    reached = reached_by(stage, *methods_in(command))
+    assert set(code_of(stage, flags_of(words))) & code == reached & code
 
 
 def test_the_oracle_sees_differences():

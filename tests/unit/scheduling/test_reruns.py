@@ -113,7 +113,7 @@ def test_changed_code(job, monkeypatch):
     code["chexseg.losses.dice:dice_loss"] = "0"
     code["chexseg.losses.dice:focal_loss"] = "1"
     del code["chexseg.training.sampling:mixed"]
-    monkeypatch.setattr(reruns, "_code_now", lambda stage: code)
+    monkeypatch.setattr(reruns, "code_of", lambda *_: code)
     assert said(job) == [
         "dice_loss of chexseg/losses/dice.py changed",
         "focal_loss of chexseg/losses/dice.py is new",

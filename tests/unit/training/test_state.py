@@ -271,7 +271,7 @@ def test_a_state_of_other_inputs_is_left_alone(state, capsys):
 
 
 def test_a_state_of_other_code_is_left_alone(state, capsys, monkeypatch):
-    monkeypatch.setattr("chexseg.training.state.code_of", lambda stage: {"run": "edited"})
+    monkeypatch.setattr("chexseg.training.state.code_of", lambda *_: {"run": "edited"})
     assert_begins_anew(state, capsys, "belongs to other inputs, settings or code")
 
 
