@@ -27,15 +27,16 @@ def write_pseudo_masks(
     Args:
         out: the store of masks to write.
         index: the study's index.
-        maps: the shard; its `pathologies` become those of the masks.
+        maps: the shard; its `classes` become those of the masks.
         masks_of: (cxr_ids, their positive labels [B, P] bool) -> masks [B, P, size, size] bool.
         size: side of the masks in pixels.
     """
-    pathologies = tuple(maps.meta["pathologies"])
+    pathologies = tuple(maps.meta["classes"])
     rows = read_index(index).loc[maps.ids]
     positives = torch.from_numpy(positives_of(rows, pathologies))
     drawn, starts = 0, range(0, len(rows), BATCH)
-    with write_store(out, "masks", {"columns": size, "pathologies": list(pathologies)}) as store:
+    meta = {"columns": size, "classes": list(pathologies), "splits": ["train"]}
+    with write_store(out, "masks", meta) as store:
         for start in progress(starts, "pseudo masks", len(starts)):
             ids = maps.ids[start : start + BATCH]
             masks = masks_of(ids, positives[start : start + BATCH]).cpu().numpy()

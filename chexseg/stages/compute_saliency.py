@@ -55,7 +55,7 @@ def run(
         maps = [method.maps(image, outputs) for method, outputs in methods]
         return maps[0] if len(maps) == 1 else _mean(maps)
 
-    meta = {"pathologies": list(pathologies), "method": settings.method}
+    meta = {"classes": list(pathologies), "method": settings.method}
     results = infer(
         compute,
         Unlabelled(store, store.ids),

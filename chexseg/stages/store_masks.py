@@ -38,7 +38,7 @@ def run(
     rows = read_index(index, "expert", "validation")
     expert = read_masks(masks, pathologies=pathologies)
     size = settings.image_size
-    meta = {"columns": size, "pathologies": list(pathologies)}
+    meta = {"columns": size, "classes": list(pathologies), "splits": ["expert"]}
     with write_store(out, "masks", meta) as store:
         for cxr_id, row in progress(rows.iterrows(), "store-masks", len(rows)):
             entry = expert.get(cxr_id)
