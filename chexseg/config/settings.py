@@ -196,14 +196,6 @@ class SegmenterSettings(TrainingSettings):
         "imagenet",
         description="Encoder: 'none', 'imagenet', a path, or a classifier of the study by name.",
     )
-    mixing: Literal["probability", "concatenation"] = Field(
-        "probability",
-        description="With expert and pseudo masks: draw each sample by expert_probability, "
-        "or shuffle both together.",
-    )
-    expert_probability: Fraction = Field(
-        0.9, description="Chance that a sample is an expert's (CheXseg's rho)."
-    )
     samples_per_epoch: int | None = Field(
         None, ge=1, description="Samples drawn in an epoch; none: the X-rays that have masks."
     )

@@ -54,7 +54,7 @@ class Kind:
 
 KINDS = {
     "images": Kind("uint8", "[S, S] letterboxed grey X-ray"),
-    "masks": Kind("uint8", "[P, S, S] masks of the pathologies", bits=True),
+    "masks": Kind("uint8", "[P, S, S] masks of the classes", bits=True),
     "saliency": Kind("float16", "[P, h, w] raw maps at their native resolution"),
     "affinity_labels": Kind("uint8", "[P, h, w] 1 foreground, 0 background, 255 unsure"),
     "affinity": Kind("float16", "[h, w] edge probability"),
@@ -131,7 +131,7 @@ def write_store(path: str | Path, kind: str, meta: dict | None = None) -> Iterat
     Args:
         path: the file to make.
         kind: one of `KINDS`.
-        meta: what readers need to know of all items, as JSON-able values (`pathologies`, …).
+        meta: what readers need to know of all items, as JSON-able values (`classes`, …).
 
     Raises:
         InputError: the disk is full, or the folder may not be written to.

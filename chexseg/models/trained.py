@@ -62,7 +62,7 @@ def load_irnet(path: Path) -> IRNet:
     """
     checkpoint = load_checkpoint(path, kind="irnet")
     with _telling(path):
-        model = irnet_of(checkpoint.settings["backbone_architecture"])
+        model = irnet_of(checkpoint.extra["backbone_architecture"])
         model.load_state_dict(checkpoint.state_dict)
     return model
 
@@ -81,7 +81,7 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Checkpoint]:
     """Reads a trained segmenter and all that its checkpoint tells.
 
     Returns:
-        The model, and the checkpoint: its `pathologies` name the logits, its `extra` holds
+        The model, and the checkpoint: its `classes` name the logits, its `extra` holds
         `image_size` and `thresholds`, one per pathology.
 
     Raises:
@@ -93,9 +93,9 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Checkpoint]:
         settings = SegmenterSettings.model_validate(checkpoint.settings)
         ImageSettings(image_size=checkpoint.extra["image_size"])
         thresholds = [float(threshold) for threshold in checkpoint.extra["thresholds"]]
-        if len(thresholds) != len(checkpoint.pathologies):
+        if len(thresholds) != len(checkpoint.classes):
             raise ValueError(f"{len(thresholds)} thresholds")
-        model = segmenter_of(settings, len(checkpoint.pathologies))
+        model = segmenter_of(settings, len(checkpoint.classes))
         model.load_state_dict(checkpoint.state_dict)
     return model, checkpoint
 
@@ -112,7 +112,7 @@ def check_weights(initial_weights: str, architecture: str) -> None:
 
 def _check_names(path: Path, checkpoint: Checkpoint, names: tuple[str, ...]) -> None:
     """Refuses a model whose outputs are not OBSERVATIONS, or not some PATHOLOGIES, each once."""
-    given, kind = checkpoint.pathologies, checkpoint.kind
+    given, kind = checkpoint.classes, checkpoint.kind
     strange = [name for name in given if name not in names]
     some = bool(given) and not strange and len(set(given)) == len(given)
     if not some or (names == OBSERVATIONS and given != OBSERVATIONS):

@@ -90,10 +90,10 @@ def run(
 
         cells = {"X-ray": (image, None), "expert": (image, small(expert))}
         if maps is not None:
-            cam = maps[cxr_id][maps.meta["pathologies"].index(pathology)].astype(np.float64)
+            cam = maps[cxr_id][maps.meta["classes"].index(pathology)].astype(np.float64)
             cells["CAM"] = (cam / max(cam.max(), 1e-12), None)
         for name, store in pseudo.items():
-            mask = store[cxr_id][store.meta["pathologies"].index(pathology)]
+            mask = store[cxr_id][store.meta["classes"].index(pathology)]
             cells[f"{name} mask"] = (image, mask)
         for name, masks_of_run in zip(runs, predicted, strict=True):
             cells[name] = (image, small(masks_of_run))

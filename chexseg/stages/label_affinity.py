@@ -42,12 +42,12 @@ def run(
     """
     device = device_for_inference(threads)
     store, maps = Store([images], "images"), Store([saliency], "saliency")
-    pathologies = tuple(maps.meta["pathologies"])
+    pathologies = tuple(maps.meta["classes"])
     train = read_index(index, "train")
     train = train[train.index.isin(store.ids)]
     positive = torch.from_numpy(positives_of(train, pathologies))
     counts = np.zeros(2, dtype=np.int64)
-    with write_store(out, "affinity_labels", {"pathologies": list(pathologies)}) as labels:
+    with write_store(out, "affinity_labels", {"classes": list(pathologies)}) as labels:
         starts = range(0, len(train), BATCH)
         for begin in progress(starts, "label-affinity", len(starts)):
             ids = list(train.index[begin : begin + BATCH])

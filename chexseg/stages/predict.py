@@ -66,7 +66,7 @@ def run(
         with torch.no_grad():
             probability = model(to_float(square.to(device)))[0].float().sigmoid().cpu()
         native = (to_native_size(Letterbox(height, width, size), probability) > thresholds).numpy()
-        found = dict(zip(trained.pathologies, native, strict=True))
+        found = dict(zip(trained.classes, native, strict=True))
         masks[cxr_id] = {pathology: encode(mask) for pathology, mask in found.items()}
         overlay(np.asarray(image), found, out / f"{cxr_id}.png")
     write_masks(out / "masks.json", masks)
