@@ -127,9 +127,10 @@ def _cycles(study: Study) -> Iterator[list[Node]]:
     needs: dict[Node, list[Node]] = {}
     for section, name, entry in entries(study):
         needs[section, name] = [target for _, target in _references(entry)]
-        for field, _, _ in _weights(entry):
-            if getattr(entry, field) in study.classifiers:
-                needs[section, name].append(("classifiers", getattr(entry, field)))
+        for field, _, mark in _weights(entry):
+            weights = getattr(entry, field)
+            if mark.classifiers and weights in study.classifiers and weights not in WORDS:
+                needs[section, name].append(("classifiers", weights))
     done: set[Node] = set()
 
     def walk(node: Node, way: list[Node]) -> Iterator[list[Node]]:

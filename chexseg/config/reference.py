@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,26 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from chexseg.config.settings import ClassifierSettings, PhantomSettings
-from chexseg.config.study import IRNetEntry, SaliencyEntry, SegmenterEntry, Study, ThresholdEntry
+from chexseg.config.entries import KINDS, SECTIONS, methods, model_of
+from chexseg.config.settings import PhantomSettings
+from chexseg.config.study import Study
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 REFERENCE = Path("config/README.md")
 BEGIN, END = "<!-- reference: made by `make reference` -->", "<!-- end of reference -->"
 
-SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("", Study),
-    ("phantom", PhantomSettings),
-    ("classifiers.<name>", ClassifierSettings),
-    ("saliency.<name>", SaliencyEntry),
-    ("pseudo_masks.<name>, method: threshold", ThresholdEntry),
-    ("pseudo_masks.<name>, method: irnet", IRNetEntry),
-    ("segmenters.<name>", SegmenterEntry),
-)
+
+def sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yields the sections of the reference, each with its model; a method is a section too."""
+    yield "", Study
+    yield "phantom", PhantomSettings
+    for section in SECTIONS:
+        if section in KINDS:
+            key = KINDS[section][1]
+            for name, model in methods(section).items():
+                yield f"{section}.<name>, {key}: {name}", model
+        else:
+            yield f"{section}.<name>", model_of(section)
 
 
 def schema_text() -> str:
@@ -42,7 +47,7 @@ def schema_text() -> str:
 def reference_text() -> str:
     """Returns every key of the config with default, values and meaning, as Markdown tables."""
     parts = []
-    for title, model in SECTIONS:
+    for title, model in sections():
         lines = [f"### `{title}`" if title else "### The study", "", *_docstring(model)]
         lines += ["| key | default | values | meaning |", "|---|---|---|---|", *_rows(model, "")]
         parts.append("\n".join(lines))

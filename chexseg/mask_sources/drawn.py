@@ -39,7 +39,7 @@ class Drawn(MaskSource):
     """
 
     source: Literal["drawn"] = Field(description="The source of the masks.")
-    file: tuple[File, ...] = Field(
+    files: tuple[File, ...] = Field(
         (), description="Files of masks (CheXlocalize JSON) below the root; none: the data's own."
     )
     classes: tuple[str, ...] = Field(
@@ -61,8 +61,8 @@ class Drawn(MaskSource):
             raise misfit("both images and share", "one of them", "Delete one.")
         return self
 
-    def files(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
-        return {"masks": [paths.data(file) for file in self.file] or paths.own_masks()}
+    def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
+        return {"masks": [paths.data(file) for file in self.files] or paths.own_masks()}
 
     @classmethod
     def command_settings(cls) -> type[Settings]:

@@ -107,7 +107,7 @@ class IRNet(MaskSource):
     gpu: ClassVar = True
     core_seconds: ClassVar = 0.011
 
-    def files(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
+    def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         return {
             "saliency": [paths.shard(f"saliency/{self.saliency}", shard)],
             "affinity": [paths.shard(f"affinity/{name}/edges", shard)],

@@ -36,7 +36,7 @@ class MaskSource(Settings):
     """An entry of the section `masks`.
 
     A subclass narrows `source` to its own name, and adds its settings and references. It declares
-    the roles of the files that it reads, and says in `files` which they are for a shard.
+    the roles of the files that it reads, and says in `inputs` which they are for a shard.
 
     Attributes:
         source: name of the source.
@@ -53,7 +53,7 @@ class MaskSource(Settings):
     gpu: ClassVar[bool] = False
     core_seconds: ClassVar[float] = 0.01
 
-    def files(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
+    def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         """Returns the files that a shard of masks is made from, by role.
 
         Args:
@@ -79,7 +79,7 @@ class MaskSource(Settings):
 
         Args:
             settings: an instance of `command_settings()`.
-            inputs: the files of `files`, by role.
+            inputs: the files of `MaskSource.inputs`, by role.
             shard: the X-rays.
         """
         raise NotImplementedError

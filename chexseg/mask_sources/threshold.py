@@ -20,7 +20,7 @@ class Threshold(MaskSource):
     roles: ClassVar = {"saliency": "The same shard of the saliency store."}
     core_seconds: ClassVar = 0.008
 
-    def files(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
+    def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         return {"saliency": [paths.shard(f"saliency/{self.saliency}", shard)]}
 
     @staticmethod

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from chexseg.config.flags import flags
 from chexseg.config.settings import (
     ClassifierSettings,
     ImageSettings,
     IndexSettings,
     IRNetSettings,
     SegmenterSettings,
-    flags,
 )
 from chexseg.files.store import Store, write_store
 from chexseg.inference.signals import Stopped

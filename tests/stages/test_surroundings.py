@@ -33,9 +33,9 @@ def test_no_name_reaches_the_shell_unquoted(phantom, tmp_path):
         "data": {"root": str(data), "radiologist_masks": "CheXlocalize/hb_segmentations_test.json"},
         "classifiers": {"c..-": {"architecture": "resnet18", "initial_weights": str(weights)}},
         "saliency": {"s": {"classifiers": ["c..-"]}},
-        "pseudo_masks": {
-            "t": {"method": "threshold", "saliency": "s"},
-            "i": {"method": "irnet", "saliency": "s", "backbone": str(weights)},
+        "masks": {
+            "t": {"source": "threshold", "saliency": "s"},
+            "i": {"source": "irnet", "saliency": "s", "backbone": str(weights)},
         },
         "segmenters": {"x": {"masks": ["expert", "i"], "initial_weights": str(weights)},
                        "y": {"masks": ["t"], "initial_weights": "none"}},

@@ -28,7 +28,7 @@ ANATOMY = ("Left Lung", "Right Lung", "Cardiomediastinum", "COVID-19 Infection")
 SMALL = {
     "data": {"root": str(REAL), "images": {"image_size": 96}, "index": {"shards": 2}},
     "classifiers": {"densenet121": {"epochs": 1}, "resnet18": {"epochs": 1}},
-    "pseudo_masks": {"irnet": {"training": {"epochs": 1, "radius": 5}}},
+    "masks": {"irnet": {"training": {"epochs": 1, "radius": 5}}},
     "defaults": {"segmenters": {"epochs": 1, "samples_per_epoch": 40}},
 }
 

@@ -141,32 +141,32 @@ ANOTHER = {
     ),
     "data.index.shards": ({"data": {"index": {"shards": 3}}}, ["build_index"]),
     "saliency.gradcam.classifiers": (
-        {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
+        {"saliency": {"gradcam": {"method": "gradcam", "classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
     ),
     "pseudo_masks.cam.method": (
-        {"pseudo_masks": {"cam": {"method": "irnet", "threshold": ..., "backbone": "none"}}},
+        {"masks": {"cam": {"source": "irnet", "threshold": ..., "backbone": "none"}}},
         [f"{rule} cam" for rule in STAGES_OF_IRNET],
     ),
     "pseudo_masks.cam.saliency": (
-        {"saliency": OTHER_MAPS, "pseudo_masks": {"cam": {"saliency": "maps"}}},
+        {"saliency": OTHER_MAPS, "masks": {"cam": {"saliency": "maps"}}},
         ["compute_saliency maps", "threshold_saliency cam"],
     ),
     "pseudo_masks.irnet.saliency": (
-        {"saliency": OTHER_MAPS, "pseudo_masks": {"irnet": {"saliency": "maps"}}},
+        {"saliency": OTHER_MAPS, "masks": {"irnet": {"saliency": "maps"}}},
         ["compute_saliency maps", "label_affinity irnet", "walk_saliency irnet"],
     ),
     "pseudo_masks.irnet.method": (
-        {"pseudo_masks": {"irnet": {
-            "method": "threshold", "backbone": ..., "backbone_architecture": ..., "labels": ...,
+        {"masks": {"irnet": {
+            "source": "threshold", "backbone": ..., "backbone_architecture": ..., "labels": ...,
             "training": ..., "walk": ...,
         }}},
         ["threshold_saliency irnet"],
     ),
     "pseudo_masks.irnet.backbone": (
-        {"pseudo_masks": {"irnet": {"backbone": "none"}}}, ["train_irnet irnet"],
+        {"masks": {"irnet": {"backbone": "none"}}}, ["train_irnet irnet"],
     ),
     "pseudo_masks.irnet.backbone_architecture": (
-        {"pseudo_masks": {"irnet": {"backbone": "none", "backbone_architecture": "resnet50"}}},
+        {"masks": {"irnet": {"backbone": "none", "backbone_architecture": "resnet50"}}},
         ["train_irnet irnet"],
     ),
     **{

@@ -92,17 +92,17 @@ TAIL = {"predict_masks": 1, "evaluate": 1, "compare_runs": 1, "draw_figures": 1,
 CHANGES = [
     (("segmenters", "full", "epochs"), 2, {"train_segmenter": 1, **TAIL}),
     (
-        ("pseudo_masks", "irnet", "walk", "beta"),
+        ("masks", "irnet", "walk", "beta"),
         8,
         {"walk_saliency": 2, "train_segmenter": 1, **TAIL},
     ),
     (
-        ("pseudo_masks", "cam", "threshold"),
+        ("masks", "cam", "threshold"),
         0.4,
         {"threshold_saliency": 2, "train_segmenter": 1, **TAIL},
     ),
     (
-        ("pseudo_masks", "irnet", "training", "epochs"),
+        ("masks", "irnet", "training", "epochs"),
         2,
         {"train_irnet": 1, "compute_affinity": 2, "walk_saliency": 2, "train_segmenter": 1, **TAIL},
     ),

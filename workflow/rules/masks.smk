@@ -4,7 +4,7 @@
 
 def files_of_source(wildcards):
     """The files that a shard of masks is made from: role -> files."""
-    return study.masks[wildcards.masks].files(PATHS, wildcards.masks, wildcards.shard)
+    return study.masks[wildcards.masks].inputs(PATHS, wildcards.masks, wildcards.shard)
 
 
 rule make_masks:

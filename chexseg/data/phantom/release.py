@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
-from chexseg.config.settings import PhantomSettings, flags
+from chexseg.config.flags import flags
+from chexseg.config.settings import PhantomSettings
 from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
 from chexseg.data.phantom.geometry import Mask
 from chexseg.data.phantom.labels import (

@@ -141,8 +141,8 @@ STUDY = {
     "defaults": {"segmenters": {"epochs": 2}},
     "classifiers": {"c": {"architecture": "resnet18", "initial_weights": "none"}},
     "saliency": {"g": {"classifiers": ["c"]}},
-    "pseudo_masks": {"m": {"method": "threshold", "saliency": "g"},
-                     "i": {"method": "irnet", "saliency": "g", "backbone": "none"}},
+    "masks": {"m": {"source": "threshold", "saliency": "g"},
+                     "i": {"source": "irnet", "saliency": "g", "backbone": "none"}},
     "segmenters": {"x": {"masks": ["expert", "m"], "selection": ["Edema"]}},
 }  # fmt: skip
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
