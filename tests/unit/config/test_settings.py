@@ -40,7 +40,7 @@ CHANGED = {
     "ThresholdSettings": {"threshold": 0.15},
     "SegmenterSettings": {
         "architecture": "unet", "encoder": "densenet121", "decoder_channels": 64,
-        "initial_weights": "none", "mixing": "concatenation", "expert_probability": 0.1,
+        "initial_weights": "none",
         "samples_per_epoch": 700, "selection": ("Pleural Effusion", "Edema"),
     },
     "PredictionSettings": {"batch_size": 4},
@@ -130,7 +130,6 @@ def test_names_with_spaces_are_one_word_each():
         (ClassifierSettings, {"seed": 2**32}),
         (IndexSettings, {"seed": -1}),
         (ClassifierSettings, {"stride": 7}),
-        (SegmenterSettings, {"expert_probability": 1.01}),
         (SegmenterSettings, {"selection": ("Lung Opacity",)}),
         (SegmenterSettings, {"samples_per_epoch": 0}),
         (IndexSettings, {"shards": 0}),
