@@ -47,8 +47,9 @@ COMMANDS = (
     "compute-affinity --images images.h5 --irnet irnet.pt --out affinity.h5",
     "walk-saliency --index index.csv --images images.h5 --saliency saliency.h5"
     " --affinity affinity.h5 --out masks.h5",
-    "train-segmenter --index index.csv --images images.h5 --expert-masks expert_masks.h5"
-    f" --pseudo-masks masks.h5 {TINY} --samples-per-epoch 64 --decoder-channels 16"
+    "train-segmenter --index index.csv --images images.h5 --truth expert_masks.h5"
+    " --masks expert_masks.h5 masks.h5 --sources expert irnet --mixing 0.9 0.1"
+    f" {TINY} --samples-per-epoch 64 --decoder-channels 16"
     " --out segmenter.pt --metrics segmenter.csv",
     "predict-masks --index index.csv --images images.h5 --checkpoint segmenter.pt"
     " --out predictions.json",

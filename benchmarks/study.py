@@ -143,10 +143,10 @@ def save_untrained(folder: Path, backbone: str) -> None:
     """Writes checkpoints of networks with random weights, of the sizes of config/chexpert.yaml."""
     torch.manual_seed(0)
     classifier, segmenter = settings.ClassifierSettings(), settings.SegmenterSettings()
-    irnet = {"backbone_architecture": backbone, **settings.IRNetSettings().model_dump()}
+    irnet, extra = settings.IRNetSettings(), {"image_size": SIZE, "thresholds": [0.5] * 10}
     for kind, model, chosen, names in (
         ("classifier", classifier_of(classifier), classifier.model_dump(), OBSERVATIONS),
-        ("irnet", irnet_of(backbone), irnet, PATHOLOGIES),
+        ("irnet", irnet_of(backbone), irnet.model_dump(), PATHOLOGIES),
         ("segmenter", segmenter_of(segmenter, 10), segmenter.model_dump(), PATHOLOGIES),
     ):
         save_checkpoint(
@@ -154,8 +154,8 @@ def save_untrained(folder: Path, backbone: str) -> None:
             state_dict=model.state_dict(),
             kind=kind,
             settings=chosen,
-            pathologies=names,
-            extra={"image_size": SIZE, "thresholds": [0.5] * len(PATHOLOGIES)},
+            classes=names,
+            extra={"backbone_architecture": backbone, **extra},
         )
 
 

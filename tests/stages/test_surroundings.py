@@ -85,7 +85,7 @@ def store():
             writer.append(str(number), noise)
 
 def checkpoint():
-    save_checkpoint("a.pt", state_dict={"w": torch.randn(100_000)}, kind="k", settings={}, pathologies=[])
+    save_checkpoint("a.pt", state_dict={"w": torch.randn(100_000)}, kind="k", settings={}, classes=[])
 
 def table():
     with atomic("a.csv") as temporary:

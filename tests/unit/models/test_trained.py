@@ -33,13 +33,13 @@ def states():
 def save(tmp_path, states):
     def write(kind, **changes):
         good = {
-            "classifier": {"settings": CLASSIFIER.model_dump(), "pathologies": OBSERVATIONS},
+            "classifier": {"settings": CLASSIFIER.model_dump(), "classes": OBSERVATIONS},
             "segmenter": {
                 "settings": SEGMENTER.model_dump(),
-                "pathologies": PATHOLOGIES[:2],
+                "classes": PATHOLOGIES[:2],
                 "extra": EXTRA,
             },
-            "irnet": {"settings": {}, "pathologies": PATHOLOGIES},
+            "irnet": {"settings": {}, "classes": PATHOLOGIES},
         }
         path = tmp_path / f"{kind}.pt"
         save_checkpoint(path, **({"kind": kind, "state_dict": states[kind]} | good[kind] | changes))
@@ -68,13 +68,13 @@ def test_what_was_saved_is_loaded(save):
     ids=lambda names: len(names),
 )
 def test_a_classifier_of_another_list_of_names(save, names):
-    problem = problem_of(load_classifier, save("classifier", pathologies=names))
+    problem = problem_of(load_classifier, save("classifier", classes=names))
     assert "another list of names" in problem.remedy
 
 
 @pytest.mark.parametrize("names", [("Edema", "Left Lung"), ("Edema", "Edema"), ()])
 def test_a_segmenter_of_another_list_of_names(save, names):
-    problem = problem_of(load_segmenter, save("segmenter", pathologies=names))
+    problem = problem_of(load_segmenter, save("segmenter", classes=names))
     assert "another list of names" in problem.remedy
 
 

@@ -24,7 +24,7 @@ def save(path, **changes):
         "state_dict": TENSORS,
         "kind": "classifier",
         "settings": {"architecture": "resnet18", "stride": 32},
-        "pathologies": ["Edema", "Atelectasis"],
+        "classes": ["Edema", "Atelectasis"],
         "extra": {"auroc": [0.5, None]},
     }
     save_checkpoint(path, **(values | changes))
@@ -48,7 +48,7 @@ def test_checkpoint_round_trip(tmp_path):
     checkpoint = load_checkpoint(tmp_path / "model.pt", kind="classifier")
     assert checkpoint.kind == "classifier"
     assert checkpoint.settings == {"architecture": "resnet18", "stride": 32}
-    assert checkpoint.pathologies == ("Edema", "Atelectasis")
+    assert checkpoint.classes == ("Edema", "Atelectasis")
     assert checkpoint.extra == {"auroc": [0.5, None]}
     assert list(checkpoint.state_dict) == ["weight", "bias"]
     assert torch.equal(checkpoint.state_dict["weight"], TENSORS["weight"])
