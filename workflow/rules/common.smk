@@ -17,7 +17,8 @@ from chexseg.config.study import (
 from chexseg.scheduling.cost import CostModel
 from chexseg.errors import InputError, Problem, nearest, told
 from chexseg.config.defaults import EXPERT
-from chexseg.scheduling.reruns import ask_records, typed
+from chexseg.scheduling.profiles import command_of_workflow
+from chexseg.scheduling.snakemake_questions import ask_records
 from chexseg.config.links import HUMAN
 from chexseg.config.settings import flags
 
@@ -40,7 +41,7 @@ except InputError as error:
 
 # What to type to go on, for records and messages. The process that runs a job elsewhere has it from
 # the one that submitted the job.
-to_type = typed(workflow)
+to_type = command_of_workflow(workflow)
 if not workflow.is_main_process:
     to_type = os.environ.get(WORKFLOW, to_type)
 # `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.
