@@ -13,7 +13,8 @@ from chexseg.audit.audit import audit
 from chexseg.audit.study import Study
 from chexseg.errors import InputError
 from chexseg.files.store import Store
-from chexseg.provenance.record import record_path, seal_of
+from chexseg.provenance.form import seal_of
+from chexseg.provenance.record import record_path
 from chexseg.scheduling.profiles import command_of_workflow
 
 CONFIG = "my studies/a; $(touch pwned) {x} 'q' ü.yaml"
