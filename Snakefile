@@ -3,7 +3,7 @@
 
 from snakemake.utils import min_version
 
-min_version("9.27")  # chexseg.scheduling.reruns takes the place of its memory
+min_version("9.27")  # see chexseg.scheduling.snakemake_questions
 
 
 include: "workflow/rules/common.smk"

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 from chexseg.audit.circumstances import circumstances, code_findings
@@ -181,11 +181,16 @@ def _siblings(study: Study) -> Iterator[Finding]:
             for other in others
             if other and not other.misplaced and not _of_two_runs(recorded, other)
         ]
-        alike = [sum(one.told == other.told for other in family) for one in family]
+        alike = [sum(one.comparable == other.comparable for other in family) for one in family]
         if min(alike, default=0) == len(family):
             continue
         odd = [r for r, n in zip(family, alike, strict=True) if 2 * n <= len(family)]
-        keys = {k for r in odd for one in family for k in r.told if r.told[k] != one.told[k]}
+        keys = {
+            key
+            for pair in product(odd, family)
+            for key in pair[0].comparable
+            if pair[0].comparable[key] != pair[1].comparable[key]
+        }
         names = sorted(r.artifact for r in odd)
         text = f"records of one job differ in {', '.join(sorted(keys))}"
         files = tuple(name + SUFFIX for name in names)

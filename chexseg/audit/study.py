@@ -24,8 +24,8 @@ from chexseg.audit.files import (
     reason_of,
 )
 from chexseg.errors import InputError, Problem
-from chexseg.provenance.form import SUFFIX, Record, load
-from chexseg.provenance.record import entries, flags_of, record_path, seal_of
+from chexseg.provenance.form import SUFFIX, EditedRecordError, Record, load
+from chexseg.provenance.record import entries, flags_of, record_path
 
 INDEX = "index.csv"
 _SHARD = re.compile(r"(^|/)\d{4}(\.\w+)$")
@@ -82,7 +82,7 @@ class Recorded:
         return self.record["command"], self.record["started"]
 
     @cached_property
-    def told(self) -> Record:
+    def comparable(self) -> Record:
         """The record without its seal, paths from the study: all records of a job are alike."""
         here = os.path.dirname(self.artifact)
 
@@ -270,9 +270,8 @@ def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
     except OSError as error:
         return (CLOSED, reason_of(error)), {}
     except ValueError as error:
-        return ("damaged record", str(error)), {}
-    if record["seal"] != seal_of(record):
-        return ("edited record", "its seal does not fit: it was changed after its job"), {}
+        edited = isinstance(error, EditedRecordError)
+        return ("edited record" if edited else "damaged record", str(error)), {}
     return None, record
 
 

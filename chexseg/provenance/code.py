@@ -28,7 +28,7 @@ SILENT = (
     *("chexseg.files.artifacts", "chexseg.files.atomic", "chexseg.files.progress"),
     *("chexseg.inference.gpus", "chexseg.inference.signals"),
     *("chexseg.provenance.code", "chexseg.provenance.digests"),
-    *("chexseg.provenance.form", "chexseg.provenance.record"),
+    *("chexseg.provenance.form", "chexseg.provenance.machine", "chexseg.provenance.record"),
     *("chexseg.training.nodes", "chexseg.training.staging"),
 )
 """Modules that only find the methods, speak to people, keep records, or see to it that work is done

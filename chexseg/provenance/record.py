@@ -17,7 +17,6 @@ import os
 import platform
 import resource
 import shlex
-import sys
 import time
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +28,9 @@ from chexseg.files.artifacts import EXECUTION, FOLDER, INPUT, OUTPUT, WORKFLOW, 
 from chexseg.files.atomic import atomic, clear_leftovers
 from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import Digests, Stamp, sha256_of_files, stamp
-from chexseg.provenance.form import SUFFIX, VERSION, Record, load
+from chexseg.provenance.form import SUFFIX, VERSION, Record, load, seal_of
 from chexseg.provenance.git import git_state
+from chexseg.provenance.machine import machine
 
 RUNNING = ".running.json"
 PACKAGES = (
@@ -39,7 +39,6 @@ PACKAGES = (
 )
 RANKS = ("RANK", "NODE_RANK", "LOCAL_RANK", "SLURM_PROCID")
 """Where a process of several that train together finds its number."""
-SLURM = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_RESTART_COUNT", "SLURMD_NODENAME")
 
 
 def record_path(artifact: str | Path) -> Path:
@@ -142,7 +141,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
             "code": {"digest": _digest_of(code), "definitions": code},
             "git": git,
             "software": software(),
-            "machine": _machine(),
+            "machine": machine(),
             "started": began.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - start, 3),
             "peak_memory_mb": _peak_memory(),
@@ -157,9 +156,9 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
 def _running(artifacts: list[Path], began: datetime) -> Iterator[None]:
     """Marks artifacts as being made, for `chexseg status`; a killed job leaves its mark behind.
 
-    A folder that may not be written to is told here, before anything is computed.
+    A folder that may not be written to is an error here, before anything is computed.
     """
-    mark = {"pid": os.getpid(), "started": began.isoformat(timespec="seconds"), **_machine()}
+    mark = {"pid": os.getpid(), "started": began.isoformat(timespec="seconds"), **machine()}
     try:
         for artifact in artifacts:
             with atomic(running_path(artifact)) as temporary:
@@ -269,12 +268,6 @@ def _write(path: Path, record: Record) -> None:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def seal_of(record: Record) -> str:
-    """Returns the digest of a record without its seal: it tells of an edit, not of a forger."""
-    bare = {key: value for key, value in record.items() if key != "seal"}
-    return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()
-
-
 def _digest_of(code: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
@@ -288,15 +281,6 @@ def software() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _machine() -> dict[str, Any]:
-    machine: dict[str, Any] = {"host": platform.node(), "system": platform.platform(terse=True)}
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        machine["gpu"] = torch.cuda.get_device_name()
-    slurm = {name.lower(): os.environ[name] for name in SLURM if name in os.environ}
-    return {**machine, "slurm": slurm} if slurm else machine
 
 
 def _peak_memory() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from chexseg.errors import InputError, Problem, Problems
 from chexseg.provenance.digests import MEMORY, Digests
 from chexseg.provenance.record import flags_of, running_path
+from chexseg.scheduling.profiles import snakemake_command
 from chexseg.scheduling.reruns import ARTIFACT, Change, changes, command_of
 
 
@@ -116,9 +116,7 @@ def read_graph(
             if not unknown:
                 print_exception(error, {})
                 found = str(error).strip() or said.getvalue().strip()
-                words = ["snakemake", "--dry-run", *(["--configfile", *configs] if configs else [])]
-                words += ["--config", *overrides] if overrides else []
-                command = shlex.join(map(str, words))
+                command = snakemake_command((), "Snakefile", configs, overrides, "--dry-run")
                 remedy = f"Mend what it names; this says the same: {command}"
                 raise InputError([Problem(str(snakefile), found, "a workflow", remedy)]) from None
     target = unknown.removeprefix("No rule to produce ").rpartition(" (if you use")[0]

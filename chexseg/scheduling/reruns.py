@@ -1,26 +1,24 @@
 """Which artifacts must be made again, and why: jobs held against the records of their artifacts.
 
-Snakemake remembers params and code in a hidden folder that does not travel, does not see the
-package behind a shell command, and takes a newer time stamp for a change. `ask_records` makes it
-ask the records instead, so that content alone decides: settings, code, inputs, and the artifact
-itself. Nothing heavy is imported here: the Snakefile reads this module.
+Content alone decides: settings, code, inputs, and the artifact itself. Nothing heavy is imported
+here: the Snakefile reads this module.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from chexseg.catalog import STAGES
 from chexseg.files.artifacts import EXECUTION
 from chexseg.provenance.code import code_of
-from chexseg.provenance.digests import MEMORY, Digests, Stamp
+from chexseg.provenance.digests import Digests, Stamp
 from chexseg.provenance.record import (
     Record,
     entries,
@@ -29,11 +27,8 @@ from chexseg.provenance.record import (
     read_record,
     settings_of,
 )
-from chexseg.scheduling.profiles import named_profiles
 
-ASKED = ("has_metadata", "has_outdated_metadata", "params_changed", "code_changed", "input_changed")
-"""What Snakemake asks of its memory, and now of the records."""
-
+STAGE_NAMES = {stage.name for stage in STAGES}
 SETTING, CODE, INPUT, ARTIFACT = "setting", "code", "input", "artifact"
 
 
@@ -56,14 +51,15 @@ def changes(job: Any, digests: Digests) -> list[Change]:
     """Returns what differs between a job as it would run now and the record of its artifacts.
 
     Args:
-        job: Snakemake's job of a rule whose command is `chexseg STAGE ...`, perhaps done.
+        job: Snakemake's job.
         digests: of files.
 
     Returns:
-        Nothing if the artifacts are what the job would make, or if all of them are absent.
+        Nothing if the artifacts are what the job would make, if all of them are absent, or if the
+        job runs no stage.
     """
     there = [str(path) for path in job.output if os.path.exists(path)]
-    if not job.is_shell or not there:
+    if not is_stage(job) or not there:
         return []
     stage, *arguments = command_of(job)
     found = read_record(there[0])
@@ -76,6 +72,12 @@ def changes(job: Any, digests: Digests) -> list[Change]:
         *_inputs_changed(record, arguments, digests),
         *_artifacts_changed(found[0].parent, record, digests),
     ]
+
+
+def is_stage(job: Any) -> bool:
+    """Says whether a job of Snakemake runs a stage: its command is `chexseg STAGE ...`."""
+    words = (job.rule.shellcmd or "").split(maxsplit=2)
+    return len(words) > 1 and words[0] == "chexseg" and words[1] in STAGE_NAMES
 
 
 def command_of(job: Any) -> list[str]:
@@ -97,36 +99,6 @@ def command_of(job: Any) -> list[str]:
     )
     words = shlex.split(command)
     return words[1 : words.index(">")] if ">" in words else words[1:]
-
-
-def typed(workflow: Any) -> str:
-    """Returns what to type for a workflow where its paths begin: `snakemake --configfile ...`.
-
-    Args:
-        workflow: Snakemake's; its working directory is the process's.
-    """
-
-    def shown(path: str | Path) -> str:
-        relative = os.path.relpath(path)
-        return str(path) if relative.startswith("..") else relative
-
-    chosen, snakefile = workflow.config_settings, shown(workflow.main_snakefile)
-    words = ["snakemake", *(word for name in named_profiles() for word in ("--profile", name))]
-    words += ["--snakefile", snakefile] if snakefile != "Snakefile" else []
-    if chosen.configfiles:
-        words += ["--configfile", *map(shown, chosen.configfiles)]
-    if chosen.config:
-        words += ["--config", *(f"{key}={_plain(value)}" for key, value in chosen.config.items())]
-    return shlex.join(words)
-
-
-def _plain(value: Any) -> str:
-    """Writes a value of the config as `--config` reads it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool) or (isinstance(value, str) and value.isidentifier()):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _settings_changed(record: Record, stage: str, arguments: list[str]) -> Iterator[Change]:
@@ -203,62 +175,3 @@ def _wrong(
         return "is not there"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-
-
-def ask_records(memory: Path = MEMORY) -> None:
-    """Makes Snakemake ask the records which jobs to run again, instead of its own memory.
-
-    Takes the place of what Snakemake 9 asks of its persistence, and of the time stamps of
-    outputs. Missing outputs, and jobs whose inputs are made anew, stay Snakemake's business.
-
-    Args:
-        memory: where digests are remembered.
-
-    Raises:
-        RuntimeError: this Snakemake asks other questions.
-    """
-    from snakemake.exceptions import WorkflowError
-    from snakemake.jobs import Job
-    from snakemake.persistence import ParamsChange, PersistenceBase
-
-    if missing := [name for name in ASKED if not hasattr(PersistenceBase, name)]:
-        raise RuntimeError(f"this Snakemake does not ask {', '.join(missing)}: use version 9.27")
-
-    digests = Digests(memory)
-
-    @cache
-    def changes_of(job: Job) -> list[Change]:
-        found = changes(job, digests)
-        digests.save()
-        return found
-
-    def changed(*kinds: str) -> Callable[..., bool | list[str]]:
-        def ask(_: PersistenceBase, job: Job, file: str | None = None) -> bool | list[str]:
-            found = any(change.kind in kinds for change in changes_of(job))
-            return (list(job.output) if found else []) if file is None else found
-
-        return ask
-
-    def params_changed(_: PersistenceBase, job: Job, file: str | None = None) -> ParamsChange:
-        found = [change for change in changes_of(job) if change.kind == SETTING]
-        return ParamsChange(
-            {f"{change.what} {change.before}" for change in found},
-            {f"{change.what} {change.now}" for change in found},
-            {file} if file else set(job.output),
-        )
-
-    def has_metadata(persistence: PersistenceBase, _: Job) -> bool:
-        on = {trigger.name for trigger in persistence.dag.workflow.rerun_triggers}
-        if not on >= {"PARAMS", "INPUT", "CODE"}:
-            raise WorkflowError("--rerun-triggers must hold params, input and code: leave it away.")
-        return True
-
-    async def no_time(_: Job) -> None:
-        return None
-
-    PersistenceBase.has_metadata = has_metadata
-    PersistenceBase.has_outdated_metadata = lambda self, job: False
-    PersistenceBase.params_changed = params_changed
-    PersistenceBase.code_changed = changed(CODE)
-    PersistenceBase.input_changed = changed(INPUT, ARTIFACT)
-    Job.output_mintime = property(no_time)

@@ -16,7 +16,8 @@ from chexseg.config.paths import Paths
 from chexseg.config.study import read_study
 from chexseg.scheduling.cost import CostModel
 from chexseg.errors import InputError, Problem, nearest, told
-from chexseg.scheduling.reruns import ask_records, typed
+from chexseg.scheduling.profiles import command_of_workflow
+from chexseg.scheduling.snakemake_questions import ask_records
 
 
 def in_words(error):
@@ -37,7 +38,7 @@ except InputError as error:
 
 # What to type to go on, for records and messages. The process that runs a job elsewhere has it from
 # the one that submitted the job.
-to_type = typed(workflow)
+to_type = command_of_workflow(workflow)
 if not workflow.is_main_process:
     to_type = os.environ.get(WORKFLOW, to_type)
 # `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.

@@ -3,7 +3,8 @@
 import json
 
 from chexseg.cli import main
-from chexseg.provenance.record import record_path, seal_of
+from chexseg.provenance.form import seal_of
+from chexseg.provenance.record import record_path
 
 
 def asked(capsys, *words):

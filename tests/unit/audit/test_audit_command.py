@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.provenance.record import record_path, seal_of
+from chexseg.provenance.form import seal_of
+from chexseg.provenance.record import record_path
 from tests.unit.audit.tampering import asked
 
 

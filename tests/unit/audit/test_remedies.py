@@ -13,8 +13,9 @@ from chexseg.audit.audit import audit
 from chexseg.audit.study import Study
 from chexseg.errors import InputError
 from chexseg.files.store import Store
-from chexseg.provenance.record import record_path, seal_of
-from chexseg.scheduling.reruns import typed
+from chexseg.provenance.form import seal_of
+from chexseg.provenance.record import record_path
+from chexseg.scheduling.profiles import command_of_workflow
 
 CONFIG = "my studies/a; $(touch pwned) {x} 'q' ü.yaml"
 
@@ -126,7 +127,7 @@ def a_workflow(files=(), config=None, snakefile="Snakefile"):
 )  # fmt: skip
 def test_what_was_typed_is_told_from_the_working_directory(tmp_path, monkeypatch, workflow, words):
     monkeypatch.chdir(tmp_path)
-    assert shlex.split(typed(workflow())) == ["snakemake", *words]
+    assert shlex.split(command_of_workflow(workflow())) == ["snakemake", *words]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,6 @@ def test_what_was_typed_is_told_from_the_working_directory(tmp_path, monkeypatch
 def test_overrides_are_told_as_snakemake_reads_them(config):
     from snakemake.cli import parse_config
 
-    words = shlex.split(typed(a_workflow(config=config)))
+    words = shlex.split(command_of_workflow(a_workflow(config=config)))
     assert words[:2] == ["snakemake", "--config"]
     assert parse_config(words[2:]) == config

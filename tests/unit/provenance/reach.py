@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).parents[3] / "chexseg"
 SILENT = {f"chexseg.{name}" for name in (
     "catalog", "errors", "files.artifacts", "files.atomic", "files.progress", "inference.gpus",
     "inference.signals", "provenance.code", "provenance.digests", "provenance.form",
-    "provenance.record", "training.nodes", "training.staging",
+    "provenance.machine", "provenance.record", "training.nodes", "training.staging",
 )}  # fmt: skip
 """They speak to people, keep the records, or see that work is done: docs/provenance.md."""
 Place = tuple[str, str]

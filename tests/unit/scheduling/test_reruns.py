@@ -121,5 +121,8 @@ def test_changed_code(job, monkeypatch):
     ]
 
 
-def test_other_rules_are_not_asked():
-    assert reruns.changes(SimpleNamespace(is_shell=False, output=["x"]), Digests()) == []
+@pytest.mark.parametrize("command", [None, "", "chexseg", "chexseg status > x.pt", "touch x.pt"])
+def test_jobs_that_run_no_stage_have_no_changes(job, command):
+    record_path("x.pt").unlink()
+    assert said(a_job(command)) == []
+    assert said(a_job(f"\n    {COMMAND}")) == ["x.pt has no record"]

@@ -1,0 +1,76 @@
+"""The machine that an artifact was made on: what decides which kernels compute, and so the bits.
+
+The same code on another processor rounds in another order: libraries choose their kernels by its
+instruction set, and split sums by the number of threads. Nothing is imported for it: a stage that
+did not load torch has none of torch's kernels.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+SLURM = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_RESTART_COUNT", "SLURMD_NODENAME")
+LEVELS = (
+    *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR"),
+    *("MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES"),
+)
+"""Environment variables that hold libraries to an instruction set."""
+KIND = ("cpu", "gpu", "kernels")
+"""What of a machine decides the bits."""
+
+
+def machine() -> dict[str, Any]:
+    """Returns what a record says of this machine.
+
+    Returns:
+        `host`, `system`, `cpu`, `kernels`, and `gpu` and `slurm` where there are any.
+    """
+    found: dict[str, Any] = {
+        "host": platform.node(),
+        "system": platform.platform(terse=True),
+        "cpu": _processor(),
+        "kernels": {name.lower(): os.environ[name] for name in LEVELS if os.environ.get(name)},
+    }
+    if (torch := sys.modules.get("torch")) is not None:
+        found["kernels"] |= {
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": str(torch.get_num_threads()),
+            "mkldnn": str(torch.backends.mkldnn.enabled),
+            "deterministic": str(torch.are_deterministic_algorithms_enabled()),
+        }
+        if torch.cuda.is_available():
+            found["gpu"] = torch.cuda.get_device_name()
+            found["kernels"] |= {
+                "cudnn": str(torch.backends.cudnn.version()),
+                "cudnn_benchmark": str(torch.backends.cudnn.benchmark),
+                "cudnn_deterministic": str(torch.backends.cudnn.deterministic),
+                "float32_matmul_precision": torch.get_float32_matmul_precision(),
+            }
+    slurm = {name.lower(): os.environ[name] for name in SLURM if name in os.environ}
+    return {**found, "slurm": slurm} if slurm else found
+
+
+def kind_of(machine: dict[str, Any]) -> str:
+    """Returns in words what of a recorded machine decides the bits."""
+    kernels = ", ".join(f"{name} {value}" for name, value in machine["kernels"].items())
+    return ", ".join(filter(None, (machine["cpu"], machine.get("gpu", ""), kernels)))
+
+
+def _processor() -> str:
+    """Returns the processor as Linux describes it, else its architecture.
+
+    A virtual machine may hide the name, so the numbers of family and model stand behind it.
+    """
+    try:
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
+    except OSError:
+        first = ""
+    found = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", first, re.M))
+    if len(found) < 3:
+        return platform.processor() or platform.machine()
+    return f"{found['model name']} (family {found['cpu family']}, model {found['model']})"
