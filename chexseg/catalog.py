@@ -58,6 +58,7 @@ COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
 """What people type."""
 
 METHODS: dict[str, dict[str, str]] = {
+    "layout": {"chexpert": "chexseg.data.layouts.chexpert:CheXpert"},
     "saliency": {"gradcam": "chexseg.saliency.gradcam:GradCAM"},
 }
 """Kind -> name of a method -> `module:object`."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chexseg.config.data import check_data
 from chexseg.config.defaults import EXPERT
 from chexseg.config.settings import UNTRAINED
 from chexseg.errors import Problems, nearest
@@ -47,10 +48,7 @@ def check_references(study: Study, place: Place, problems: Problems) -> None:
         problems.add(where, "both data.root and phantom", "one of them", remedy)
     _check_shards(study, place, problems)
     _check_names(study, place, problems)
-    twice = [p for p in study.data.pathologies if study.data.pathologies.count(p) > 1]
-    for pathology in dict.fromkeys(twice):
-        where = place("data", "pathologies")
-        problems.add(where, f"{pathology!r} twice", "each once", "Delete one of the two.")
+    check_data(study, place, problems)
     for name, entry in study.saliency.items():
         for i, classifier in enumerate(entry.classifiers):
             here = ("saliency", name, "classifiers", i)
@@ -72,11 +70,6 @@ def check_references(study: Study, place: Place, problems: Problems) -> None:
         if len(entry.masks) == 2 and (entry.masks.count(EXPERT) != 1):
             where = place("segmenters", name, "masks")
             problems.add(where, str(list(entry.masks)), "'expert' and one other", "Correct it.")
-        outside = [p for p in entry.selection if p not in study.data.pathologies]
-        if entry.selection and len(outside) == len(entry.selection):
-            where = place("segmenters", name, "selection")
-            expected = "at least one of data.pathologies"
-            problems.add(where, str(outside), expected, "Set 'selection'.")
         here = ("segmenters", name, "initial_weights")
         _check_weights(study, entry.initial_weights, entry.encoder, check, here)
     for name, entry in study.classifiers.items():

@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from chexseg import catalog
+from chexseg.catalog import METHODS
 from chexseg.config.settings import ClassifierSettings, PhantomSettings
 from chexseg.config.study import IRNetEntry, SaliencyEntry, SegmenterEntry, Study, ThresholdEntry
 
@@ -24,6 +26,7 @@ BEGIN, END = "<!-- reference: made by `make reference` -->", "<!-- end of refere
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("", Study),
+    *((f"data, layout: {name}", catalog.load("layout", name)) for name in METHODS["layout"]),
     ("phantom", PhantomSettings),
     ("classifiers.<name>", ClassifierSettings),
     ("saliency.<name>", SaliencyEntry),

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from chexseg.config.data import DEFAULT_LAYOUT, DataSection, section_of, with_selections
 from chexseg.config.defaults import inherited, origin
 from chexseg.config.links import UNNAMED_WEIGHTS, Place, check_references
 from chexseg.config.settings import (
@@ -22,10 +23,7 @@ from chexseg.config.settings import (
     ClassifierSettings,
     EvaluationSettings,
     FigureSettings,
-    ImageSettings,
-    IndexSettings,
     IRNetSettings,
-    Pathology,
     PhantomSettings,
     PredictionSettings,
     SaliencySettings,
@@ -36,38 +34,11 @@ from chexseg.config.settings import (
     WalkSettings,
 )
 from chexseg.config.yaml_marks import Positions, load_yaml
-from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.errors import InputError, Problems, nearest
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-# A command takes '-x' for a flag, and Snakemake '{x}' for a wildcard.
-Folder = Annotated[str, Field(pattern=r"^[^-{}\n\r][^{}\n\r]*$")]
-File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
 WithDefaults = Literal["classifiers", "segmenters"]
 _QUOTED = r"'([^']*)'"
-
-
-class DataSection(Settings):
-    """Where the X-rays are, and which of them take part. Paths are relative to `root`."""
-
-    root: Folder | None = Field(None, description="Folder of the data; absent: the phantom's own.")
-    train_csv: File = Field("CheXpert/train.csv", description="Labels of the train X-rays.")
-    val_csv: File = Field("CheXpert/val_labels.csv", description="Labels of the validation X-rays.")
-    test_csv: File = Field("CheXpert/test_labels.csv", description="Labels of the test X-rays.")
-    val_masks: File = Field(
-        "CheXlocalize/gt_segmentations_val.json", description="Expert masks, validation."
-    )
-    test_masks: File = Field(
-        "CheXlocalize/gt_segmentations_test.json", description="Expert masks, test."
-    )
-    radiologist_masks: File | None = Field(
-        None, description="A second reader's masks of the test X-rays: the human benchmark."
-    )
-    pathologies: tuple[Pathology, ...] = Field(
-        PATHOLOGIES, min_length=1, description="What is segmented."
-    )
-    index: IndexSettings = Field(IndexSettings(), description="Which X-rays, which split.")
-    images: ImageSettings = Field(ImageSettings(), description="How X-rays are stored.")
 
 
 class SaliencyEntry(SaliencySettings):
@@ -115,7 +86,7 @@ class Study(Settings):
 
     study: Name = Field(description="Name of the study, and of its folder in results/.")
     seed: Seed = Field(0, description="Seed of all that does not set its own.")
-    data: DataSection = Field(DataSection(), description="Input data.")
+    data: DataSection = Field({}, description="Input data.")
     phantom: PhantomSettings | None = Field(
         None, description="Generate the phantom data set and study it."
     )
@@ -164,7 +135,7 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
         return positions.of(*origin(location, config))
 
     try:
-        study = Study.model_validate(dict(config))
+        study = with_selections(Study.model_validate(dict(config)))
         check_references(study, place, problems)
     except ValidationError as error:
         _add_problems(problems, place, error, config)
@@ -228,9 +199,13 @@ def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
             target[key] = value
 
 
-def _model_at(location: tuple[str | int, ...], method: str | None) -> type[BaseModel]:
+def _model_at(
+    location: tuple[str | int, ...], method: str | None, config: Mapping[str, Any]
+) -> type[BaseModel]:
     """Returns the model whose fields may stand behind `location`."""
     section, *steps = location or ("",)
+    if location == ("data",):
+        return section_of(config["data"].get("layout", DEFAULT_LAYOUT))
     model, steps = (ENTRIES[section], steps[1:]) if section in ENTRIES else (Study, location)
     model = ThresholdEntry if method == "threshold" else model
     for step in steps:
@@ -278,7 +253,9 @@ def _add_problem(
     kind, context = detail["type"], detail.get("ctx") or {}
     location, method = _without_tags(detail["loc"])
     fields = (
-        tuple(_model_at(location[:-1], method).model_fields) if kind == "extra_forbidden" else ()
+        tuple(_model_at(location[:-1], method, config).model_fields)
+        if kind == "extra_forbidden"
+        else ()
     )
     if kind.startswith("union_tag"):
         location = (*location, "method")

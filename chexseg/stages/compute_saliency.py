@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from chexseg.config.settings import SaliencySettings
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg.errors import Problems, nearest
 from chexseg.files.artifacts import Output
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
@@ -26,7 +26,7 @@ def run(
     classifiers: tuple[Path, ...],
     out: Output,
     settings: SaliencySettings,
-    pathologies: tuple[str, ...] = PATHOLOGIES,
+    pathologies: tuple[str, ...],
     threads: int = 1,
 ) -> None:
     """Compute the saliency maps of one shard.
@@ -39,17 +39,18 @@ def run(
         images: One shard of the image store.
         classifiers: Checkpoints of classifiers.
         out: The same shard of the saliency store (HDF5).
-        pathologies: Pathologies of the study, in the order of the store.
+        pathologies: Pathologies of the study, in the order of the store; each is a finding of
+            every classifier.
         threads: CPU threads.
     """
     device = device_for_inference(threads)
     store = Store([images], "images")
-    observations = [OBSERVATIONS.index(observation_of(p)) for p in pathologies]
     methods = []
     for path in classifiers:
-        model, trained = load_classifier(path)
+        model, trained, findings = load_classifier(path)
+        outputs = _outputs_of(pathologies, findings, path)
         method = METHODS[settings.method](evaluation_mode(model, device))
-        methods.append((method, positive_outputs(observations, trained.uncertain)))
+        methods.append((method, positive_outputs(outputs, trained.uncertain)))
 
     def compute(image: Tensor) -> Tensor:
         maps = [method.maps(image, outputs) for method, outputs in methods]
@@ -68,6 +69,22 @@ def run(
         for cxr_id, maps in zip(store.ids, results, strict=True):
             saliency.append(cxr_id, maps.numpy())
     print(f"Maps of {len(pathologies)} pathologies stored for {len(store)} X-rays.")
+
+
+def _outputs_of(pathologies: tuple[str, ...], findings: tuple[str, ...], path: Path) -> list[int]:
+    """Returns the number of each pathology among the findings of a classifier.
+
+    Raises:
+        InputError: the classifier was not trained for one of them.
+    """
+    problems = Problems()
+    for pathology in pathologies:
+        if pathology not in findings:
+            remedy = f"Train it with this finding; the nearest is {nearest(pathology, findings)!r}."
+            expected = f"a classifier of {pathology}"
+            problems.add(path, f"no output {pathology!r}", expected, remedy)
+    problems.raise_if_any()
+    return [findings.index(pathology) for pathology in pathologies]
 
 
 def _mean(maps: list[Tensor]) -> Tensor:

@@ -10,7 +10,6 @@ from chexseg.config.settings import ImageSettings
 from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
 from chexseg.data.masks import decode, read_masks
-from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.files.artifacts import Output
 from chexseg.files.progress import progress
 from chexseg.files.store import write_store
@@ -22,7 +21,7 @@ def run(
     masks: Path,
     out: Output,
     settings: ImageSettings,
-    pathologies: tuple[str, ...] = PATHOLOGIES,
+    pathologies: tuple[str, ...],
 ) -> None:
     """Store the expert masks that train and select segmenters.
 

@@ -1,4 +1,4 @@
-"""Classifier: X-ray to the probability of each of the 14 observations."""
+"""Classifier: X-ray to the probability of each finding."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_auroc
 
 from chexseg.config.settings import ClassifierSettings
-from chexseg.data.index import observations_of, read_index
-from chexseg.data.pathologies import COMPETITION, OBSERVATIONS
+from chexseg.data.index import findings_of, labels_of, read_index
 from chexseg.files.artifacts import Output
 from chexseg.files.store import Store
 from chexseg.inference.batching import Unlabelled, infer, to_float
@@ -44,9 +43,10 @@ def run(
 ) -> None:
     """Train a classifier on the labels of the train X-rays.
 
-    The epoch with the highest mean AUROC over CheXpert's five competition observations wins,
-    measured on the validation X-rays (splits `expert` and `validation`: no classifier trains on
-    them). An observation without both a positive and a negative X-ray there has no AUROC.
+    It has an output for each finding of the index. The epoch with the highest mean AUROC over
+    `selection` wins, measured on the validation X-rays (splits `expert` and `validation`: no
+    classifier trains on them). A finding without both a positive and a negative X-ray there has
+    no AUROC.
 
     Args:
         index: The study's index.
@@ -73,10 +73,11 @@ def run(
     )
     store = Store(images, "images")
     train, validation = read_index(index, "train"), read_index(index, "expert", "validation")
-    source = Source("labels", list(train.index), Rows(train.index, observations_of(train)))
-    truth = torch.from_numpy(observations_of(validation))
+    source = Source("labels", list(train.index), Rows(train.index, labels_of(train)))
+    findings = findings_of(train)
+    truth = torch.from_numpy(labels_of(validation))
 
-    model = classifier_of(settings)
+    model = classifier_of(settings, len(findings))
     initial = str(weights[0]) if weights else settings.initial_weights
     say(
         fabric,
@@ -101,7 +102,7 @@ def run(
             threads=threads,
         )
         probability = positive_probability(torch.stack(list(logits)).float(), settings.uncertain)
-        return auroc_figures(probability, truth), {}
+        return auroc_figures(probability, truth, findings, settings.selection), {}
 
     with staged(fabric, scratch, [store], [*train.index, *validation.index]):
         best = fit(
@@ -123,31 +124,38 @@ def run(
             state_dict=best.state_dict,
             kind="classifier",
             settings=settings.model_dump(),
-            pathologies=OBSERVATIONS,
+            pathologies=findings,
             extra=store.meta,
         )
         file.discard()
 
 
-def auroc_figures(probability: Tensor, labels: Tensor) -> dict[str, float]:
-    """Returns the AUROC of each observation, and the mean over COMPETITION as `score`.
+def auroc_figures(
+    probability: Tensor,
+    labels: Tensor,
+    findings: tuple[str, ...],
+    selection: tuple[str, ...] = (),
+) -> dict[str, float]:
+    """Returns the AUROC of each finding, and the mean over `selection` as `score`.
 
     Args:
-        probability: [N, 14].
-        labels: [N, 14]; only 1 and 0 count.
+        probability: [N, F].
+        labels: [N, F]; only 1 and 0 count.
+        findings: their names.
+        selection: those whose mean is the score; empty: all.
 
     Returns:
-        `auroc <observation>` for each, NaN where labels are not of both kinds, and `score`, NaN
-        if all of COMPETITION are.
+        `auroc <finding>` for each, NaN where labels are not of both kinds, and `score`, NaN if
+        all of `selection` are.
     """
     figures = {}
-    for column, observation in enumerate(OBSERVATIONS):
+    for column, finding in enumerate(findings):
         truth = labels[:, column]
         known = (truth == 0) | (truth == 1)
         auroc = float("nan")
         if truth[known].unique().numel() == 2:
             auroc = float(binary_auroc(probability[known, column], truth[known].long()))
-        figures[f"auroc {observation}"] = auroc
-    scores = np.array([figures[f"auroc {observation}"] for observation in COMPETITION])
+        figures[f"auroc {finding}"] = auroc
+    scores = np.array([figures[f"auroc {finding}"] for finding in selection or findings])
     score = float(scores[~np.isnan(scores)].mean()) if not np.isnan(scores).all() else np.nan
     return {**figures, SCORE: score}
