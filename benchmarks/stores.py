@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from chexseg.config.settings import ClassifierSettings
 from chexseg.data.images import Letterbox
-from chexseg.data.pathologies import OBSERVATIONS
+from chexseg.data.layouts.chexpert import FINDINGS
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import Unlabelled, batch_of, to_float
 from chexseg.losses.classification import classification_loss
@@ -142,7 +142,7 @@ def train_seconds(dataset: Dataset, settings: ClassifierSettings, out: Path) -> 
         the work of reading is too small to be seen in seconds on a machine that is shared.
     """
     fabric = start(settings)
-    model = classifier_of(settings)
+    model = classifier_of(settings, len(FINDINGS))
 
     def forward(model: nn.Module, batch: list[Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:
         image, _ = augment(to_float(batch[0]), None, settings.augmentation, noise)
@@ -183,7 +183,7 @@ def compare_trainings(
             image = Image.fromarray(images[number % len(images)]).resize((size, size))
             writer.append(str(number), np.asarray(image))
     store = Store([path], "images")
-    labels = np.random.default_rng(0).integers(0, 2, (x_rays, len(OBSERVATIONS)))
+    labels = np.random.default_rng(0).integers(0, 2, (x_rays, len(FINDINGS)))
     labels = labels.astype(np.float32)
     stored = Supervised(store, Source("labels", store.ids, Rows(store.ids, labels)))
     in_memory = TensorDataset(batch_of(store, store.ids)[:, None], torch.from_numpy(labels))

@@ -20,6 +20,7 @@ from chexseg.config.settings import (
     SegmenterSettings,
     flags,
 )
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.files.store import Store, write_store
 from chexseg.inference.signals import Stopped
 from chexseg.stages import (
@@ -60,7 +61,13 @@ def study(phantom, tmp_path_factory):
     )
     size = ImageSettings(image_size=32)
     store_images.run(index=study.index, root=phantom, out=study.images, settings=size, shard=0)
-    store_masks.run(index=study.index, masks=release["val_masks"], out=study.expert, settings=size)
+    store_masks.run(
+        index=study.index,
+        masks=release["inputs"]["val_masks"][0],
+        out=study.expert,
+        settings=size,
+        pathologies=PATHOLOGIES,
+    )
     with write_store(study.labels, "affinity_labels", {"pathologies": ["Edema"]}) as labels:
         for number, cxr_id in enumerate(Store([study.images], "images").ids[:12]):
             label = torch.zeros(1, 8, 8, dtype=torch.uint8)
