@@ -18,8 +18,8 @@ import pandas as pd
 from comparison import comparison
 from pycocotools import mask as coco
 
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.data.masks import encode, read_masks, write_masks
-from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.evaluation.overlaps import overlap_table
 from chexseg.evaluation.scores import score_run
 
@@ -59,7 +59,9 @@ def make_masks(rng: np.random.Generator) -> tuple[dict, dict]:
 
 def our_scores(truth: Path, prediction: Path) -> pd.DataFrame:
     """Reads, checks, counts and scores with both metrics."""
-    table = overlap_table(read_masks(truth), read_masks(prediction))
+    table = overlap_table(
+        *(read_masks(path, pathologies=PATHOLOGIES) for path in (truth, prediction))
+    )
     return score_run(table, replicates=REPLICATES)
 
 

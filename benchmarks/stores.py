@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from chexseg.config.settings import ClassifierSettings
 from chexseg.data.images import Letterbox
-from chexseg.data.pathologies import OBSERVATIONS
+from chexseg.data.layouts.chexpert import FINDINGS
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import Unlabelled, batch_of
 from chexseg.models.trained import classifier_of
@@ -181,7 +181,7 @@ def compare_trainings(
             image = Image.fromarray(images[number % len(images)]).resize((size, size))
             writer.append(str(number), np.asarray(image))
     store = Store([path], "images")
-    labels = np.random.default_rng(0).integers(0, 2, (x_rays, len(OBSERVATIONS)))
+    labels = np.random.default_rng(0).integers(0, 2, (x_rays, len(FINDINGS)))
     labels = labels.astype(np.float32)
     stored = Supervised(store, Source("labels", store.ids, {"labels": Rows(store.ids, labels)}))
     pairs = zip(batch_of(store, store.ids)[:, None], torch.from_numpy(labels), strict=True)

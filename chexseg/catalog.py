@@ -35,8 +35,8 @@ class Stage:
 
 STAGES = (
     Stage("make-phantom"),
-    Stage("check-data"),
-    Stage("build-index"),
+    Stage("check-data", methods={"layout": "layout"}),
+    Stage("build-index", methods={"layout": "layout"}),
     Stage("store-images"),
     Stage("fetch-weights"),
     Stage("train-classifier", gpu=True, training=True),
@@ -58,6 +58,7 @@ COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
 """What people type."""
 
 METHODS: dict[str, dict[str, str]] = {
+    "layout": {"chexpert": "chexseg.data.layouts.chexpert:CheXpert"},
     "saliency": {"gradcam": "chexseg.saliency.methods.gradcam:GradCAM"},
     "mask_source": {
         "drawn": "chexseg.mask_sources.drawn:Drawn",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chexseg.config.data import check_data
 from chexseg.config.defaults import EXPERT
 from chexseg.config.entries import SECTIONS
 from chexseg.config.flags import references
@@ -153,10 +154,7 @@ def _check_data(study: Study, place: Place, problems: Problems) -> None:
         where = place("phantom")
         remedy = "Delete 'phantom', or 'data.root' to study the phantom."
         problems.add(where, "both data.root and phantom", "one of them", remedy)
-    twice = [p for p in study.data.pathologies if study.data.pathologies.count(p) > 1]
-    for pathology in dict.fromkeys(twice):
-        where = place("data", "pathologies")
-        problems.add(where, f"{pathology!r} twice", "each once", "Delete one of the two.")
+    check_data(study, place, problems)
 
 
 def _check_names(study: Study, place: Place, problems: Problems) -> None:
@@ -193,11 +191,6 @@ def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> No
     if isinstance(entry.masks, Mapping) and not any(entry.masks.values()):
         where = place("segmenters", name, "masks")
         problems.add(where, "weights that are all 0", "a weight above 0", "Correct one.")
-    outside = [p for p in entry.selection if p not in study.data.pathologies]
-    if entry.selection and len(outside) == len(entry.selection):
-        where = place("segmenters", name, "selection")
-        expected = "at least one of data.pathologies"
-        problems.add(where, str(outside), expected, "Set 'selection'.")
 
 
 def _check_shards(study: Study, place: Place, problems: Problems) -> None:

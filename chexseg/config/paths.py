@@ -32,7 +32,7 @@ class Paths:
 
     def own_masks(self) -> list[str]:
         """Returns the files of the masks that the data bring along and that may teach."""
-        return [self.data(self._study.data.val_masks)]
+        return [str(path) for path in self._study.data.mask_files(self.root, "validation")[:1]]
 
     def shard(self, store: str, shard: str) -> str:
         """Returns one shard of a store, such as `saliency/gradcam`."""

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from chexseg.config.data import DEFAULT_LAYOUT, section_of
 from chexseg.config.defaults import origin
 from chexseg.config.entries import KINDS, MODELS, SECTIONS, methods, model_of
 from chexseg.config.links import Place
@@ -66,9 +67,11 @@ def check_defaults(
 def _model_at(
     location: tuple[str | int, ...], method: str | None, study: type[Settings]
 ) -> type[BaseModel]:
-    """Returns the model whose fields may stand behind `location`."""
+    """Returns the model whose fields may stand behind `location`; `method` is that of its entry."""
     section, *steps = location or ("",)
     model: Any = study
+    if location == ("data",):
+        return section_of(method)
     if section in SECTIONS:
         model, steps = model_of(str(section), method), steps[1:]
     else:
@@ -92,6 +95,8 @@ def _add_problem(
         location = (*location, KINDS[location[0]][1])
     where, key = place(*location), ".".join(str(step) for step in origin(location, config))
     if kind == "extra_forbidden":
+        if location[:1] == ("data",) and isinstance(config["data"], Mapping):
+            method = config["data"].get("layout", DEFAULT_LAYOUT)
         fields = tuple(_model_at(location[:-1], method, study).model_fields)
         near = nearest(str(location[-1]), fields)
         problems.add(where, f"unknown key {key!r}", "a known key", f"Did you mean {near!r}?")

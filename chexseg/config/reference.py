@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from chexseg import catalog
 from chexseg.config.entries import KINDS, SECTIONS, methods, model_of
 from chexseg.config.settings import PhantomSettings
 from chexseg.config.study import Study
@@ -28,6 +29,8 @@ BEGIN, END = "<!-- reference: made by `make reference` -->", "<!-- end of refere
 def sections() -> Iterator[tuple[str, type[BaseModel]]]:
     """Yields the sections of the reference, each with its model; a method is a section too."""
     yield "", Study
+    for name in catalog.METHODS["layout"]:
+        yield f"data, layout: {name}", catalog.load("layout", name)
     yield "phantom", PhantomSettings
     for section in SECTIONS:
         if section in KINDS:

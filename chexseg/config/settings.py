@@ -16,12 +16,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from chexseg.data.pathologies import COMMON, PATHOLOGIES
-
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """numpy's own generator takes no more, and it is seeded beside torch's."""
-Pathology = Literal[PATHOLOGIES]
 Architecture = Literal["densenet121", "densenet_small", "resnet18", "resnet50"]
 UNTRAINED = ("densenet_small",)
 """Architectures of which no ImageNet weights exist."""
@@ -163,7 +160,7 @@ class TrainingSettings(Settings):
 
 
 class ClassifierSettings(TrainingSettings):
-    """A multi-label classifier of the 14 observations."""
+    """A multi-label classifier of the findings of the data."""
 
     architecture: Architecture = Field("densenet121", description="The network.")
     stride: Stride = Field(
@@ -175,6 +172,11 @@ class ClassifierSettings(TrainingSettings):
     )
     uncertain: Policy = Field("ones", description="What the label -1 stands for in training.")
     blank: Literal["zeros", "ignore"] = Field("zeros", description="What a blank label means.")
+    selection: tuple[str, ...] = Field(
+        (),
+        description="Findings whose mean validation AUROC selects the epoch; an empty list: all. "
+        "Absent from a config: those of the data's layout.",
+    )
 
     def unused(self) -> set[str]:
         return {"dilate"} if self.stride == 32 else set()  # no stride is dropped
@@ -199,9 +201,10 @@ class SegmenterSettings(TrainingSettings):
     samples_per_epoch: int | None = Field(
         None, ge=1, description="Samples drawn in an epoch; none: the X-rays that have masks."
     )
-    selection: tuple[Pathology, ...] = Field(
-        COMMON,
-        description="Pathologies whose mean validation IoU selects the epoch; an empty list: all.",
+    selection: tuple[str, ...] = Field(
+        (),
+        description="Pathologies whose mean validation IoU selects the epoch; an empty list: all. "
+        "Absent from a config: those of the data's layout.",
     )
 
 

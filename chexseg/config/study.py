@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from chexseg.config.data import DataSection, with_selections
 from chexseg.config.defaults import inherited, origin
 from chexseg.config.entries import SegmenterEntry, union
 from chexseg.config.links import check_links
@@ -21,45 +22,16 @@ from chexseg.config.settings import (
     ClassifierSettings,
     EvaluationSettings,
     FigureSettings,
-    File,
-    Folder,
-    ImageSettings,
-    IndexSettings,
     Name,
-    Pathology,
     PhantomSettings,
     PredictionSettings,
     Seed,
     Settings,
 )
 from chexseg.config.yaml_marks import Positions, load_yaml
-from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.errors import InputError
 
 WithDefaults = Literal["classifiers", "segmenters"]
-
-
-class DataSection(Settings):
-    """Where the X-rays are, and which of them take part. Paths are relative to `root`."""
-
-    root: Folder | None = Field(None, description="Folder of the data; absent: the phantom's own.")
-    train_csv: File = Field("CheXpert/train.csv", description="Labels of the train X-rays.")
-    val_csv: File = Field("CheXpert/val_labels.csv", description="Labels of the validation X-rays.")
-    test_csv: File = Field("CheXpert/test_labels.csv", description="Labels of the test X-rays.")
-    val_masks: File = Field(
-        "CheXlocalize/gt_segmentations_val.json", description="Expert masks, validation."
-    )
-    test_masks: File = Field(
-        "CheXlocalize/gt_segmentations_test.json", description="Expert masks, test."
-    )
-    radiologist_masks: File | None = Field(
-        None, description="A second reader's masks of the test X-rays: the human benchmark."
-    )
-    pathologies: tuple[Pathology, ...] = Field(
-        PATHOLOGIES, min_length=1, description="What is segmented."
-    )
-    index: IndexSettings = Field(IndexSettings(), description="Which X-rays, which split.")
-    images: ImageSettings = Field(ImageSettings(), description="How X-rays are stored.")
 
 
 class Study(Settings):
@@ -67,7 +39,7 @@ class Study(Settings):
 
     study: Name = Field(description="Name of the study, and of its folder in results/.")
     seed: Seed = Field(0, description="Seed of all that does not set its own.")
-    data: DataSection = Field(DataSection(), description="Input data.")
+    data: DataSection = Field({}, description="Input data.")
     phantom: PhantomSettings | None = Field(
         None, description="Generate the phantom data set and study it."
     )
@@ -107,7 +79,7 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
         return positions.of(*origin(location, config))
 
     try:
-        study = Study.model_validate(dict(config))
+        study = with_selections(Study.model_validate(dict(config)))
         check_links(study, place, problems)
     except ValidationError as error:
         add_problems(problems, place, error, config, Study)

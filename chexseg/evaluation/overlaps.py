@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from pycocotools import mask as coco
 
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.data.masks import Rle, patient_of
-from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.errors import Problems
 
 Masks = Mapping[str, Mapping[str, Rle]]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from skimage.measure import find_contours
 
-from chexseg.data.pathologies import PATHOLOGIES
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.files.atomic import atomic
 
 COLOURS = dict(

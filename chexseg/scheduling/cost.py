@@ -12,12 +12,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 from chexseg.config.defaults import EXPERT
 from chexseg.config.settings import TrainingSettings
 from chexseg.config.study import Study
+from chexseg.data.layouts.layout import PARTS
 
 SIZE = 320
 """Side in pixels of the X-rays that figures were taken at."""
@@ -295,7 +295,7 @@ class CostModel:
 
 
 def count_x_rays(study: Study) -> XRays:
-    """Counts the frontal X-rays of a study: rows of its tables that speak of no lateral view.
+    """Counts the frontal X-rays of a study, as its layout counts them.
 
     Nothing is checked: that is the business of `check-data`. An absent table has none.
     """
@@ -303,16 +303,7 @@ def count_x_rays(study: Study) -> XRays:
     if phantom:
         rows = [phantom.train_images, phantom.val_images, phantom.test_images]
     else:
-        tables = (data.train_csv, data.val_csv, data.test_csv)
-        rows = [_rows(Path(data.root) / table) for table in tables]
+        counts = data.layout_settings.count(data.root)
+        rows = [counts[part] for part in PARTS]
     train = min(rows[0], data.index.max_train_images or rows[0])
     return XRays(train, *rows[1:], left_out=rows[0] - train)
-
-
-def _rows(table: Path) -> int:
-    try:
-        with open(table, "rb") as file:
-            next(file, None)
-            return sum(b"ateral" not in line for line in file)
-    except OSError:
-        return 0

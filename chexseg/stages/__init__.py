@@ -39,8 +39,8 @@ def load(command: str, arguments: Sequence[str] = ()) -> Callable[..., None]:
         for flag, kind in catalog.stage(command).methods.items()
         for name in _named(flag, kind, arguments)
     ]
-    fitted = [method for method in methods if hasattr(method, "command_settings")]
-    return _fit(run, fitted[0]) if fitted else run
+    fitting = [m for m in methods if hasattr(m, "command_settings") or hasattr(m, "roles")]
+    return _fit(run, fitting[0]) if fitting else run
 
 
 def _named(flag: str, kind: str, arguments: Sequence[str]) -> list[str]:
@@ -67,7 +67,7 @@ def _fit(run: Callable[..., None], method: Any) -> Callable[..., None]:
     hints = typing.get_type_hints(run, include_extras=True)
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(run).parameters.items():
-        if name == "settings":
+        if name == "settings" and hasattr(method, "command_settings"):
             parameters.append(parameter.replace(annotation=method.command_settings()))
         elif hints[name] == Inputs:
             kinds = inspect.Parameter.KEYWORD_ONLY, tuple[Path, ...]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from chexseg import catalog
 from chexseg.config.settings import Settings
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg.errors import Problems, nearest
 from chexseg.files.artifacts import Output
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
@@ -24,7 +24,7 @@ def run(
     out: Output,
     method: str,
     settings: Settings,
-    classes: tuple[str, ...] = PATHOLOGIES,
+    classes: tuple[str, ...],
     threads: int = 1,
 ) -> None:
     """Compute the saliency maps of one shard.
@@ -38,17 +38,17 @@ def run(
         classifiers: Checkpoints of classifiers.
         out: The same shard of the saliency store (HDF5).
         method: How maps are computed, as in the section `saliency` of the config.
-        classes: Classes to explain, in the order of the store.
+        classes: Classes to explain, in the order of the store; each is a finding of every
+            classifier.
         threads: CPU threads.
     """
     device = device_for_inference(threads)
     store = Store([images], "images")
-    observations = [OBSERVATIONS.index(observation_of(p)) for p in classes]
     make, explainers = catalog.load("saliency", method).explainer, []
     for path in classifiers:
-        model, trained = load_classifier(path)
-        explainer = make(settings, evaluation_mode(model, device))
-        explainers.append((explainer, positive_outputs(observations, trained.uncertain)))
+        model, trained, findings = load_classifier(path)
+        outputs = positive_outputs(_outputs_of(classes, findings, path), trained.uncertain)
+        explainers.append((make(settings, evaluation_mode(model, device)), outputs))
 
     def compute(image: Tensor) -> Tensor:
         maps = [explainer.maps(image, outputs) for explainer, outputs in explainers]
@@ -67,6 +67,22 @@ def run(
         for cxr_id, maps in zip(store.ids, results, strict=True):
             saliency.append(cxr_id, maps.numpy())
     print(f"Maps of {len(classes)} classes stored for {len(store)} X-rays.")
+
+
+def _outputs_of(pathologies: tuple[str, ...], findings: tuple[str, ...], path: Path) -> list[int]:
+    """Returns the number of each pathology among the findings of a classifier.
+
+    Raises:
+        InputError: the classifier was not trained for one of them.
+    """
+    problems = Problems()
+    for pathology in pathologies:
+        if pathology not in findings:
+            remedy = f"Train it with this finding; the nearest is {nearest(pathology, findings)!r}."
+            expected = f"a classifier of {pathology}"
+            problems.add(path, f"no output {pathology!r}", expected, remedy)
+    problems.raise_if_any()
+    return [findings.index(pathology) for pathology in pathologies]
 
 
 def _mean(maps: list[Tensor]) -> Tensor:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from chexseg.config.settings import EvaluationSettings
 from chexseg.data.index import read_index
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.data.masks import read_masks
-from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.errors import InputError, Problem, Problems
 from chexseg.evaluation.overlaps import overlap_table
 from chexseg.evaluation.scores import METRICS, score_run

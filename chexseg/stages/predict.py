@@ -10,7 +10,7 @@ import torch
 import tyro
 
 from chexseg.data.images import Letterbox, letterboxed, open_image
-from chexseg.data.layouts.chexpert import cxr_id_of
+from chexseg.data.layouts.chexpert_tables import cxr_id_of
 from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError, Problems
 from chexseg.files.progress import progress

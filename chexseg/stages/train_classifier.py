@@ -1,4 +1,4 @@
-"""Classifier: X-ray to the probability of each of the 14 observations."""
+"""Classifier: X-ray to the probability of each finding."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from chexseg.config.settings import ClassifierSettings
-from chexseg.data.index import observations_of, read_index
-from chexseg.data.pathologies import COMPETITION, OBSERVATIONS
+from chexseg.data.index import findings_of, labels_of, read_index
 from chexseg.evaluation.auroc import auroc_of_each, mean_of_known
 from chexseg.files.artifacts import Execution, Output
 from chexseg.files.store import Store
@@ -38,9 +37,10 @@ def run(
 ) -> None:
     """Train a classifier on the labels of the train X-rays.
 
-    The epoch with the highest mean AUROC over CheXpert's five competition observations wins,
-    measured on the validation X-rays (splits `expert` and `validation`: no classifier trains on
-    them). An observation without both a positive and a negative X-ray there has no AUROC.
+    It has an output for each finding of the index. The epoch with the highest mean AUROC over
+    `selection` wins, measured on the validation X-rays (splits `expert` and `validation`: no
+    classifier trains on them). A finding without both a positive and a negative X-ray there has
+    no AUROC.
 
     Args:
         index: The study's index.
@@ -56,11 +56,12 @@ def run(
     training = Training("classifier", settings, execution, (index, *images, *weights))
     store = Store(images, "images")
     train, validation = read_index(index, "train"), read_index(index, "expert", "validation")
+    findings = findings_of(train)
 
     task = Classification(training, settings, store, validation)
     network = task.model.backbone
     training.initialise(network, settings.architecture, settings.initial_weights, weights)
-    labels = Rows(train.index, observations_of(train))
+    labels = Rows(train.index, labels_of(train))
     training.run(
         task,
         Supervised(store, Source("labels", list(train.index), {"labels": labels})),
@@ -69,13 +70,13 @@ def run(
         validation=validation.index,
         out=out,
         metrics=metrics,
-        classes=OBSERVATIONS,
+        classes=findings,
         extra=store.meta,
     )
 
 
 class Classification(Task):
-    """Labels from X-rays; the score is the mean AUROC of COMPETITION.
+    """Labels from X-rays; the score is the mean AUROC of the findings in `selection`.
 
     Args:
         training: what this is the task of.
@@ -91,10 +92,13 @@ class Classification(Task):
         store: Store,
         validation: pd.DataFrame,
     ):
-        super().__init__(classifier_of(settings))
+        self.findings = findings_of(validation)
+        super().__init__(classifier_of(settings, len(self.findings)))
         self.training, self.settings = training, settings
         self.images = Unlabelled(store, validation.index)
-        self.truth = torch.from_numpy(observations_of(validation))
+        self.truth = torch.from_numpy(labels_of(validation))
+        selection = settings.selection or self.findings
+        self.selected = [self.findings.index(name) for name in selection]
 
     def step(self, batch: dict[str, Tensor], noise: Tensor) -> dict[str, Tensor]:
         image, _ = augment(to_float(batch["image"]), None, self.settings.augmentation, noise)
@@ -114,6 +118,6 @@ class Classification(Task):
         )
         logits = torch.stack(list(logits)).float()
         auroc = auroc_of_each(positive_probability(logits, self.settings.uncertain), self.truth)
-        score = mean_of_known(auroc[[OBSERVATIONS.index(name) for name in COMPETITION]])
-        names = (f"auroc {observation}" for observation in OBSERVATIONS)
+        score = mean_of_known(auroc[self.selected])
+        names = (f"auroc {finding}" for finding in self.findings)
         return {**dict(zip(names, auroc.tolist(), strict=True)), SCORE: score}, {}

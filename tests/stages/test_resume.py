@@ -17,16 +17,18 @@ from chexseg.config.settings import (
     ClassifierSettings,
     ImageSettings,
     IndexSettings,
-    IRNetSettings,
     SegmenterSettings,
 )
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.files.artifacts import Execution
 from chexseg.files.store import Store, write_store
 from chexseg.inference.signals import Stopped
+from chexseg.mask_sources.drawn import DrawnSettings
+from chexseg.mask_sources.irnet import IRNetSettings
 from chexseg.stages import (
     build_index,
+    make_masks,
     store_images,
-    store_masks,
     train_classifier,
     train_irnet,
     train_segmenter,
@@ -61,7 +63,14 @@ def study(phantom, tmp_path_factory):
     )
     size = ImageSettings(image_size=32)
     store_images.run(index=study.index, root=phantom, out=study.images, settings=size, shard=0)
-    store_masks.run(index=study.index, masks=release["val_masks"], out=study.expert, settings=size)
+    make_masks.run(
+        source="drawn",
+        index=study.index,
+        images=study.images,
+        inputs={"masks": release["inputs"]["val_masks"]},
+        out=study.expert,
+        settings=DrawnSettings(classes=PATHOLOGIES),
+    )
     with write_store(study.labels, "affinity_labels", {"classes": ["Edema"]}) as labels:
         for number, cxr_id in enumerate(Store([study.images], "images").ids[:12]):
             label = torch.zeros(1, 8, 8, dtype=torch.uint8)

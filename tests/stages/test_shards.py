@@ -19,7 +19,7 @@ from chexseg.config.settings import (
     ThresholdSettings,
     WalkSettings,
 )
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
+from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.files.store import Store
 from chexseg.inference.batching import batch_of
 from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
@@ -57,7 +57,7 @@ def networks(tmp_path_factory):
     segmenter = SegmenterSettings(architecture="unet", decoder_channels=16)
     irnet = {"backbone_architecture": "resnet18", **IRNetSettings().model_dump()}
     for kind, model, settings, names in (
-        ("classifier", classifier_of(classifier), classifier.model_dump(), OBSERVATIONS),
+        ("classifier", classifier_of(classifier, len(FINDINGS)), classifier.model_dump(), FINDINGS),
         ("irnet", irnet_of("resnet18"), irnet, PATHOLOGIES),
         ("segmenter", segmenter_of(segmenter, 10), segmenter.model_dump(), PATHOLOGIES),
     ):
@@ -90,6 +90,7 @@ def run_stages(phantom, networks, folder, shards):
             classifiers=(networks / "classifier.pt",),
             out=out.saliency,
             settings=SaliencySettings(**BATCH),
+            pathologies=PATHOLOGIES,
         )
         maps = {"index": index, "images": out.images, "saliency": out.saliency}
         threshold_saliency.run(**maps, out=out.threshold, settings=ThresholdSettings())

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from chexseg.data.images import open_image
-from chexseg.data.layouts.chexpert import read_labels
+from chexseg.data.layouts.chexpert_tables import read_labels
 from chexseg.errors import InputError, Problems
 from chexseg.files.atomic import atomic
 

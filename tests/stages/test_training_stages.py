@@ -15,7 +15,7 @@ from chexseg.config.settings import (
     ThresholdSettings,
 )
 from chexseg.data.index import positives_of, read_index
-from chexseg.data.pathologies import COMPETITION, OBSERVATIONS, PATHOLOGIES
+from chexseg.data.layouts.chexpert import COMPETITION, FINDINGS, PATHOLOGIES
 from chexseg.errors import InputError
 from chexseg.files.store import Store
 from chexseg.inference.batching import batch_of
@@ -35,6 +35,7 @@ from tests.stages.release_files import release_files
 SIZE = 64
 SHORT = {"initial_weights": "none", "epochs": 1, "learning_rate": 1e-3, "seed": 3}
 CLASSIFIER = {"architecture": "densenet_small", "stride": 16, "batch_size": 8} | SHORT
+CLASSIFIER["selection"] = COMPETITION
 SEGMENTER = {"architecture": "unet", "decoder_channels": 16, "batch_size": 8} | SHORT
 
 
@@ -52,7 +53,11 @@ def prepare(phantom, folder, shards):
     for shard, path in enumerate(files.images):
         store_images.run(index=files.index, root=phantom, out=path, settings=settings, shard=shard)
     store_masks.run(
-        index=files.index, masks=release["val_masks"], out=files.expert, settings=settings
+        index=files.index,
+        masks=release["inputs"]["val_masks"][0],
+        out=files.expert,
+        settings=settings,
+        pathologies=PATHOLOGIES,
     )
     return files
 
@@ -98,6 +103,7 @@ def saliency_of(files, name, classifiers, **settings):
             classifiers=classifiers,
             out=outs[-1],
             settings=SaliencySettings(**({"batch_size": 8} | settings)),
+            pathologies=PATHOLOGIES,
         )
     return tuple(outs)
 
@@ -134,8 +140,9 @@ def sharded(phantom, tmp_path_factory):
 
 
 def test_a_classifier_is_trained_and_tells_what_it_is(files):
-    model, settings = load_classifier(files.classifier)
+    model, settings, findings = load_classifier(files.classifier)
     assert settings == ClassifierSettings(**CLASSIFIER)
+    assert findings == FINDINGS
     assert model(torch.zeros(2, 1, SIZE, SIZE)).shape == (2, 14)
     checkpoint = torch.load(files.classifier, weights_only=True)
     assert '"image_size": 64' in checkpoint["description"]
@@ -143,7 +150,7 @@ def test_a_classifier_is_trained_and_tells_what_it_is(files):
 
 def test_metrics_hold_the_auroc_of_every_observation(files):
     (row,) = rows_of(files.classifier)
-    assert {f"auroc {observation}" for observation in OBSERVATIONS} <= row.keys()
+    assert {f"auroc {observation}" for observation in FINDINGS} <= row.keys()
     scores = [float(row[f"auroc {name}"] or "nan") for name in COMPETITION]
     assert float(row["score"]) == pytest.approx(np.nanmean(scores))
     assert 0 <= float(row["score"]) <= 1
@@ -165,7 +172,7 @@ def test_shards_do_not_change_a_classifier(files, sharded):
 def test_every_policy_trains(files, changes):
     path = classify(files, "policy", **changes)
     assert math.isfinite(float(rows_of(path)[0]["loss"]))
-    model, settings = load_classifier(path)
+    model, settings, _ = load_classifier(path)
     assert settings.uncertain == changes["uncertain"]
 
 

@@ -56,7 +56,9 @@ PATHS = Paths(study)
 COST = CostModel(study)
 RESULTS, DATA = PATHS.results, PATHS.root
 PATHOLOGIES = study.data.pathologies
-HUMAN_RUNS = [HUMAN] if study.data.radiologist_masks else []
+# The truth of the test X-rays, and behind it what other readers drew.
+TEST_MASKS = [str(path) for path in study.data.mask_files(DATA, "test")]
+HUMAN_RUNS = [HUMAN] if len(TEST_MASKS) > 1 else []
 NAMED_MASKS = [name for name in study.masks if name != EXPERT]
 MADE_MASKS = [name for name, source in study.masks.items() if source.made]
 TRAININGS = []  # folders with a metrics.csv: each file of rules adds its own
@@ -109,11 +111,6 @@ wildcard_constraints:
     run=one_of(RUNS),
 
 
-def data(name):
-    """Path of one of the data's own files, by its key in the config."""
-    return PATHS.data(getattr(study.data, name))
-
-
 def quoted(*words):
     """Words for the shell."""
     return " ".join(shlex.quote(str(word)) for word in words)
@@ -129,7 +126,7 @@ def flags_of_files(files):
 def predictions_of_run(wildcards):
     """A segmenter's masks, or those of the second reader."""
     if wildcards.run == HUMAN:
-        return data("radiologist_masks")
+        return TEST_MASKS[1]
     return f"{RESULTS}/predictions/{wildcards.run}.json"
 
 

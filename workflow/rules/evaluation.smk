@@ -4,7 +4,7 @@
 rule evaluate:
     input:
         index=rules.build_index.output,
-        truth=data("test_masks"),
+        truth=TEST_MASKS[:1],
         predictions=predictions_of_run,
     output:
         scores=f"{RESULTS}/evaluation/{{run}}.csv",
@@ -68,7 +68,7 @@ rule draw_figures:
     input:
         index=rules.build_index.output,
         images=PATHS.store("images"),
-        truth=data("test_masks"),
+        truth=TEST_MASKS[:1],
         summary=rules.compare_runs.output.summary,
         predictions=expand(rules.predict_masks.output, segmenter=study.segmenters),
         overlaps=expand(rules.evaluate.output.overlaps, run=study.segmenters),

@@ -216,9 +216,7 @@ def test_defaults_are_checked_whoever_inherits_them(tmp_path, shared, found, hei
 
 def test_a_wrong_entry_of_a_list_is_one_problem(tmp_path):
     text = "study: s\nphantom: {}\ndata: {pathologies: [Edma]}\n"
-    assert [problem[:2] for problem in problems_of(text, tmp_path)] == [
-        ("3:22", "'Edma' for 'data.pathologies.0'")
-    ]
+    assert {problem[:2] for problem in problems_of(text, tmp_path)} == {("3:22", "'Edma'")}
     text = "study: s\nphantom: {}\ndata: {pathologies: []}\n"
     assert [problem[:2] for problem in problems_of(text, tmp_path)] == [
         ("3:8", "[] for 'data.pathologies'")
@@ -291,9 +289,11 @@ def test_the_data_are_either_real_or_a_phantom():
 
 def test_pathologies_are_named_once_and_some_of_them_select():
     config = good(data={"pathologies": ["Edema", "Edema"]})
-    found = found_in(config)
-    assert found[0] == ("'Edema' twice", "Delete one of the two.")
-    assert {remedy for _, remedy in found[1:]} == {"Set 'selection'."}
+    config["segmenters"]["full"]["selection"] = ["Edema", "Atelectasis"]
+    assert found_in(config) == [
+        ("'Edema' twice", "Delete one of the two."),
+        ("'Atelectasis'", "Did you mean 'Edema'? Otherwise add it to data.pathologies."),
+    ]
 
 
 def test_shards_that_no_command_could_name():

@@ -131,7 +131,7 @@ def test_names_with_spaces_are_one_word_each():
         (ClassifierSettings, {"seed": 2**32}),
         (IndexSettings, {"seed": -1}),
         (ClassifierSettings, {"stride": 7}),
-        (SegmenterSettings, {"selection": ("Lung Opacity",)}),
+        (SegmenterSettings, {"selection": (3,)}),
         (SegmenterSettings, {"samples_per_epoch": 0}),
         (IndexSettings, {"shards": 0}),
     ],
