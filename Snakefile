@@ -13,6 +13,7 @@ include: "workflow/rules/saliency.smk"
 include: "workflow/rules/pseudo_masks.smk"
 include: "workflow/rules/segmenters.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -25,9 +26,9 @@ rule all:
         # A study without segmenters ends with its pseudo masks.
         (
             [
+                rules.score_runs.output,
                 rules.compare_runs.output,
-                rules.draw_figures.output,
-                rules.draw_lineage.output,
+                *[f"{RESULTS}/figures/{figure}" for figure in FIGURES],
             ]
             if study.segmenters
             else [

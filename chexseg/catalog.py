@@ -8,7 +8,7 @@ command line, the Snakefile and the profiles read this module.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -20,13 +20,13 @@ class Stage:
 
     Attributes:
         name: the command, as in `chexseg NAME`; the module in `chexseg/stages/` has the same name.
-        kind: of its methods, if it has any: the word behind the command then names the method.
+        methods: flag -> kind of the methods that this flag of the command names.
         gpu: whether it computes on a GPU where there is one.
         training: whether it trains a network.
     """
 
     name: str
-    kind: str = ""
+    methods: dict[str, str] = field(default_factory=dict)
     gpu: bool = False
     training: bool = False
 
@@ -47,10 +47,10 @@ STAGES = (
     Stage("walk-saliency", gpu=True),
     Stage("train-segmenter", gpu=True, training=True),
     Stage("predict-masks", gpu=True),
-    Stage("evaluate"),
+    Stage("count-overlaps"),
+    Stage("score-runs", methods={"metrics": "metric"}),
     Stage("compare-runs"),
-    Stage("draw-figures"),
-    Stage("draw-lineage"),
+    Stage("draw-figure", methods={"figure": "figure"}),
 )
 """In the order of the pipeline."""
 
@@ -59,6 +59,17 @@ COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
 
 METHODS: dict[str, dict[str, str]] = {
     "saliency": {"gradcam": "chexseg.saliency.gradcam:GradCAM"},
+    "metric": {
+        "iou_dataset": "chexseg.evaluation.metrics.iou_dataset:iou_dataset",
+        "iou_image": "chexseg.evaluation.metrics.iou_image:iou_image",
+    },
+    "figure": {
+        "gallery": "chexseg.report.gallery:GALLERY",
+        "bars": "chexseg.report.bars:BARS",
+        "curves": "chexseg.report.curves:CURVES",
+        "table": "chexseg.report.table:TABLE",
+        "lineage": "chexseg.report.lineage:LINEAGE",
+    },
 }
 """Kind -> name of a method -> `module:object`."""
 

@@ -57,7 +57,7 @@ def _in_order(config: Mapping) -> dict[str, Any]:
         masks = masks if isinstance(masks, (list, tuple)) else ()
         return (EXPERT in masks) + (EXPERT in masks and len(masks) > 1), str(item[0])
 
-    sections = ("classifiers", "saliency", "pseudo_masks", "segmenters")
+    sections = ("classifiers", "saliency", "pseudo_masks", "segmenters", "contrasts")
     ordered = {
         name: dict(sorted(config[name].items(), key=rank))
         for name in sections

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,28 @@ LONGEST_COMMAND = 120_000
 
 Place = Callable[..., str]
 """Steps of a location in the config -> `file:row:column`."""
+
+
+MOST_RUNS = 6
+"""Where no contrasts are named, every two runs are compared, if there are no more than these."""
+
+
+def runs_of(study: Study) -> tuple[str, ...]:
+    """Returns what is scored: the segmenters, and the human benchmark if there is one."""
+    return (*study.segmenters, *[HUMAN] * bool(study.data.radiologist_masks))
+
+
+def contrasts_of(study: Study) -> dict[str, tuple[str, str]]:
+    """Returns which runs are compared: name -> run, and the run that it is compared against.
+
+    Those that the study names. If it names none: each run against every one before it, called
+    `full_vs_weak`; and none if there are more than MOST_RUNS runs.
+    """
+    if study.contrasts:
+        return {name: (entry.run, entry.against) for name, entry in study.contrasts.items()}
+    runs = runs_of(study)
+    pairs = combinations(runs, 2) if len(runs) <= MOST_RUNS else ()
+    return {f"{run}_vs_{against}": (run, against) for against, run in pairs}
 
 
 def check_references(study: Study, place: Place, problems: Problems) -> None:
@@ -79,6 +102,12 @@ def check_references(study: Study, place: Place, problems: Problems) -> None:
             problems.add(where, str(outside), expected, "Set 'selection'.")
         here = ("segmenters", name, "initial_weights")
         _check_weights(study, entry.initial_weights, entry.encoder, check, here)
+    for name, contrast in study.contrasts.items():
+        for side in ("run", "against"):
+            check(getattr(contrast, side), runs_of(study), "a run", "contrasts", name, side)
+        if contrast.run == contrast.against:
+            where = place("contrasts", name, "against")
+            problems.add(where, f"{contrast.run!r} against itself", "another run", "Correct it.")
     for name, entry in study.classifiers.items():
         here = ("classifiers", name, "initial_weights")
         _check_weights(study, entry.initial_weights, entry.architecture, check, here, names=())
@@ -108,16 +137,11 @@ def _check_names(study: Study, place: Place, problems: Problems) -> None:
         refuse(EXPERT, "'expert' means the expert masks.", "pseudo_masks", EXPERT)
     if HUMAN in study.segmenters:
         refuse(HUMAN, "It means the human benchmark.", "segmenters", HUMAN)
-    for name in study.segmenters:
-        other = name.removesuffix("_overlaps")
-        if other != name and other in (*study.segmenters, HUMAN):
-            remedy = f"The overlaps of {other!r} are written under this name."
-            refuse(name, remedy, "segmenters", name)
 
 
 def _check_shards(study: Study, place: Place, problems: Problems) -> None:
-    """The command that draws the figures names every shard, and Linux takes no longer one."""
-    stores = ["images", *(f"saliency/{name}" for name in [*study.saliency][:1])]
+    """The command that draws the gallery names every shard, and Linux takes no longer one."""
+    stores = ["images", *(f"saliency/{name}" for name in study.saliency)]
     stores += [f"pseudo_masks/{name}/masks" for name in study.pseudo_masks]
     paths = [f"results/{study.study}/{store}/0000.h5" for store in stores]
     most = LONGEST_COMMAND // sum(len(word) + 1 for word in [*paths, *study.pseudo_masks])

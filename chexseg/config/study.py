@@ -20,6 +20,7 @@ from chexseg.config.settings import (
     AffinityLabelSettings,
     AffinitySettings,
     ClassifierSettings,
+    ContrastSettings,
     EvaluationSettings,
     FigureSettings,
     ImageSettings,
@@ -130,6 +131,9 @@ class Study(Settings):
     segmenters: dict[Name, SegmenterEntry] = Field({}, description="The models compared.")
     prediction: PredictionSettings = Field(PredictionSettings(), description="Test masks.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Scores.")
+    contrasts: dict[Name, ContrastSettings] = Field(
+        {}, description="Runs that are compared; none: every two, if there are at most 6 runs."
+    )
     figures: FigureSettings = Field(FigureSettings(), description="Figures of the report.")
 
     @model_validator(mode="before")
@@ -143,6 +147,7 @@ ENTRIES = {
     "saliency": SaliencyEntry,
     "pseudo_masks": IRNetEntry,
     "segmenters": SegmenterEntry,
+    "contrasts": ContrastSettings,
 }
 """Section -> the model of its entries; pseudo masks by threshold are ThresholdEntry."""
 

@@ -18,8 +18,8 @@ from chexseg.scheduling.cost import CostModel
 from chexseg.errors import InputError, Problem, nearest, told
 from chexseg.config.defaults import EXPERT
 from chexseg.scheduling.reruns import ask_records, typed
-from chexseg.config.links import HUMAN
-from chexseg.config.settings import flags
+from chexseg.config.links import HUMAN, contrasts_of, runs_of
+from chexseg.config.settings import FigureSettings, flags
 
 
 def in_words(error):
@@ -69,7 +69,7 @@ TRAININGS = [
     *(f"pseudo_masks/{name}" for name in IRNET_MASKS),
     *(f"segmenters/{name}" for name in study.segmenters),
 ]
-RUNS = [*study.segmenters, *HUMAN_RUNS]
+RUNS = runs_of(study)
 
 
 def check_rule_names(rules):
