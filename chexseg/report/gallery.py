@@ -101,7 +101,7 @@ def _draw(rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], out: Pa
         save(picture, out)
         return
     colours, titles = colours_of(pathologies), list(rows[0][1])
-    cell, left, top, gap = 1.72, 0.8, 0.28, 0.05  # inches
+    cell, left, top, gap = 1.72, 0.6, 0.28, 0.05  # inches
     width = left + len(titles) * (cell + gap)
     height = top + len(rows) * (cell + gap)
     picture = Picture(figsize=(width, height), dpi=110)
