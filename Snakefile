@@ -14,6 +14,7 @@ include: "workflow/rules/masks.smk"
 include: "workflow/rules/irnet.smk"
 include: "workflow/rules/segmenters.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -27,9 +28,9 @@ rule all:
         [path for name in study.saliency for path in PATHS.store(f"saliency/{name}")],
         [path for name in NAMED_MASKS for path in PATHS.store(f"masks/{name}")],
         [
+            rules.score_runs.output,
             rules.compare_runs.output,
-            rules.draw_figures.output,
-            rules.draw_lineage.output,
+            [f"{RESULTS}/figures/{figure}" for figure in FIGURES],
         ]
         if study.segmenters
         else [],

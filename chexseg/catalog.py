@@ -47,10 +47,10 @@ STAGES = (
     Stage("make-masks", methods={"source": "mask_source"}, gpu=True),
     Stage("train-segmenter", gpu=True, training=True),
     Stage("predict-masks", gpu=True),
-    Stage("evaluate"),
+    Stage("count-overlaps"),
+    Stage("score-runs", methods={"metrics": "metric"}),
     Stage("compare-runs"),
-    Stage("draw-figures"),
-    Stage("draw-lineage"),
+    Stage("draw-figure", methods={"figure": "figure"}),
 )
 """In the order of the pipeline."""
 
@@ -64,6 +64,17 @@ METHODS: dict[str, dict[str, str]] = {
         "drawn": "chexseg.mask_sources.drawn:Drawn",
         "threshold": "chexseg.mask_sources.threshold:Threshold",
         "irnet": "chexseg.mask_sources.irnet:IRNet",
+    },
+    "metric": {
+        "iou_dataset": "chexseg.evaluation.metrics.iou_dataset:iou_dataset",
+        "iou_image": "chexseg.evaluation.metrics.iou_image:iou_image",
+    },
+    "figure": {
+        "gallery": "chexseg.report.gallery:GALLERY",
+        "bars": "chexseg.report.bars:BARS",
+        "curves": "chexseg.report.curves:CURVES",
+        "table": "chexseg.report.table:TABLE",
+        "lineage": "chexseg.report.lineage:LINEAGE",
     },
 }
 """Kind -> name of a method -> `module:object`."""

@@ -91,7 +91,7 @@ def _in_order(config: Mapping) -> dict[str, Any]:
 
     ordered = {
         name: dict(sorted(config[name].items(), key=rank))
-        for name in SECTIONS
+        for name in (*SECTIONS, "contrasts")
         if isinstance(config.get(name), Mapping)
     }
     return {**config, **ordered}

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag
 from chexseg import catalog
 from chexseg.config.settings import (
     ClassifierSettings,
+    ContrastSettings,
     Name,
     Reference,
     SegmenterSettings,
@@ -57,11 +58,12 @@ KINDS = {"saliency": ("saliency", "method"), "masks": ("mask_source", "source")}
 MODELS: dict[str, type[Settings]] = {
     "classifiers": ClassifierSettings,
     "segmenters": SegmenterEntry,
+    "contrasts": ContrastSettings,
 }
 """The other sections -> the model of their entries."""
 
 SECTIONS = ("classifiers", "saliency", "masks", "segmenters")
-"""All sections of named entries, in the order of the pipeline."""
+"""The sections whose entries are artifacts, in the order of the pipeline."""
 
 
 def methods(section: str) -> dict[str, type[Settings]]:

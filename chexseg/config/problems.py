@@ -72,7 +72,7 @@ def _model_at(
     model: Any = study
     if location == ("data",):
         return section_of(method)
-    if section in SECTIONS:
+    if section in (*SECTIONS, *MODELS):
         model, steps = model_of(str(section), method), steps[1:]
     else:
         steps = list(location)

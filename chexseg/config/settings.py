@@ -16,6 +16,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from chexseg.catalog import names
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """numpy's own generator takes no more, and it is seeded beside torch's."""
@@ -25,6 +27,7 @@ UNTRAINED = ("densenet_small",)
 Stride = Literal[32, 16, 8, 4]
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Metric = Literal[names("metric")]
 
 
 class Settings(BaseModel):
@@ -217,9 +220,19 @@ class PredictionSettings(Settings):
 class EvaluationSettings(Settings):
     """Scores and their confidence intervals."""
 
+    metrics: tuple[Metric, ...] = Field(
+        ("iou_dataset", "iou_image"), min_length=1, description="What is computed of each run."
+    )
     replicates: int = Field(1000, ge=1, description="Bootstrap resamples of the patients.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals.")
     seed: Seed = Field(0, description="Seed of the resamples.")
+
+
+class ContrastSettings(Settings):
+    """Two runs whose scores are compared on the same resamples of the patients."""
+
+    run: str = Field(description="Name of a segmenter, or radiologists.")
+    against: str = Field(description="The run whose score is subtracted.")
 
 
 class FigureSettings(Settings):

@@ -20,6 +20,7 @@ from chexseg.config.links import check_links
 from chexseg.config.problems import add_problems, check_defaults
 from chexseg.config.settings import (
     ClassifierSettings,
+    ContrastSettings,
     EvaluationSettings,
     FigureSettings,
     Name,
@@ -54,6 +55,9 @@ class Study(Settings):
     segmenters: dict[Name, SegmenterEntry] = Field({}, description="The models compared.")
     prediction: PredictionSettings = Field(PredictionSettings(), description="Test masks.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Scores.")
+    contrasts: dict[Name, ContrastSettings] = Field(
+        {}, description="Runs that are compared; none: every two, if there are at most 6 runs."
+    )
     figures: FigureSettings = Field(FigureSettings(), description="Figures of the report.")
 
     @model_validator(mode="before")

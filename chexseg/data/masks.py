@@ -27,22 +27,12 @@ MAX_PIXELS = 2**28
 """Pixels that a mask may have: six characters of a code hold any run of such a mask."""
 
 _CODE = re.compile(r"(?:[P-o]{0,5}+[0-O])++")
-_PATIENT = re.compile(r"(patient\d+)_")
 
 Rle = dict[str, Any]
 """One mask: `size` [height, width] and `counts`, a compressed COCO run-length code."""
 
 Wrong = tuple[str, str, str]
 """What is wrong with a mask: what was found, what was expected, and the remedy."""
-
-
-def patient_of(cxr_id: str) -> str:
-    """Returns `patient64741` for `patient64741_study1_view1_frontal`.
-
-    An X-ray that is not named like CheXpert's counts as its own patient.
-    """
-    match = _PATIENT.match(cxr_id)
-    return match[1] if match else cxr_id
 
 
 def encode(mask: np.ndarray) -> Rle:

@@ -39,7 +39,8 @@ def load(command: str, arguments: Sequence[str] = ()) -> Callable[..., None]:
         for flag, kind in catalog.stage(command).methods.items()
         for name in _named(flag, kind, arguments)
     ]
-    fitting = [m for m in methods if hasattr(m, "command_settings") or hasattr(m, "roles")]
+    takes_files = Inputs in typing.get_type_hints(run).values()
+    fitting = [m for m in methods if hasattr(m, "command_settings") or takes_files]
     return _fit(run, fitting[0]) if fitting else run
 
 

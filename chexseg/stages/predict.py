@@ -17,7 +17,7 @@ from chexseg.files.progress import progress
 from chexseg.inference.batching import device_for_inference, evaluation_mode, to_float
 from chexseg.inference.native_size import to_native_size
 from chexseg.models.trained import load_segmenter
-from chexseg.report.pictures import overlay
+from chexseg.report import overlay
 
 
 def run(
@@ -68,7 +68,7 @@ def run(
         native = (to_native_size(Letterbox(height, width, size), probability) > thresholds).numpy()
         found = dict(zip(trained.classes, native, strict=True))
         masks[cxr_id] = {pathology: encode(mask) for pathology, mask in found.items()}
-        overlay(np.asarray(image), found, out / f"{cxr_id}.png")
+        overlay.draw(np.asarray(image), found, out / f"{cxr_id}.png")
     write_masks(out / "masks.json", masks)
     print(
         f"Masks of {len(images)} X-rays: {out / 'masks.json'}, with an overlay of each beside it."

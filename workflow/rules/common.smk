@@ -11,13 +11,14 @@ from chexseg.files.artifacts import WORKFLOW
 from chexseg.files.atomic import check_writable
 from chexseg.config.defaults import EXPERT
 from chexseg.config.flags import flags
-from chexseg.config.links import HUMAN
+from chexseg.config.links import HUMAN, contrasts_of, runs_of
 from chexseg.config.paths import Paths
 from chexseg.config.study import read_study
 from chexseg.scheduling.cost import CostModel
 from chexseg.errors import InputError, Problem, nearest, told
 from chexseg.scheduling.profiles import command_of_workflow
 from chexseg.scheduling.snakemake_questions import ask_records
+from chexseg.config.settings import FigureSettings
 
 
 def in_words(error):
@@ -58,11 +59,10 @@ RESULTS, DATA = PATHS.results, PATHS.root
 PATHOLOGIES = study.data.pathologies
 # The truth of the test X-rays, and behind it what other readers drew.
 TEST_MASKS = [str(path) for path in study.data.mask_files(DATA, "test")]
-HUMAN_RUNS = [HUMAN] if len(TEST_MASKS) > 1 else []
 NAMED_MASKS = [name for name in study.masks if name != EXPERT]
 MADE_MASKS = [name for name, source in study.masks.items() if source.made]
 TRAININGS = []  # folders with a metrics.csv: each file of rules adds its own
-RUNS = [*study.segmenters, *HUMAN_RUNS]
+RUNS = runs_of(study)
 
 
 def check_rule_names(rules):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
-from chexseg.data.masks import decode, encode, patient_of, read_masks, write_masks
+from chexseg.data.masks import decode, encode, read_masks, write_masks
 from chexseg.errors import InputError
 
 EDEMA = ("Edema",)
@@ -36,11 +36,6 @@ def problem_of_mask(file, rle, **options):
     (problem,) = problems_of(file({"p_1": {"Edema": rle}}), **options)
     assert problem.where.endswith("masks.json:p_1:Edema")
     return problem
-
-
-def test_patient_of_an_x_ray():
-    assert patient_of("patient64741_study1_view1_frontal") == "patient64741"
-    assert patient_of("scan_7") == "scan_7"
 
 
 def test_encode_counts_down_the_columns():

@@ -1,11 +1,11 @@
 from pathlib import Path
 
+from chexseg.stages.draw_lineage import run
 from PIL import Image
 
 from chexseg.audit.lineage import lineage_of
 from chexseg.audit.study import Study
 from chexseg.report.lineage import _arrange, _boxes
-from chexseg.stages.draw_lineage import run
 
 
 def drawn(study):
