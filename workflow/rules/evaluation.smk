@@ -11,8 +11,6 @@ rule evaluate:
         overlaps=f"{RESULTS}/evaluation/{{run}}_overlaps.csv",
     log:
         f"{RESULTS}/logs/evaluate/{{run}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(4000),
         runtime=limit("evaluate"),
@@ -50,8 +48,6 @@ rule compare_runs:
         ),
     log:
         f"{RESULTS}/logs/compare_runs.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=limit("compare_runs"),
@@ -106,8 +102,6 @@ rule draw_figures:
         ),
     log:
         f"{RESULTS}/logs/draw_figures.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(4000),
         runtime=limit("draw_figures"),
@@ -139,8 +133,6 @@ rule draw_lineage:
         ),
     log:
         f"{RESULTS}/logs/draw_lineage.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=limit("draw_lineage"),
