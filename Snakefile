@@ -1,9 +1,15 @@
 # CheXseg: from X-rays, labels and a few expert masks to a scored table.
 # One config file is one study, and one folder: results/<study>/.
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.27")  # see chexseg.scheduling.snakemake_questions
+
+
+# The image of all jobs; looked for with `--software-deployment-method apptainer` alone.
+container: os.environ.get("CHEXSEG_CONTAINER", "envs/chexseg.sif")
 
 
 include: "workflow/rules/common.smk"
@@ -36,4 +42,5 @@ rule all:
         else [],
 
 
-check_rule_names(rule.name for rule in workflow.rules)
+if workflow.modifier.is_main_snakefile():  # as a module, not all rules are known yet
+    check_rule_names(rule.name for rule in workflow.rules)

@@ -42,10 +42,36 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "contrasts.<name>", ContrastSettings
 
 
+def schema() -> dict[str, Any]:
+    """Returns the JSON schema of a config, closed in what pydantic's own leaves open.
+
+    Names of entries are checked, and so are the settings that `defaults` shares.
+    """
+    made = Study.model_json_schema()
+    sections = made["properties"]
+    for section in sections.values():
+        if "patternProperties" in section:
+            section["additionalProperties"] = False
+    defaults = sections["defaults"]
+    names = defaults.pop("propertyNames")["enum"]
+    defaults["properties"] = {name: _shared(made, sections[name]) for name in names}
+    defaults["additionalProperties"] = False
+    return made
+
+
+def _shared(made: dict[str, Any], section: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schema of settings that the entries of a section share: none is required."""
+    (entry,) = section["patternProperties"].values()
+    references = [each["$ref"] for each in entry.get("oneOf", [entry])]
+    models = [made["$defs"][reference.rpartition("/")[2]] for reference in references]
+    shared = [{key: model[key] for key in model if key != "required"} for model in models]
+    return shared[0] if len(shared) == 1 else {"anyOf": shared}
+
+
 def schema_text() -> str:
-    """Returns the closed JSON schema of a config, as YAML."""
+    """Returns the schema of a config as YAML, which editors read as they read JSON."""
     head = "# The schema of a study's config. Made by `make reference`; do not edit.\n"
-    return head + yaml.safe_dump(Study.model_json_schema(), sort_keys=False, width=100)
+    return head + yaml.safe_dump(schema(), sort_keys=False, width=100)
 
 
 def reference_text() -> str:

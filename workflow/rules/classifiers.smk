@@ -3,10 +3,6 @@
 
 
 # On the head: nodes may have no internet. The file serves all studies of this folder.
-localrules:
-    fetch_weights,
-
-
 rule fetch_weights:
     output:
         "weights/imagenet/{architecture}.pt",
@@ -14,8 +10,7 @@ rule fetch_weights:
         "weights/imagenet/{architecture}.log",
     wildcard_constraints:
         architecture=r"\w+",
-    conda:
-        "../../envs/chexseg.yaml"
+    localrule: True
     shell:
         "chexseg fetch-weights --architecture {wildcards.architecture:q} --out {output:q}"
         " > {log:q} 2>&1"
@@ -37,8 +32,6 @@ rule train_classifier:
         metrics=f"{RESULTS}/classifiers/{{classifier}}/metrics.csv",
     log:
         f"{RESULTS}/logs/train_classifier/{{classifier}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(16_000),
         runtime=1440,  # a longer training goes on in its next attempt

@@ -7,6 +7,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
+import chexseg
 from chexseg.files.artifacts import WORKFLOW
 from chexseg.files.atomic import check_writable
 from chexseg.config.defaults import EXPERT
@@ -37,21 +38,30 @@ except InputError as error:
     raise in_words(error) from None
 
 
+# Artifacts and records name each other by paths that begin in the working directory.
+if workflow.modifier.modify_path("results") != "results":
+    raise WorkflowError(
+        "CheXseg as a module takes no prefix: its artifacts lie in results/<study>/."
+    )
+
 # What to type to go on, for records and messages. The process that runs a job elsewhere has it from
 # the one that submitted the job.
 to_type = command_of_workflow(workflow)
 if not workflow.is_main_process:
     to_type = os.environ.get(WORKFLOW, to_type)
 # `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.
-# Snakemake formats the prefix, so braces are doubled.
-shell.prefix(
-    (
-        f'export PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}'
-        f" {WORKFLOW}={shlex.quote(to_type)}; "
+variables = [
+    f'PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}',
+    f"{WORKFLOW}={shlex.quote(to_type)}",
+]
+# In a checkout, jobs use its package as this process does, whichever version is installed.
+checkout = os.path.dirname(os.path.dirname(os.path.abspath(chexseg.__file__)))
+if os.path.isfile(f"{checkout}/Snakefile"):
+    variables.append(
+        f'PYTHONPATH={shlex.quote(checkout)}"${{PYTHONPATH:+:$PYTHONPATH}}"'
     )
-    .replace("{", "{{")
-    .replace("}", "}}")
-)
+# Snakemake formats the prefix, so braces are doubled.
+shell.prefix(f"export {' '.join(variables)}; ".replace("{", "{{").replace("}", "}}"))
 
 PATHS = Paths(study)
 COST = CostModel(study)

@@ -14,8 +14,6 @@ if study.phantom:
             },
         log:
             f"{RESULTS}/logs/make_phantom.log",
-        conda:
-            "../../envs/chexseg.yaml"
         resources:
             mem_mb=memory(2000),
             runtime=limit("make_phantom"),
@@ -52,8 +50,6 @@ rule check_data:
         f"{RESULTS}/logs/check_data.log",
     # No rule needs the report, since it changes no artifact; yet it is among the first to start.
     priority: 100
-    conda:
-        "../../envs/chexseg.yaml"
     threads: 2
     resources:
         mem_mb=memory(4000),
@@ -71,8 +67,6 @@ rule build_index:
         f"{RESULTS}/index.csv",
     log:
         f"{RESULTS}/logs/build_index.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(4000),
         runtime=limit("build_index"),
@@ -90,8 +84,6 @@ rule store_images:
         f"{RESULTS}/images/{{shard}}.h5",
     log:
         f"{RESULTS}/logs/store_images/{{shard}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     threads: 2
     resources:
         mem_mb=memory(2000),

@@ -10,8 +10,6 @@ rule count_overlaps:
         f"{RESULTS}/overlaps/{{run}}.csv",
     log:
         f"{RESULTS}/logs/count_overlaps/{{run}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(4000),
         runtime=limit("count_overlaps"),
@@ -42,8 +40,6 @@ rule score_runs:
         ),
     log:
         f"{RESULTS}/logs/score_runs.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=limit("score_runs"),
@@ -71,8 +67,6 @@ rule compare_runs:
         ),
     log:
         f"{RESULTS}/logs/compare_runs.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=limit("compare_runs"),

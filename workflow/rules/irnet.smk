@@ -19,8 +19,6 @@ rule label_affinity:
         f"{RESULTS}/logs/label_affinity/{{masks}}/{{shard}}.log",
     wildcard_constraints:
         masks=one_of(IRNETS),
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(8000),
         runtime=limit("label_affinity"),
@@ -48,8 +46,6 @@ rule train_irnet:
         f"{RESULTS}/logs/train_irnet/{{masks}}.log",
     wildcard_constraints:
         masks=one_of(IRNETS),
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(16_000),
         runtime=1440,  # a longer training goes on in its next attempt
@@ -80,8 +76,6 @@ rule compute_affinity:
         f"{RESULTS}/logs/compute_affinity/{{masks}}/{{shard}}.log",
     wildcard_constraints:
         masks=one_of(IRNETS),
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(8000),
         runtime=limit("compute_affinity"),

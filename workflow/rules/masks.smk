@@ -18,8 +18,6 @@ rule make_masks:
         f"{RESULTS}/logs/make_masks/{{masks}}/{{shard}}.log",
     wildcard_constraints:
         masks=one_of(n for n, source in study.masks.items() if not source.gpu),
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(8000),
         runtime=limit("make_masks"),

@@ -67,8 +67,6 @@ rule draw_figure:
         f"{RESULTS}/logs/draw_figure/{{figure}}.log",
     wildcard_constraints:
         figure=one_of(FIGURES),
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(4000),
         runtime=limit("draw_figure"),

@@ -13,8 +13,6 @@ rule compute_saliency:
         f"{RESULTS}/saliency/{{saliency}}/{{shard}}.h5",
     log:
         f"{RESULTS}/logs/compute_saliency/{{saliency}}/{{shard}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(8000),
         runtime=limit("compute_saliency"),

@@ -34,8 +34,6 @@ rule train_segmenter:
         metrics=f"{RESULTS}/segmenters/{{segmenter}}/metrics.csv",
     log:
         f"{RESULTS}/logs/train_segmenter/{{segmenter}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(16_000),
         runtime=1440,  # a longer training goes on in its next attempt
@@ -62,8 +60,6 @@ rule predict_masks:
         f"{RESULTS}/predictions/{{segmenter}}.json",
     log:
         f"{RESULTS}/logs/predict_masks/{{segmenter}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(8000),
         runtime=limit("predict_masks"),
