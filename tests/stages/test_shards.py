@@ -55,10 +55,10 @@ def networks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
     classifier = ClassifierSettings(architecture="densenet_small", stride=8)
     segmenter = SegmenterSettings(architecture="unet", decoder_channels=16)
-    irnet = {"backbone_architecture": "resnet18", **IRNetSettings().model_dump()}
+    extra = {"image_size": SIZE, "thresholds": [0.5] * 10, "backbone_architecture": "resnet18"}
     for kind, model, settings, names in (
         ("classifier", classifier_of(classifier, len(FINDINGS)), classifier.model_dump(), FINDINGS),
-        ("irnet", irnet_of("resnet18"), irnet, PATHOLOGIES),
+        ("irnet", irnet_of("resnet18"), IRNetSettings().model_dump(), PATHOLOGIES),
         ("segmenter", segmenter_of(segmenter, 10), segmenter.model_dump(), PATHOLOGIES),
     ):
         save_checkpoint(
@@ -66,8 +66,8 @@ def networks(tmp_path_factory):
             state_dict=model.state_dict(),
             kind=kind,
             settings=settings,
-            pathologies=names,
-            extra={"image_size": SIZE, "thresholds": [0.5] * 10},
+            classes=names,
+            extra=extra,
         )
     return folder
 

@@ -102,7 +102,7 @@ def test_another_version(tmp_path, monkeypatch):
     monkeypatch.setattr("chexseg.models.weights.VERSION", 99)
     save(tmp_path / "model.pt")
     monkeypatch.undo()
-    with pytest.raises(InputError, match="found format version 99, expected version 1"):
+    with pytest.raises(InputError, match="found format version 99, expected version 2"):
         load_checkpoint(tmp_path / "model.pt", kind="classifier")
 
 
