@@ -73,7 +73,10 @@ def release(phantom_copy, monkeypatch, tmp_path):
 def test_from_tables_to_scores(release, tmp_path, capsys):
     names = {"findings": FINDINGS, "pathologies": PATHOLOGIES}
     check_data.run(**release, **names, out=tmp_path / "report.txt")
-    assert "No warnings." in (tmp_path / "report.txt").read_text()
+    report = (tmp_path / "report.txt").read_text()
+    assert "labelled 0, but with a mask" not in report
+    drawn = [line.split()[-1] for line in report.splitlines() if line.startswith("Tuberculosis")]
+    assert drawn == ["-", "3", "2"]  # of train, validation and test
     index, images, masks = (tmp_path / name for name in ("index.csv", "i.h5", "m.h5"))
     build_index.run(**release, **names, out=index, settings=IndexSettings(expert_fraction=0.5))
     rows = read_index(index)

@@ -135,7 +135,7 @@ def test_what_selects_is_there(tmp_path):
     near = "Did you mean {!r}? Otherwise add it to data.{}."
     assert [(where, found, remedy) for where, found, _, remedy in problems_of(text, tmp_path)] == [
         ("3:31", "'Edma'", near.format("Edema", "findings")),
-        ("4:55", "'Fracture'", near.format("Airspace Opacity", "pathologies")),
+        ("4:54", "'Fracture'", near.format("Airspace Opacity", "pathologies")),
     ]
 
 
