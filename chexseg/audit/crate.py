@@ -7,6 +7,7 @@ RFC 6920 for the names of files that are not in the crate.
 from __future__ import annotations
 
 import base64
+import mimetypes
 import os
 import tempfile
 from datetime import datetime, timedelta
@@ -25,18 +26,15 @@ from chexseg.provenance.record import Record, record_path
 _SNAKEFILE = PACKAGE.parent / "Snakefile"
 RO_CRATE = "1.1"
 """Version of RO-Crate that the profiles are written for."""
-PROFILES = ("process", "workflow", "provenance")
-PROFILE = "https://w3id.org/ro/wfrun/{}/0.5"
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
+    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
+    "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
+}
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 """Defines `sha256`, which RO-Crate 1.1 has not."""
-WORKFLOW_PROFILE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
-
-LICENSE = {
-    "@type": "CreativeWork",
-    "name": "MIT for the workflow; the data's own terms for the data",
-    "description": "X-rays, labels, masks and all that was made from them stay under the terms of "
-    "the data's source.",
-}
+LICENSE = "MIT for the workflow; for the data and all that was made from them, their source's terms"
 
 
 def write_crate(study: Study, target: Path, *, copy_files: bool = False) -> None:
@@ -111,15 +109,12 @@ class _Crate:
         self.linked: set[tuple[str, str]] = set()
         root, name = self.crate.root_dataset, study.folder.absolute().name
         root["name"] = f"CheXseg study {name}"
-        root["description"] = (
-            f"How study {name} was computed: {len(study.jobs)} jobs, with settings, code and files."
-        )
-        root["license"] = self.about("#license", LICENSE)
+        root["description"] = f"How study {name} was computed: by {len(study.jobs)} jobs."
+        root["license"] = self.about("#license", {"@type": "CreativeWork", "name": LICENSE})
         root["datePublished"] = max(_end(job.record) for job in study.jobs)
-        profiles = {PROFILE.format(p): f"{p.title()} Run Crate" for p in PROFILES}
         root["conformsTo"] = [
             self.about(uri, {"@type": "CreativeWork", "name": name, "version": uri.split("/")[-1]})
-            for uri, name in (profiles | {WORKFLOW_PROFILE: "Workflow RO-Crate"}).items()
+            for uri, name in PROFILES.items()
         ]
 
     def about(self, identifier: str, properties: dict[str, Any]) -> Any:
@@ -167,20 +162,17 @@ class _Crate:
             control = {"@type": "ControlAction", "instrument": _id(step), "object": _id(action)}
             control["name"] = f"orchestrate {job.stage}"
             controls.append(self.about(f"#control-{number}", control))
-        whole = {
-            "name": f"run of {self.crate.root_dataset['name']}",
-            "description": self.crate.root_dataset["description"],
-            "startTime": jobs[0].record["started"],
-            "endTime": self.crate.root_dataset["datePublished"],
-        }
+        root = self.crate.root_dataset
+        whole = {"name": f"run of {root['name']}", "description": root["description"]}
+        whole |= {"startTime": jobs[0].record["started"], "endTime": root["datePublished"]}
         made = set(self.study.made)
         raw = [self.files[path] for path in self.files if path not in made]
         last = [self.files[path] for path in self.files if path in made - self.read]
         tool, files = self.workflow, {"object": raw, "result": last}
         run = self.crate.add_action(tool, "#run", **files, properties=whole)
-        self.crate.root_dataset["mentions"] = [run, *actions]
-        version = jobs[-1].record["software"].get("snakemake", "")
-        engine = {"@type": "SoftwareApplication", "name": "Snakemake", "softwareVersion": version}
+        root["mentions"] = [run, *actions]
+        engine = {"@type": "SoftwareApplication", "name": "Snakemake"}
+        engine["softwareVersion"] = jobs[-1].record["software"].get("snakemake", "")
         engine["url"] = "https://snakemake.github.io"
         organize = {**whole, "@type": "OrganizeAction", "result": _id(run)}
         organize["instrument"] = _id(self.about("#snakemake", engine))
@@ -197,7 +189,6 @@ class _Crate:
                 "name": f"chexseg {job.stage}",
                 "softwareVersion": software.get("chexseg", ""),
                 "identifier": code,
-                "url": "https://arxiv.org/abs/2102.10484",
                 "softwareRequirements": [f"{name}=={number}" for name, number in software.items()],
             })  # fmt: skip
             step = {"@type": "HowToStep", "name": job.stage, "position": str(len(self.tools) + 1)}
@@ -263,7 +254,7 @@ class _Crate:
         inside = path in self.study.made
         place = self.study.folder / path if inside else self.study.find(path)
         properties: dict[str, Any] = {"@type": "File", "name": path, "sha256": digest}
-        if form := _FORMATS.get(Path(path).suffix):
+        if form := mimetypes.guess_type(path)[0]:
             properties["encodingFormat"] = form
         if place is not None and place.is_file():
             properties["contentSize"] = str(place.stat().st_size)
@@ -272,11 +263,10 @@ class _Crate:
         else:
             number = base64.urlsafe_b64encode(bytes.fromhex(digest)).rstrip(b"=").decode()
             identifier = f"ni:///sha-256;{number}"
-            entity = self.crate.get(identifier)
-            if entity is None:
-                entity = self.crate.add(DataEntity(self.crate, identifier, properties))
-            else:  # two files of one content
+            if entity := self.crate.get(identifier):  # two files of one content
                 entity.append_to("alternateName", path)
+            else:
+                entity = self.crate.add(DataEntity(self.crate, identifier, properties))
         if inside:
             self.add_record(self.study.maker[path], entity)
         self.files[path] = entity
@@ -299,10 +289,6 @@ class _Crate:
 
 
 FORMAL_PARAMETER = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
-_FORMATS = {
-    ".csv": "text/csv", ".h5": "application/x-hdf5", ".json": "application/json",
-    ".png": "image/png", ".html": "text/html", ".pt": "application/x-pytorch",
-}  # fmt: skip
 
 
 def _end(record: Record) -> str:
