@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import combinations, product
+from itertools import product
 from pathlib import Path
 
 from chexseg.audit.circumstances import circumstances, code_findings
@@ -24,7 +24,8 @@ from chexseg.audit.findings import (
     removal_of,
     together,
 )
-from chexseg.audit.study import INDEX, Input, Recorded, Study
+from chexseg.audit.recorded import Input, Recorded
+from chexseg.audit.study import INDEX, Study
 from chexseg.files.progress import progress
 from chexseg.provenance.digests import sha256
 from chexseg.provenance.form import SUFFIX
@@ -101,29 +102,6 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
     ]
     result.findings = sorted(together(found), key=lambda f: not f.is_error)
     return result
-
-
-def compare(studies: Sequence[Study]) -> list[Finding]:
-    """Finds studies that were given together as repeats, and are none."""
-    found = []
-    for one, other in combinations(studies, 2):
-        shared = [
-            (artifact, seed)
-            for artifact, seed in _training_seeds(one).items()
-            if _training_seeds(other).get(artifact) == seed
-        ]
-        if shared:
-            seeds = ", ".join(str(seed) for seed in sorted({seed for _, seed in shared}))
-            files = (str(one.folder), str(other.folder))
-            text = f"{len(shared)} trainings have seed {seeds} in both, such as {shared[0][0]}"
-            found.append(Finding("same seed", files, text, "Set another `seed` in one of them."))
-    return found
-
-
-def _training_seeds(study: Study) -> dict[str, int]:
-    trainings = (r for r in study.jobs if r.stage.startswith("train-"))
-    seeds = {r.artifact: r.record["seed"] for r in trainings}
-    return {artifact: seed for artifact, seed in seeds.items() if seed is not None}
 
 
 def _hash(result: Audit, places: dict[str, Path], what: str) -> None:

@@ -1,14 +1,17 @@
-"""How a study was computed: code, commits, seeds and packages that are not alike over it."""
+"""How a study was computed: code, commits, seeds and packages that differ within it."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 
 from chexseg.audit.findings import BACK, Finding, first_of, remedy_of
-from chexseg.audit.study import Recorded, Study
+from chexseg.audit.recorded import Recorded
+from chexseg.audit.study import Study
 from chexseg.provenance.code import code_of
+from chexseg.provenance.machine import kind_of
 from chexseg.provenance.record import flags_of
 
 
@@ -50,28 +53,28 @@ def code_findings(study: Study) -> Iterator[Finding]:
 
 
 def circumstances(study: Study) -> Iterator[Finding]:
-    """Yields seeds, packages and commits that are not alike over the study."""
+    """Yields seeds, packages, machines and commits that are not alike over the study."""
     jobs = [r for r in study.jobs if not study.is_stranger(r)]
     seeds = Counter(r.record["seed"] for r in jobs if r.record["seed"] is not None)
     common = seeds.most_common(1)[0][0] if seeds else None
-    software: dict[str, Counter] = defaultdict(Counter)
-    for recorded in jobs:
-        for package, version in recorded.record["software"].items():
-            software[package][version] += 1
+    usual_packages = _usual(r.record["software"] for r in jobs)
+    # Of one stage: others may have no use for a GPU, or never load the packages.
+    usual_machine = {
+        stage: _usual(kind_of(r.record["machine"]) for r in jobs if r.stage == stage)
+        for stage in {r.stage for r in jobs}
+    }
     for recorded in jobs:
         files, seed = tuple(study.siblings(recorded)), recorded.record["seed"]
         if seed not in (None, common):
             text = f"seed {seed}, others have {common}"
             yield Finding("other seed", files, text, "Fine if its entry sets a seed of its own.")
-        usual = {p: of.most_common(1)[0][0] for p, of in software.items()}
-        odd = [
-            f"{package} {version}, others {usual[package]}"
-            for package, version in recorded.record["software"].items()
-            if version != usual[package]
-        ]
-        if odd:
+        if odd := _differences(recorded.record["software"], usual_packages):
             text = "made with " + first_of(odd)
             yield Finding("other software", files, text, "Compute a study in one environment.")
+        if odd := _differences(kind_of(recorded.record["machine"]), usual_machine[recorded.stage]):
+            text = f"made on another kind of machine: {'; '.join(odd)}"
+            remedy = "Its last digits are those of its machine: compare runs of one kind."
+            yield Finding("other machine", files, text, remedy)
         git = recorded.record["git"]
         if git is None:
             text = "git knew no commit of the code"
@@ -80,3 +83,43 @@ def circumstances(study: Study) -> Iterator[Finding]:
         elif git["dirty"]:
             text = f"commit {git['commit'][:12]} with changes {git['changes'][:12]}"
             yield Finding("uncommitted code", files, text, "Commit before a study that counts.")
+
+
+def compare(studies: Sequence[Study]) -> list[Finding]:
+    """Finds studies that cannot be independent repeats: trainings of both have one seed."""
+    found = []
+    for one, other in combinations(studies, 2):
+        shared = [
+            (artifact, seed)
+            for artifact, seed in _training_seeds(one).items()
+            if _training_seeds(other).get(artifact) == seed
+        ]
+        if shared:
+            seeds = ", ".join(str(seed) for seed in sorted({seed for _, seed in shared}))
+            files = (str(one.folder), str(other.folder))
+            text = f"{len(shared)} trainings have seed {seeds} in both, such as {shared[0][0]}"
+            found.append(Finding("same seed", files, text, "Set another `seed` in one of them."))
+    return found
+
+
+def _training_seeds(study: Study) -> dict[str, int]:
+    trainings = (r for r in study.jobs if r.stage.startswith("train-"))
+    seeds = {r.artifact: r.record["seed"] for r in trainings}
+    return {artifact: seed for artifact, seed in seeds.items() if seed is not None}
+
+
+def _usual(described: Iterable[dict[str, str]]) -> dict[str, str]:
+    """Returns the most frequent value of each key."""
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for each in described:
+        for key, value in each.items():
+            counts[key][value] += 1
+    return {key: values.most_common(1)[0][0] for key, values in counts.items()}
+
+
+def _differences(found: dict[str, str], usual: dict[str, str]) -> list[str]:
+    return [
+        f"{key} {value or 'none'}, others {usual[key] or 'none'}"
+        for key, value in found.items()
+        if value != usual[key]
+    ]

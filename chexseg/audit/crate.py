@@ -7,13 +7,16 @@ RFC 6920 for the names of files that are not in the crate.
 from __future__ import annotations
 
 import base64
+import mimetypes
 import os
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from chexseg.audit.study import INDEX, Recorded, Study
+from chexseg.audit.recorded import Recorded
+from chexseg.audit.study import INDEX, Study
 from chexseg.errors import InputError, Problem
 from chexseg.files.atomic import atomic, check_writable
 from chexseg.provenance.code import PACKAGE
@@ -23,18 +26,15 @@ from chexseg.provenance.record import Record, record_path
 _SNAKEFILE = PACKAGE.parent / "Snakefile"
 RO_CRATE = "1.1"
 """Version of RO-Crate that the profiles are written for."""
-PROFILES = ("process", "workflow", "provenance")
-PROFILE = "https://w3id.org/ro/wfrun/{}/0.5"
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
+    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
+    "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
+}
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 """Defines `sha256`, which RO-Crate 1.1 has not."""
-WORKFLOW_PROFILE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
-
-LICENSE = {
-    "@type": "CreativeWork",
-    "name": "MIT for the workflow; the data's own terms for the data",
-    "description": "The workflow is under the MIT license. X-rays, labels, masks and all that was "
-    "made from them stay under the terms of the data's source.",
-}
+LICENSE = "MIT for the workflow; for the data and all that was made from them, their source's terms"
 
 
 def write_crate(study: Study, target: Path, *, copy_files: bool = False) -> None:
@@ -106,18 +106,15 @@ class _Crate:
         self.files: dict[str, Any] = {}
         self.tools: dict[str, Any] = {}
         self.parameters: dict[str, Any] = {}
+        self.linked: set[tuple[str, str]] = set()
         root, name = self.crate.root_dataset, study.folder.absolute().name
         root["name"] = f"CheXseg study {name}"
-        root["description"] = (
-            f"How the results of the study {name} were computed: {len(study.jobs)} jobs, their "
-            "settings, code, inputs and outputs."
-        )
-        root["license"] = self.about("#license", LICENSE)
+        root["description"] = f"How study {name} was computed: by {len(study.jobs)} jobs."
+        root["license"] = self.about("#license", {"@type": "CreativeWork", "name": LICENSE})
         root["datePublished"] = max(_end(job.record) for job in study.jobs)
-        profiles = {PROFILE.format(p): f"{p.title()} Run Crate" for p in PROFILES}
         root["conformsTo"] = [
             self.about(uri, {"@type": "CreativeWork", "name": name, "version": uri.split("/")[-1]})
-            for uri, name in (profiles | {WORKFLOW_PROFILE: "Workflow RO-Crate"}).items()
+            for uri, name in PROFILES.items()
         ]
 
     def about(self, identifier: str, properties: dict[str, Any]) -> Any:
@@ -139,9 +136,8 @@ class _Crate:
         folder = snakefile.parent
         self.workflow["license"] = self.crate.get("#license")
         for path in sorted((folder / "workflow" / "rules").glob("*.smk")):
-            rules = self.crate.add_file(
-                path, path.relative_to(folder).as_posix(), properties=_RULES
-            )
+            place, text = path.relative_to(folder).as_posix(), {"encodingFormat": "text/x-python"}
+            rules = self.crate.add_file(path, place, properties=text)
             rules["isPartOf"] = self.workflow
 
     def add_jobs(self) -> None:
@@ -163,24 +159,20 @@ class _Crate:
                 },
             )  # fmt: skip
             actions.append(action)
-            control = {"@type": "ControlAction", "name": f"orchestrate {job.stage}"}
-            control |= {"instrument": _id(step), "object": _id(action)}
+            control = {"@type": "ControlAction", "instrument": _id(step), "object": _id(action)}
+            control["name"] = f"orchestrate {job.stage}"
             controls.append(self.about(f"#control-{number}", control))
-        whole = {
-            "name": f"run of {self.crate.root_dataset['name']}",
-            "description": self.crate.root_dataset["description"],
-            "startTime": jobs[0].record["started"],
-            "endTime": self.crate.root_dataset["datePublished"],
-        }
+        root = self.crate.root_dataset
+        whole = {"name": f"run of {root['name']}", "description": root["description"]}
+        whole |= {"startTime": jobs[0].record["started"], "endTime": root["datePublished"]}
         made = set(self.study.made)
         raw = [self.files[path] for path in self.files if path not in made]
         last = [self.files[path] for path in self.files if path in made - self.read]
-        run = self.crate.add_action(
-            self.workflow, "#run", object=raw, result=last, properties=whole
-        )
-        self.crate.root_dataset["mentions"] = [run, *actions]
-        version = jobs[-1].record["software"].get("snakemake", "")
-        engine = {"@type": "SoftwareApplication", "name": "Snakemake", "softwareVersion": version}
+        tool, files = self.workflow, {"object": raw, "result": last}
+        run = self.crate.add_action(tool, "#run", **files, properties=whole)
+        root["mentions"] = [run, *actions]
+        engine = {"@type": "SoftwareApplication", "name": "Snakemake"}
+        engine["softwareVersion"] = jobs[-1].record["software"].get("snakemake", "")
         engine["url"] = "https://snakemake.github.io"
         organize = {**whole, "@type": "OrganizeAction", "result": _id(run)}
         organize["instrument"] = _id(self.about("#snakemake", engine))
@@ -189,18 +181,15 @@ class _Crate:
 
     def tool(self, job: Recorded) -> tuple[Any, Any]:
         """Returns the tool that a job ran, and its step: one for each version of a stage's code."""
-        code = job.record["code"]["digest"]
+        code, software = job.record["code"]["digest"], job.record["software"]
         identifier = f"#{job.stage}-{code[:12]}"
         if identifier not in self.tools:
             tool = self.about(identifier, {
                 "@type": "SoftwareApplication",
                 "name": f"chexseg {job.stage}",
-                "softwareVersion": job.record["software"].get("chexseg", ""),
+                "softwareVersion": software.get("chexseg", ""),
                 "identifier": code,
-                "url": "https://arxiv.org/abs/2102.10484",
-                "softwareRequirements": [
-                    f"{package}=={version}" for package, version in job.record["software"].items()
-                ],
+                "softwareRequirements": [f"{name}=={number}" for name, number in software.items()],
             })  # fmt: skip
             step = {"@type": "HowToStep", "name": job.stage, "position": str(len(self.tools) + 1)}
             step = self.about(f"#step-{len(self.tools) + 1}", step | {"workExample": _id(tool)})
@@ -225,10 +214,9 @@ class _Crate:
                 "description": f"digest of their digests: {digest}",
             }))  # fmt: skip
         for name, value in job.record["settings"].items():
-            identifier = f"#{job.stage}-{name}-{_word(value)}"
-            setting = self.crate.get(identifier) or self.about(
-                identifier, {"@type": "PropertyValue", "name": name, "value": value}
-            )
+            identifier = f"#{job.stage}-{name}-{quote(value, safe='')}"
+            about = {"@type": "PropertyValue", "name": name, "value": value}
+            setting = self.crate.get(identifier) or self.about(identifier, about)
             self.link(tool, "input", name, "Text", setting)
             objects.append(setting)
         return objects
@@ -247,14 +235,13 @@ class _Crate:
         """Says which parameter of a tool a file or setting was."""
         identifier = f"{tool.id}-{direction}-{name}"
         if identifier not in self.parameters:
-            self.parameters[identifier] = self.about(
-                identifier,
-                {"@type": "FormalParameter", "name": name, "additionalType": kind}
-                | {"conformsTo": {"@id": FORMAL_PARAMETER}},
-            )
+            formal = {"@type": "FormalParameter", "name": name, "additionalType": kind}
+            formal["conformsTo"] = {"@id": FORMAL_PARAMETER}
+            self.parameters[identifier] = self.about(identifier, formal)
             tool.append_to(direction, self.parameters[identifier])
         parameter = self.parameters[identifier]
-        if parameter.id not in {p.id for p in _listed(example.get("exampleOfWork"))}:
+        if (parameter.id, example.id) not in self.linked:
+            self.linked.add((parameter.id, example.id))
             example.append_to("exampleOfWork", parameter)
             parameter.append_to("workExample", example)
 
@@ -267,7 +254,7 @@ class _Crate:
         inside = path in self.study.made
         place = self.study.folder / path if inside else self.study.find(path)
         properties: dict[str, Any] = {"@type": "File", "name": path, "sha256": digest}
-        if form := _FORMATS.get(Path(path).suffix):
+        if form := mimetypes.guess_type(path)[0]:
             properties["encodingFormat"] = form
         if place is not None and place.is_file():
             properties["contentSize"] = str(place.stat().st_size)
@@ -276,11 +263,10 @@ class _Crate:
         else:
             number = base64.urlsafe_b64encode(bytes.fromhex(digest)).rstrip(b"=").decode()
             identifier = f"ni:///sha-256;{number}"
-            entity = self.crate.get(identifier)
-            if entity is None:
-                entity = self.crate.add(DataEntity(self.crate, identifier, properties))
-            else:  # two files of one content
+            if entity := self.crate.get(identifier):  # two files of one content
                 entity.append_to("alternateName", path)
+            else:
+                entity = self.crate.add(DataEntity(self.crate, identifier, properties))
         if inside:
             self.add_record(self.study.maker[path], entity)
         self.files[path] = entity
@@ -290,9 +276,8 @@ class _Crate:
         """Copies the record of an artifact."""
         source = record_path(self.study.folder / artifact)
         name = f"records/{source.relative_to(self.study.folder).as_posix()}"
-        record = self.crate.get(name) or self.crate.add_file(
-            source, name, properties={"name": f"record of {artifact}", **_JSON}
-        )
+        about = {"name": f"record of {artifact}", "encodingFormat": "application/json"}
+        record = self.crate.get(name) or self.crate.add_file(source, name, properties=about)
         record.append_to("about", entity)
 
     def unwrap(self) -> None:
@@ -304,12 +289,6 @@ class _Crate:
 
 
 FORMAL_PARAMETER = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
-_JSON = {"encodingFormat": "application/json"}
-_RULES = {"encodingFormat": "text/x-python"}
-_FORMATS = {
-    ".csv": "text/csv", ".h5": "application/x-hdf5", ".json": "application/json",
-    ".png": "image/png", ".html": "text/html", ".pt": "application/x-pytorch",
-}  # fmt: skip
 
 
 def _end(record: Record) -> str:
@@ -319,11 +298,3 @@ def _end(record: Record) -> str:
 
 def _id(entity: Any) -> dict[str, str]:
     return {"@id": entity.id}
-
-
-def _word(value: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in value)
-
-
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else value if isinstance(value, list) else [value]

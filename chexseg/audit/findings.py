@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chexseg.audit.files import CLOSED, is_in
-from chexseg.audit.study import Study, is_tail
+from chexseg.audit.recorded import is_tail
+from chexseg.audit.study import Study
 
 ERRORS = {
     "edited": "a file is not what its job wrote",
@@ -32,6 +33,7 @@ WARNINGS = {
     "other seed": "another seed than that of the study",
     "same seed": "two studies that are no independent repeats",
     "other software": "another version of a package",
+    "other machine": "another processor, GPU or choice of kernels than the rest of its stage",
     "not checked": "raw data that are not here",
 }
 BACK = "Put it back"

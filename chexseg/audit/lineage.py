@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chexseg.audit.study import INDEX, Input, Recorded, Study, store_of
+from chexseg.audit.recorded import Input, Recorded
+from chexseg.audit.study import INDEX, Study, store_of
 from chexseg.errors import InputError, Problem, one_line
 from chexseg.files.progress import progress
 from chexseg.provenance.digests import Digests, sha256_of_files

@@ -8,107 +8,19 @@ from __future__ import annotations
 import csv
 import os
 import re
-import shlex
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from chexseg.audit.files import (
-    CLOSED,
-    PERMIT,
-    Listing,
-    is_companion,
-    is_in,
-    list_files,
-    reason_of,
-)
+from chexseg.audit.files import CLOSED, PERMIT, Listing, is_companion, is_in, list_files
+from chexseg.audit.recorded import Input, Recorded, is_tail, place_from, read_sealed
 from chexseg.errors import InputError, Problem
-from chexseg.provenance.form import SUFFIX, EditedRecordError, Record, load
-from chexseg.provenance.record import entries, flags_of, record_path
+from chexseg.provenance.form import SUFFIX
+from chexseg.provenance.record import record_path
 
 INDEX = "index.csv"
 _SHARD = re.compile(r"(^|/)\d{4}(\.\w+)$")
-
-
-class Input(NamedTuple):
-    """A file that a job read."""
-
-    role: str
-    path: str
-    """Relative to the study; for a raw datum, which lies outside of it, as the job was given it."""
-    inside: bool
-    sha256: str
-
-
-class Recorded:
-    """An artifact of a study, and what its record says.
-
-    Args:
-        artifact: file or folder beside which the record stands, relative to the study.
-        record: of the artifact, sound.
-
-    Attributes:
-        outputs: file -> digest, for all that the job wrote, folders file by file.
-        own: those of `outputs` that are the artifact, or lie in it.
-        given: the artifact's path as the job was given it; "" if the record names no such output.
-        together: the artifacts that the job wrote, this one among them.
-        inputs: what the job read.
-    """
-
-    def __init__(self, artifact: str, record: Record):
-        self.artifact, self.record, self.stage = artifact, record, record["stage"]
-        flags = flags_of(shlex.split(record["command"])[2:])
-        outputs, here = record["outputs"], os.path.dirname(artifact)
-        self.outputs = {_at(here, e["path"]): e["sha256"] for e in entries(outputs)}
-        self.own = {f: d for f, d in self.outputs.items() if is_in(f, artifact)}
-        places = {role: _at(here, listed[0]["path"]) for role, listed in outputs.items()}
-        self.together = list(places.values())
-        roles = [role for role, place in places.items() if place == artifact]
-        self.given = next((flags[r][0] for r in roles if flags.get(r)), "")
-        self.inputs: list[Input] = []
-        for role, listed in record["inputs"].items():
-            words = flags.get(role, [])
-            for number, entry in enumerate(listed):
-                path = _at(here, entry["path"])
-                inside = not (os.path.isabs(path) or path.startswith(".."))
-                if not inside and len(words) == len(listed):
-                    path = words[number]
-                self.inputs.append(Input(role, path, inside, entry["sha256"]))
-
-    @property
-    def job(self) -> tuple[str, str]:
-        """What the records of one job have in common."""
-        return self.record["command"], self.record["started"]
-
-    @cached_property
-    def comparable(self) -> Record:
-        """The record without its seal, paths from the study: all records of a job are alike."""
-        here = os.path.dirname(self.artifact)
-
-        def placed(files: dict[str, list[dict]]) -> dict[str, list[dict]]:
-            return {
-                role: [{**entry, "path": _at(here, entry["path"])} for entry in listed]
-                for role, listed in files.items()
-            }
-
-        record = {**self.record, **{k: placed(self.record[k]) for k in ("inputs", "outputs")}}
-        del record["seal"]
-        return record
-
-    @property
-    def misplaced(self) -> bool:
-        """Whether the record is that of an artifact of another name."""
-        given = os.path.normpath(self.given) if self.given else self.artifact
-        fits = is_tail(self.artifact, given) or is_tail(given, self.artifact)
-        return not self.own or not fits
-
-    @property
-    def prefix(self) -> str:
-        """The study's folder as the job was given it: `results/demo`; "" if it was not."""
-        given = os.path.normpath(self.given)
-        whole = is_tail(self.artifact, given) and given != self.artifact
-        return given.removesuffix(self.artifact).rstrip("/") if whole else ""
 
 
 class Study:
@@ -236,7 +148,7 @@ class Study:
         except (OSError, ValueError, csv.Error):
             return []
         return [
-            Input("X-ray", _at(place, row["path"]), inside, row["sha256"])
+            Input("X-ray", place_from(place, row["path"]), inside, row["sha256"])
             for row in rows
             if row.get("sha256") and row.get("path")
         ]
@@ -257,22 +169,6 @@ class Study:
             if before and is_in(path, before):
                 places.insert(0, root / os.path.relpath(path, before))
         return next((place for place in places if os.path.isfile(place)), None)
-
-
-def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
-    """Reads a record with care.
-
-    Returns:
-        What is wrong with it (the kind of finding, and a sentence) or None, and the record.
-    """
-    try:
-        record = load(path)
-    except OSError as error:
-        return (CLOSED, reason_of(error)), {}
-    except ValueError as error:
-        edited = isinstance(error, EditedRecordError)
-        return ("edited record" if edited else "damaged record", str(error)), {}
-    return None, record
 
 
 def study_of(path: str | Path) -> tuple[Study, str]:
@@ -307,12 +203,3 @@ def entry_of(path: str) -> str:
     parts = Path(store_of(path)).parts
     name = parts[1] if len(parts) > 1 and "*" not in parts[1] else parts[0]
     return Path(name).stem
-
-
-def is_tail(tail: str, path: str) -> bool:
-    """Says whether a path is `tail`, or ends with it, by whole names."""
-    return path == tail or path.endswith("/" + tail)
-
-
-def _at(folder: str, path: str) -> str:
-    return os.path.normpath(os.path.join(folder, path))

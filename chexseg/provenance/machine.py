@@ -20,8 +20,6 @@ LEVELS = (
     *("MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES"),
 )
 """Environment variables that hold libraries to an instruction set."""
-KIND = ("cpu", "gpu", "kernels")
-"""What of a machine decides the bits."""
 
 
 def machine() -> dict[str, Any]:
@@ -55,10 +53,21 @@ def machine() -> dict[str, Any]:
     return {**found, "slurm": slurm} if slurm else found
 
 
-def kind_of(machine: dict[str, Any]) -> str:
-    """Returns in words what of a recorded machine decides the bits."""
-    kernels = ", ".join(f"{name} {value}" for name, value in machine["kernels"].items())
-    return ", ".join(filter(None, (machine["cpu"], machine.get("gpu", ""), kernels)))
+def kind_of(machine: dict[str, Any]) -> dict[str, str]:
+    """Returns what of a recorded machine decides the bits, by name."""
+    return {"cpu": machine["cpu"], "gpu": machine.get("gpu", ""), **machine["kernels"]}
+
+
+def processor_of(machine: dict[str, Any]) -> dict[str, str]:
+    """Returns what of a recorded machine is known without loading torch, by name."""
+    levels = {name.lower() for name in LEVELS}
+    return {name: value for name, value in kind_of(machine).items() if name in {"cpu", *levels}}
+
+
+def kind_text(machine: dict[str, Any]) -> str:
+    """Returns the kind of a recorded machine in few words: `AMD EPYC 7763, AVX2, NVIDIA A100`."""
+    capability = machine["kernels"].get("cpu_capability", "")
+    return ", ".join(filter(None, (machine["cpu"], capability, machine.get("gpu", ""))))
 
 
 def _processor() -> str:

@@ -13,12 +13,14 @@ from typing import Annotated, Any
 
 import tyro
 
-from chexseg.audit.audit import Audit, Finding, audit, compare
+from chexseg.audit.audit import Audit, Finding, audit
+from chexseg.audit.circumstances import compare
 from chexseg.audit.crate import check_place, write_crate
 from chexseg.audit.lineage import check, inputs_of_rows, lineage_of, rows_of, told, walk
 from chexseg.audit.study import Study, study_of
 from chexseg.errors import InputError, Problem, Problems, one_line
 from chexseg.files.sizes import size_text
+from chexseg.provenance.machine import kind_text
 
 _MOST = 3
 """Files named in a line; --json names all."""
@@ -140,8 +142,7 @@ def facts_of(result: Audit) -> dict[str, str]:
     missing = result.x_rays - result.x_rays_checked
     commits = Counter(_commit(record["git"]) for record in records)
     machines = Counter(
-        record["machine"]["host"] + f" ({record['machine'].get('gpu', 'CPU')})"
-        for record in records
+        f"{record['machine']['host']}: {kind_text(record['machine'])}" for record in records
     )
     versions = Counter(
         f"python {r['software'].get('python')}, torch {r['software'].get('torch')}" for r in records

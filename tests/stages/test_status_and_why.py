@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from chexseg.provenance.form import VERSION, seal_of
+from chexseg.provenance.machine import kind_text, machine
 from chexseg.provenance.record import record_path, running_path
 from chexseg.scheduling.cost import START, Cost
 from chexseg.scheduling.graph import PlannedJob
 from chexseg.scheduling.reruns import SETTING, Change
+from chexseg.scheduling.status import status_of
 from chexseg.stages import status, why
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +50,13 @@ def finish(job, seconds=30.0, **others):
     Path(job.outputs[0]).write_bytes(b"x" * 2000)
     output = {"path": Path(job.outputs[0]).name, "sha256": "0" * 64, "stamp": [2000, 1]}
     record = {
-        "version": 1, "stage": job.rule, "command": f"chexseg {job.rule}", "workflow": None,
+        "version": VERSION, "stage": job.rule, "command": f"chexseg {job.rule}", "workflow": None,
         "settings": {}, "seed": None, "execution": {}, "folders": {}, "inputs": {},
         "outputs": {"out": [output]}, "code": {"digest": "", "definitions": {}}, "git": None,
-        "software": {}, "machine": {"host": "", "system": ""}, "started": "2026-01-01",
+        "software": {}, "machine": machine(), "started": "2026-01-01",
         "seconds": seconds, "peak_memory_mb": 1, "seal": "", **others,
     }  # fmt: skip
+    record["seal"] = seal_of(record)
     record_path(job.outputs[0]).write_text(json.dumps(record))
     return job
 
@@ -73,7 +77,7 @@ def test_every_state():
     failed = job("train", name="e", wants=True)
     Path(failed.log).write_text("chexseg train: 1 problem\n  no such file\n")
     waiting = job("score", wants=True)
-    found = [status.status_of(j) for j in (done, running, killed, elsewhere, failed, waiting)]
+    found = [status_of(j) for j in (done, running, killed, elsewhere, failed, waiting)]
     assert [s.state for s in found] == [
         "done", "running", "cut off", "running", "failed", "waiting",
     ]  # fmt: skip
@@ -117,7 +121,7 @@ def test_a_training_in_several_attempts(study):
         Path(each.outputs[1]).write_text(metrics)
     finish(done, seconds=90)
     mark(running, os.getpid(), started="2999-01-01T00:00:00+00:00")
-    assert [status.status_of(each).seconds for each in (done, running)] == [900.5, 900.5]
+    assert [status_of(each).seconds for each in (done, running)] == [900.5, 900.5]
 
 
 def test_to_go_on_with_the_profile_of_the_last_run(study, capsys):
@@ -138,7 +142,7 @@ def test_an_empty_log_is_a_job_that_begins():
     for each in (begins, killed):
         Path(each.log).touch()
     os.utime(killed.log, (0, 0))
-    assert [status.status_of(each).state for each in (begins, killed)] == ["running", "cut off"]
+    assert [status_of(each).state for each in (begins, killed)] == ["running", "cut off"]
 
 
 def test_an_artifact_that_was_deleted_is_no_failure():
@@ -149,7 +153,7 @@ def test_an_artifact_that_was_deleted_is_no_failure():
     record = record_path(deleted.outputs[0])
     for age, state in ((5, "waiting"), (-5, "failed")):
         os.utime(deleted.log, ns=(0, record.stat().st_mtime_ns - age * 10**9))
-        assert status.status_of(deleted).state == state
+        assert status_of(deleted).state == state
 
 
 def test_the_table_fits_a_terminal(study, capsys):
@@ -262,3 +266,22 @@ def test_why_in_plain_words(monkeypatch, capsys):
     monkeypatch.setattr(why, "read_graph", lambda *_: [data, other])
     why.run()
     assert capsys.readouterr().out == "All 2 jobs are up to date: nothing would run.\n"
+
+
+def test_why_names_other_kinds_of_machine_and_counts_them_as_no_reason(monkeypatch, capsys):
+    other = {**machine(), "cpu": "Intel Xeon", "kernels": {"cpu_capability": "AVX2"}}
+    level = {**machine(), "kernels": {"mkl_cbwr": "AVX2"}}
+    loaded = {**machine(), "host": "node8"}
+    loaded["kernels"] = {**loaded["kernels"], "cpu_capability": "AVX512", "threads": "8"}
+    machines = {"a": other, "b": other, "c": level, "d": loaded}
+    jobs = [finish(job("train", name=name), machine=made) for name, made in machines.items()]
+    again = finish(job("train", name="e", wants=True), machine=other)
+    monkeypatch.setattr(why, "read_graph", lambda *_: [*jobs, again])
+    why.run()
+    first, *_, last = capsys.readouterr().out.splitlines()
+    here = kind_text(machine())
+    assert first == "1 of 5 jobs would run."
+    assert last.startswith(
+        f"3 jobs were done on other kinds of machine than this one, {here}: Intel Xeon, AVX2 (2), "
+    )
+    assert "no reason to repeat them" in last

@@ -16,6 +16,10 @@ from chexseg.provenance.digests import sha256
 
 CLEAN = {"commit": "c0ffee" * 6 + "beef", "dirty": False, "changes": None}
 SOFTWARE = {"python": "3.11.7", "torch": "2.13.0", "chexseg": "0.1.0", "snakemake": "9.27.1"}
+MACHINE = {
+    "host": "node7", "system": "Linux-6.1", "cpu": "AMD EPYC 7763 (family 25, model 1)",
+    "kernels": {"cpu_capability": "AVX2", "threads": "2"},
+}  # fmt: skip
 X_RAYS = ["CheXpert/train/p1.jpg", "CheXpert/train/p2.jpg", "CheXpert/val/p3.jpg"]
 TABLES = ["CheXpert/train.csv", "CheXlocalize/gt_segmentations_val.json"]
 SHARDS = ("0000.h5", "0001.h5")
@@ -148,6 +152,7 @@ def _built(tmp_path_factory):
         patch.setattr(record, "count_images", lambda path: None)
         patch.setattr(record, "git_state", lambda: CLEAN)
         patch.setattr(record, "software", lambda: SOFTWARE)
+        patch.setattr(record, "machine", lambda: MACHINE)
         patch.delenv(WORKFLOW, raising=False)
         os.chdir(folder)
         try:

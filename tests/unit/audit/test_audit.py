@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.audit.audit import audit, compare
+from chexseg.audit.audit import audit
+from chexseg.audit.circumstances import compare
 from chexseg.audit.findings import ERRORS, WARNINGS
 from chexseg.audit.study import Study
 from chexseg.errors import InputError

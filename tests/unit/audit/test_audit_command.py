@@ -52,7 +52,7 @@ def test_facts_of_records_are_no_orders_to_a_terminal(study, capsys):
     path.write_text(json.dumps(record))
     _, (out, _) = asked(capsys, study)
     out.encode()
-    assert "\\x1b[2J\\x9b\\ud800\\nERROR (CPU) (1 jobs)" in out
+    assert "\\x1b[2J\\x9b\\ud800\\nERROR: AMD EPYC 7763" in out
     assert not set(out) & set("\x1b\x9b")
 
 

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from chexseg.audit.audit import audit, compare
+from chexseg.audit.audit import audit
+from chexseg.audit.circumstances import compare
 from chexseg.audit.study import Study
 from tests.unit.audit.tampering import reseal
 
@@ -66,6 +67,26 @@ def test_code_of_an_unknown_state_is_a_warning(study):
     (finding,) = audit(Study(study)).findings
     assert (finding.kind, finding.is_error) == ("unknown code state", False)
     assert len(finding.files) == len(Study(study).recorded)
+
+
+def test_another_kind_of_machine_within_a_stage_is_a_warning(study):
+    """Other stages may run elsewhere: a table needs no GPU."""
+
+    def moved(record):
+        record["machine"] |= {"host": "node8", "cpu": "Intel Xeon", "gpu": "NVIDIA A100"}
+        record["machine"]["kernels"] |= {"cpu_capability": "AVX512"}
+
+    reseal(study / "summary.csv", moved)
+    reseal(study / "comparisons.csv", moved)
+    assert audit(Study(study)).findings == []
+    reseal(study / "images/0001.h5", moved)
+    reseal(study / "images/0000.h5", lambda record: record["machine"].update(host="node8"))
+    (finding,) = audit(Study(study)).findings
+    assert (finding.kind, finding.is_error) == ("other machine", False)
+    assert finding.files == ("images/0001.h5",)
+    for words in ("cpu Intel Xeon, others AMD EPYC 7763", "gpu NVIDIA A100, others none",
+                  "cpu_capability AVX512, others AVX2"):  # fmt: skip
+        assert words in finding.found
 
 
 def test_a_record_under_another_name_tells_whose_it_is(study):

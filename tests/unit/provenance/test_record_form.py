@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chexseg.audit.audit import audit, compare
+from chexseg.audit.audit import audit
+from chexseg.audit.circumstances import compare
 from chexseg.audit.lineage import lineage_of, told
 from chexseg.audit.study import Study
 from chexseg.errors import InputError

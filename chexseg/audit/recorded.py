@@ -1,0 +1,119 @@
+"""An artifact of a study and its record, with all paths relative to the study."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from chexseg.audit.files import CLOSED, is_in, reason_of
+from chexseg.provenance.form import EditedRecordError, Record, load
+from chexseg.provenance.record import entries, flags_of
+
+
+class Input(NamedTuple):
+    """A file that a job read."""
+
+    role: str
+    path: str
+    """Relative to the study; for a raw datum, which lies outside of it, as the job was given it."""
+    inside: bool
+    sha256: str
+
+
+class Recorded:
+    """An artifact of a study, and what its record says.
+
+    Args:
+        artifact: file or folder beside which the record stands, relative to the study.
+        record: of the artifact, sound.
+
+    Attributes:
+        outputs: file -> digest, for all that the job wrote, folders file by file.
+        own: those of `outputs` that are the artifact, or lie in it.
+        given: the artifact's path as the job was given it; "" if the record names no such output.
+        together: the artifacts that the job wrote, this one among them.
+        inputs: what the job read.
+    """
+
+    def __init__(self, artifact: str, record: Record):
+        self.artifact, self.record, self.stage = artifact, record, record["stage"]
+        flags = flags_of(shlex.split(record["command"])[2:])
+        outputs, here = record["outputs"], os.path.dirname(artifact)
+        self.outputs = {place_from(here, e["path"]): e["sha256"] for e in entries(outputs)}
+        self.own = {f: d for f, d in self.outputs.items() if is_in(f, artifact)}
+        places = {role: place_from(here, listed[0]["path"]) for role, listed in outputs.items()}
+        self.together = list(places.values())
+        roles = [role for role, place in places.items() if place == artifact]
+        self.given = next((flags[r][0] for r in roles if flags.get(r)), "")
+        self.inputs: list[Input] = []
+        for role, listed in record["inputs"].items():
+            words = flags.get(role, [])
+            for number, entry in enumerate(listed):
+                path = place_from(here, entry["path"])
+                inside = not (os.path.isabs(path) or path.startswith(".."))
+                if not inside and len(words) == len(listed):
+                    path = words[number]
+                self.inputs.append(Input(role, path, inside, entry["sha256"]))
+
+    @property
+    def job(self) -> tuple[str, str]:
+        """What the records of one job have in common."""
+        return self.record["command"], self.record["started"]
+
+    @cached_property
+    def comparable(self) -> Record:
+        """The record without its seal, paths from the study: all records of a job are alike."""
+        here = os.path.dirname(self.artifact)
+
+        def placed(files: dict[str, list[dict]]) -> dict[str, list[dict]]:
+            return {
+                role: [{**entry, "path": place_from(here, entry["path"])} for entry in listed]
+                for role, listed in files.items()
+            }
+
+        record = {**self.record, **{k: placed(self.record[k]) for k in ("inputs", "outputs")}}
+        del record["seal"]
+        return record
+
+    @property
+    def misplaced(self) -> bool:
+        """Whether the record is that of an artifact of another name."""
+        given = os.path.normpath(self.given) if self.given else self.artifact
+        fits = is_tail(self.artifact, given) or is_tail(given, self.artifact)
+        return not self.own or not fits
+
+    @property
+    def prefix(self) -> str:
+        """The study's folder as the job was given it: `results/demo`; "" if it was not."""
+        given = os.path.normpath(self.given)
+        whole = is_tail(self.artifact, given) and given != self.artifact
+        return given.removesuffix(self.artifact).rstrip("/") if whole else ""
+
+
+def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
+    """Reads a record with care.
+
+    Returns:
+        What is wrong with it (the kind of finding, and a sentence) or None, and the record.
+    """
+    try:
+        record = load(path)
+    except OSError as error:
+        return (CLOSED, reason_of(error)), {}
+    except ValueError as error:
+        edited = isinstance(error, EditedRecordError)
+        return ("edited record" if edited else "damaged record", str(error)), {}
+    return None, record
+
+
+def is_tail(tail: str, path: str) -> bool:
+    """Says whether a path is `tail`, or ends with it, by whole names."""
+    return path == tail or path.endswith("/" + tail)
+
+
+def place_from(folder: str, path: str) -> str:
+    """Returns where a path from a folder leads, in its simplest form."""
+    return os.path.normpath(os.path.join(folder, path))
