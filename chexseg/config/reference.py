@@ -15,8 +15,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from chexseg.config.settings import ClassifierSettings, ContrastSettings, PhantomSettings
-from chexseg.config.study import IRNetEntry, SaliencyEntry, SegmenterEntry, Study, ThresholdEntry
+from chexseg.config.settings import ClassifierSettings, PhantomSettings
+from chexseg.config.study import (
+    ContrastEntry,
+    IRNetEntry,
+    SaliencyEntry,
+    SegmenterEntry,
+    Study,
+    ThresholdEntry,
+)
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 REFERENCE = Path("config/README.md")
@@ -30,7 +37,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("pseudo_masks.<name>, method: threshold", ThresholdEntry),
     ("pseudo_masks.<name>, method: irnet", IRNetEntry),
     ("segmenters.<name>", SegmenterEntry),
-    ("contrasts.<name>", ContrastSettings),
+    ("contrasts.<name>", ContrastEntry),
 )
 
 

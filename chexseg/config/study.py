@@ -20,7 +20,6 @@ from chexseg.config.settings import (
     AffinityLabelSettings,
     AffinitySettings,
     ClassifierSettings,
-    ContrastSettings,
     EvaluationSettings,
     FigureSettings,
     ImageSettings,
@@ -111,6 +110,13 @@ class SegmenterEntry(SegmenterSettings):
     )
 
 
+class ContrastEntry(Settings):
+    """Two runs whose scores are compared on the same resamples of the patients."""
+
+    run: Name = Field(description="Name of a segmenter, or radiologists.")
+    against: Name = Field(description="The run whose score is subtracted.")
+
+
 class Study(Settings):
     """One config file: one study: one folder `results/<study>/`."""
 
@@ -131,7 +137,7 @@ class Study(Settings):
     segmenters: dict[Name, SegmenterEntry] = Field({}, description="The models compared.")
     prediction: PredictionSettings = Field(PredictionSettings(), description="Test masks.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Scores.")
-    contrasts: dict[Name, ContrastSettings] = Field(
+    contrasts: dict[Name, ContrastEntry] = Field(
         {}, description="Runs that are compared; none: every two, if there are at most 6 runs."
     )
     figures: FigureSettings = Field(FigureSettings(), description="Figures of the report.")
@@ -147,7 +153,7 @@ ENTRIES = {
     "saliency": SaliencyEntry,
     "pseudo_masks": IRNetEntry,
     "segmenters": SegmenterEntry,
-    "contrasts": ContrastSettings,
+    "contrasts": ContrastEntry,
 }
 """Section -> the model of its entries; pseudo masks by threshold are ThresholdEntry."""
 

@@ -114,7 +114,7 @@ def test_the_lineage_of_a_row_leads_to_the_x_rays_and_not_to_other_runs(study, c
     assert code == 0
     assert lines[0] == "run full, pathology Edema, metric iou_dataset, value 0.30"
     named = re.findall(r"^[ │├└─]*(\S+)", out, re.MULTILINE)
-    for name in ("evaluation/full_overlaps.csv", "segmenters/full/checkpoint.pt", "index.csv"):
+    for name in ("overlaps/full.csv", "segmenters/full/checkpoint.pt", "index.csv"):
         assert name in named
     assert "chexseg" not in " ".join(named)
     assert "3 X-rays, digest of their digests" in out

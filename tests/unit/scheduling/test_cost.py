@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 WILDCARDS = {
     "architecture": "resnet18", "classifier": "densenet121", "saliency": "gradcam",
     "segmenter": "chexseg", "run": "chexseg", "shard": "0003",
+    "figure": "gallery.png",
 }  # fmt: skip
 
 
