@@ -16,7 +16,7 @@ def test_a_clean_study_is_exit_code_0_with_a_table(study, capsys):
     facts = dict(re.findall(r"^  (\S.*?)  +(\S.*)$", out, re.MULTILINE))
     assert facts["artifacts"].endswith("files")
     assert facts["X-rays"] == "3 checked"
-    assert facts["seeds"] == "3 (9 jobs)"
+    assert facts["seeds"] == "3 (7 jobs)"
     assert facts["commits"].startswith("c0ffeec0ffee (")
     assert out.endswith("Every file is what its record says, and every input is recorded.\n")
 

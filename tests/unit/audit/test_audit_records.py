@@ -79,7 +79,7 @@ def test_a_record_under_another_name_tells_whose_it_is(study):
     assert told == {
         ("images/0000.h5",): "its record is that of images/0001.h5",
         ("images/0001.h5",): "its record is that of images/0000.h5",
-        ("summary2.csv",): "its record is that of summary.csv or comparisons.csv",
+        ("summary2.csv",): "its record is that of summary.csv or replicates.npz",
     }
 
 
