@@ -53,15 +53,16 @@ COMMANDS = (
     " --out segmenter.pt --metrics segmenter.csv",
     "predict-masks --index index.csv --images images.h5 --checkpoint segmenter.pt"
     " --out predictions.json",
-    f"evaluate --gt {TRUTH} --pred predictions.json --index index.csv --out scores.csv"
-    " --overlaps overlaps.csv",
-    "compare-runs --overlaps overlaps.csv --names segmenter --out summary.csv"
-    " --comparisons comparisons.csv --false-positives false_positives.csv",
-    f"draw-figures --index index.csv --images images.h5 --truth {TRUTH} --summary summary.csv"
-    " --runs segmenter --predictions predictions.json --overlaps overlaps.csv"
-    " --trainings segmenter --metrics segmenter.csv --saliency saliency.h5"
-    " --mask-names irnet --masks masks.h5 --gallery-out gallery.png --bars-out bars.png"
-    " --curves-out curves.png --table-out table.html",
+    f"count-overlaps --index index.csv --truth {TRUTH} --prediction predictions.json"
+    " --out overlaps.csv",
+    "score-runs --overlaps overlaps.csv --names segmenter --out summary.csv"
+    " --replicates-out replicates.npz --false-positives false_positives.csv",
+    "compare-runs --replicates replicates.npz --out comparisons.csv --contrasts itself"
+    " --runs segmenter --against segmenter",
+    f"draw-figure --figure gallery --out gallery.png --index index.csv --images images.h5"
+    f" --truth {TRUTH} --overlaps overlaps.csv --overlaps-names segmenter"
+    " --predictions predictions.json --predictions-names segmenter"
+    " --saliency saliency.h5 --saliency-names gradcam --masks masks.h5 --masks-names irnet",
 )
 
 

@@ -10,7 +10,6 @@ from pydantic import Discriminator, Field, Tag
 from chexseg import catalog
 from chexseg.config.settings import (
     ClassifierSettings,
-    ContrastSettings,
     Name,
     Reference,
     SegmenterSettings,
@@ -52,13 +51,20 @@ class SegmenterEntry(SegmenterSettings):
         return names, tuple(self.masks[name] / total for name in names)
 
 
+class ContrastEntry(Settings):
+    """Two runs whose scores are compared on the same resamples of the patients."""
+
+    run: Name = Field(description="Name of a segmenter, or radiologists.")
+    against: Name = Field(description="The run whose score is subtracted.")
+
+
 KINDS = {"saliency": ("saliency", "method"), "masks": ("mask_source", "source")}
 """Section -> the kind of its methods in the catalog, and the key that names the method."""
 
 MODELS: dict[str, type[Settings]] = {
     "classifiers": ClassifierSettings,
     "segmenters": SegmenterEntry,
-    "contrasts": ContrastSettings,
+    "contrasts": ContrastEntry,
 }
 """The other sections -> the model of their entries."""
 

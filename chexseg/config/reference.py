@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from chexseg import catalog
 from chexseg.config.entries import KINDS, SECTIONS, methods, model_of
-from chexseg.config.settings import ContrastSettings, PhantomSettings
+from chexseg.config.settings import PhantomSettings
 from chexseg.config.study import Study
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
@@ -39,7 +39,7 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
                 yield f"{section}.<name>, {key}: {name}", model
         else:
             yield f"{section}.<name>", model_of(section)
-    yield "contrasts.<name>", ContrastSettings
+    yield "contrasts.<name>", model_of("contrasts")
 
 
 def schema() -> dict[str, Any]:

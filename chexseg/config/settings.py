@@ -228,13 +228,6 @@ class EvaluationSettings(Settings):
     seed: Seed = Field(0, description="Seed of the resamples.")
 
 
-class ContrastSettings(Settings):
-    """Two runs whose scores are compared on the same resamples of the patients."""
-
-    run: str = Field(description="Name of a segmenter, or radiologists.")
-    against: str = Field(description="The run whose score is subtracted.")
-
-
 class FigureSettings(Settings):
     """Figures of the report."""
 

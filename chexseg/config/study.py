@@ -15,12 +15,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from chexseg.config.data import DataSection, with_selections
 from chexseg.config.defaults import inherited, origin
-from chexseg.config.entries import SegmenterEntry, union
+from chexseg.config.entries import ContrastEntry, SegmenterEntry, union
 from chexseg.config.links import check_links
 from chexseg.config.problems import add_problems, check_defaults
 from chexseg.config.settings import (
     ClassifierSettings,
-    ContrastSettings,
     EvaluationSettings,
     FigureSettings,
     Name,
@@ -55,7 +54,7 @@ class Study(Settings):
     segmenters: dict[Name, SegmenterEntry] = Field({}, description="The models compared.")
     prediction: PredictionSettings = Field(PredictionSettings(), description="Test masks.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Scores.")
-    contrasts: dict[Name, ContrastSettings] = Field(
+    contrasts: dict[Name, ContrastEntry] = Field(
         {}, description="Runs that are compared; none: every two, if there are at most 6 runs."
     )
     figures: FigureSettings = Field(FigureSettings(), description="Figures of the report.")

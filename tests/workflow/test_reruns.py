@@ -107,9 +107,10 @@ WORDS = {"onecycle": "constant", "densenet_small": "densenet121"}
 DIRECTLY = {
     "seed": (
         "make_phantom", "build_index", "train_classifier", "train_irnet", "train_segmenter",
-        "evaluate", "compare_runs",
+        "score_runs",
     ),
     "phantom": ("make_phantom",),
+    "contrasts": ("compare_runs",),
     "data.index": ("build_index",),
     "data.images": ("store_images", "store_masks"),
     "classifiers.densenet": ("train_classifier densenet",),
@@ -183,6 +184,10 @@ ONLY = {"saliency.gradcam.method"}
 
 def other(key, value):
     """Another value of the same kind."""
+    if key.startswith("contrasts"):
+        return next(
+            name for name in DEMO["segmenters"] if f"{name}_" not in f"{key}_".replace(".", "_")
+        )
     if value == "resnet18":
         return "resnet50"
     if key.endswith("initial_weights"):
@@ -330,7 +335,7 @@ def test_a_fresh_clone_and_a_moved_study_are_up_to_date(study, demo, tmp_path, m
     [
         ("images/0000.h5", "store_images 0000"),
         ("segmenters/full/checkpoint.pt", "train_segmenter full"),
-        ("summary.csv", "compare_runs"),
+        ("summary.csv", "score_runs"),
         ("phantom/CheXpert/train.csv", "make_phantom"),
         ("index.csv.provenance.json", "build_index"),
     ],

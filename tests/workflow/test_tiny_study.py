@@ -45,9 +45,9 @@ def test_every_artifact_is_a_file(tiny_study):
         "pseudo_masks/irnet/affinity_labels/0000.h5", "pseudo_masks/irnet/irnet.pt",
         "pseudo_masks/irnet/affinity/0001.h5", "pseudo_masks/irnet/masks/0001.h5",
         "segmenters/chexseg/checkpoint.pt", "segmenters/chexseg/metrics.csv",
-        "predictions/chexseg.json", "evaluation/chexseg.csv", "comparisons.csv",
-        "false_positives.csv", "figures/gallery.png", "figures/scores.png",
-        "figures/training.png", "figures/scores.html",
+        "predictions/chexseg.json", "overlaps/chexseg.csv", "replicates.npz", "comparisons.csv",
+        "false_positives.csv", "figures/gallery.png", "figures/bars.png",
+        "figures/curves.png", "figures/table.html", "figures/lineage.png",
     ):  # fmt: skip
         assert (folder / path).stat().st_size > 0, path
     assert not list(folder.rglob(".*.partial*"))
@@ -73,7 +73,9 @@ def test_report_works_offline(tiny_study):
     report = workflow.folder / "report.html"
     workflow.run(config, "--report", str(report))
     page = report.read_text()
-    assert "gallery.png" in page
+    for figure in ("gallery.png", "bars.png", "curves.png", "table.html", "lineage.png"):
+        assert figure in page
+    assert "know the label of the test X-ray" in page
     assert "summary.csv" in page
     assert '<script src="http' not in page
     assert '<link rel="stylesheet" href="http' not in page
@@ -88,7 +90,9 @@ def test_same_config_same_bits(tiny_study, other_tiny_study):
     assert tiny_study[0].contents() == other_tiny_study.contents()
 
 
-TAIL = {"predict_masks": 1, "evaluate": 1, "compare_runs": 1, "draw_figures": 1, "draw_lineage": 1}
+SCORED = {"score_runs": 1, "compare_runs": 1}
+"""What runs behind overlaps, but for figures: all five of them, behind a training too."""
+TAIL = {"predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 5}
 CHANGES = [
     (("segmenters", "full", "epochs"), 2, {"train_segmenter": 1, **TAIL}),
     (
@@ -109,9 +113,10 @@ CHANGES = [
     (
         ("evaluation", "replicates"),
         500,
-        {"evaluate": 4, "compare_runs": 1, "draw_figures": 1, "draw_lineage": 1},
+        {**SCORED, "draw_figure": 3},  # bars, table, lineage
     ),
-    (("figures", "gallery_rows"), 3, {"draw_figures": 1}),
+    (("contrasts",), {"gain": {"run": "chexseg", "against": "full"}}, {"compare_runs": 1}),
+    (("figures", "gallery_rows"), 3, {"draw_figure": 1}),
 ]
 
 

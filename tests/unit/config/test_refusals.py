@@ -226,8 +226,6 @@ def test_a_wrong_entry_of_a_list_is_one_problem(tmp_path):
 @pytest.mark.parametrize(
     ("section", "name", "remedy"),
     [
-        ("segmenters", "full_overlaps", "The overlaps of 'full' are written under this name."),
-        ("segmenters", "radiologists_overlaps", "The overlaps of 'radiologists' are written"),
         ("segmenters", "full.json.provenance", "Records are named so: take '.provenance' out."),
         ("classifiers", "a.provenance.json", "Records are named so: take '.provenance' out."),
         ("masks", "a.provenance.json", "Records are named so: take '.provenance' out."),
@@ -241,8 +239,8 @@ def test_names_of_entries_whose_files_would_meet(section, name, remedy):
 
 
 def test_a_name_that_meets_no_other():
-    config = good(segmenters={"other_overlaps": {"masks": ["expert"]}})
-    assert "other_overlaps" in read_study(config).segmenters
+    config = good(segmenters={"full_overlaps": {"masks": ["expert"]}})
+    assert "full_overlaps" in read_study(config).segmenters
     assert found_in(good(study="s.provenance.json"))[0][0] == "'s.provenance.json'"
 
 

@@ -43,7 +43,7 @@ CHANGED = {
         "samples_per_epoch": 700, "selection": ("Pleural Effusion", "Edema"),
     },
     "PredictionSettings": {"batch_size": 4},
-    "EvaluationSettings": {"replicates": 10, "confidence": 0.9, "seed": 2},
+    "EvaluationSettings": {"metrics": ("iou_image",), "replicates": 10, "confidence": 0.9, "seed": 2},
     "FigureSettings": {"gallery_rows": 3},
 }  # fmt: skip
 
