@@ -26,12 +26,13 @@ BELOW = {
     "models": {"losses", "config"},
     "saliency": {"models"},
     "inference": {"data"},
+    "mask_sources": {"inference", "saliency", "affinity"},
     "training": {"inference", "models", "losses", "provenance"},
     "evaluation": {"data"},
     "scheduling": {"inference", "provenance", "config"},
     "audit": {"provenance"},
     "report": {"evaluation", "audit"},
-    "stages": {"training", "inference", "evaluation", "report", "saliency", "scheduling"},
+    "stages": {"training", "inference", "evaluation", "report", "mask_sources", "scheduling"},
 }
 """Room -> those right below it; it may import from all that are below, near or far."""
 
