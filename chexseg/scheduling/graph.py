@@ -14,7 +14,7 @@ from chexseg.errors import InputError, Problem, Problems
 from chexseg.provenance.digests import MEMORY, Digests
 from chexseg.provenance.record import flags_of, running_path
 from chexseg.scheduling.profiles import snakemake_command
-from chexseg.scheduling.reruns import ARTIFACT, Change, changes, command_of
+from chexseg.scheduling.reruns import ARTIFACT, Change, changes, command_of, is_stage
 
 
 @dataclass
@@ -24,7 +24,7 @@ class PlannedJob:
     rule: str
     wildcards: dict[str, str]
     arguments: list[str]
-    """The words of its command behind `chexseg`, the stage first."""
+    """The words of its command behind `chexseg`, the stage first; none for another program."""
     outputs: list[str]
     log: str | None
     resources: dict[str, Any]
@@ -105,7 +105,7 @@ def read_graph(
             )
             workflow.dag(DAGSettings(targets=set(targets))).printrulegraph()
             dag = workflow._workflow.dag
-            jobs = [job for level in dag.toposorted() for job in level if job.rule.name != "all"]
+            jobs = [job for level in dag.toposorted() for job in level if job.output]
             return _planned(dag, jobs)
         except OSError as error:
             where, found = str(error.filename or snakefile), error.strerror or str(error)
@@ -186,7 +186,7 @@ def _planned(dag: Any, jobs: list[Any]) -> list[PlannedJob]:
         planned[job] = PlannedJob(
             rule=job.rule.name,
             wildcards=dict(job.wildcards.items()),
-            arguments=command_of(job),
+            arguments=command_of(job) if is_stage(job) else [],
             outputs=[str(path) for path in job.output],
             log=str(job.log[0]) if job.log else None,
             resources=dict(job.resources.items()),

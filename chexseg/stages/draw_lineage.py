@@ -11,7 +11,7 @@ from chexseg.report.lineage import draw
 
 
 def run(*, artifact: Path, out: Output) -> None:
-    """Draw what an artifact was made from, as its records tell it.
+    """Draw what an artifact was made from, according to its records.
 
     Args:
         artifact: The artifact, such as the study's summary.csv.
