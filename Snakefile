@@ -1,18 +1,26 @@
 # CheXseg: from X-rays, labels and a few expert masks to a scored table.
 # One config file is one study, and one folder: results/<study>/.
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.27")  # see chexseg.scheduling.snakemake_questions
+
+
+# The image of all jobs; looked for with `--software-deployment-method apptainer` alone.
+container: os.environ.get("CHEXSEG_CONTAINER", "envs/chexseg.sif")
 
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/classifiers.smk"
 include: "workflow/rules/saliency.smk"
-include: "workflow/rules/pseudo_masks.smk"
+include: "workflow/rules/masks.smk"
+include: "workflow/rules/irnet.smk"
 include: "workflow/rules/segmenters.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -22,24 +30,17 @@ rule all:
     default_target: True
     input:
         rules.check_data.output,
-        # A study without segmenters ends with its pseudo masks.
-        (
-            [
-                rules.compare_runs.output,
-                rules.draw_figures.output,
-                rules.draw_lineage.output,
-            ]
-            if study.segmenters
-            else [
-                *[f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
-                *[p for name in study.saliency for p in shards(f"saliency/{name}")],
-                *[
-                    p
-                    for n in study.pseudo_masks
-                    for p in shards(f"pseudo_masks/{n}/masks")
-                ],
-            ]
-        ),
+        [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
+        [path for name in study.saliency for path in PATHS.store(f"saliency/{name}")],
+        [path for name in NAMED_MASKS for path in PATHS.store(f"masks/{name}")],
+        [
+            rules.score_runs.output,
+            rules.compare_runs.output,
+            [f"{RESULTS}/figures/{figure}" for figure in FIGURES],
+        ]
+        if study.segmenters
+        else [],
 
 
-check_rule_names(rule.name for rule in workflow.rules)
+if workflow.modifier.is_main_snakefile():  # as a module, not all rules are known yet
+    check_rule_names(rule.name for rule in workflow.rules)

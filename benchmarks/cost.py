@@ -22,6 +22,7 @@ from study import SIZE, VAL, Study, core_seconds
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from chexseg.config import settings
+from chexseg.files.artifacts import Execution
 from chexseg.stages import store_masks, train_classifier, train_irnet, train_segmenter
 
 TRAIN = 40  # two steps of 16, though some X-rays have empty maps and teach IRNet nothing
@@ -80,7 +81,8 @@ def measure_step(
     try:
         study.measure(
             stage, run, chosen.batch_size, out,
-            metrics=study.folder / f"{stage}.csv", settings=chosen, threads=THREADS, **inputs,
+            metrics=study.folder / f"{stage}.csv", settings=chosen,
+            execution=Execution(threads=THREADS), **inputs,
         )  # fmt: skip
     finally:
         handle.remove()
@@ -113,8 +115,9 @@ def measure_all(folder: Path) -> list[tuple]:
     )  # fmt: skip
     measure_step(
         study, "train-segmenter", train_segmenter.run, settings.SegmenterSettings(**once),
-        index=study.index, images=images, expert_masks=folder / "expert.h5",
-        pseudo_masks=(folder / "walked.h5",),
+        index=study.index, images=images, truth=(folder / "expert.h5",),
+        masks=(folder / "expert.h5", folder / "walked.h5"), sources=("expert", "irnet"),
+        mixing=(0.9, 0.1),
     )  # fmt: skip
     return study.taken
 

@@ -47,20 +47,22 @@ COMMANDS = (
     "compute-affinity --images images.h5 --irnet irnet.pt --out affinity.h5",
     "walk-saliency --index index.csv --images images.h5 --saliency saliency.h5"
     " --affinity affinity.h5 --out masks.h5",
-    "train-segmenter --index index.csv --images images.h5 --expert-masks expert_masks.h5"
-    f" --pseudo-masks masks.h5 {TINY} --samples-per-epoch 64 --decoder-channels 16"
+    "train-segmenter --index index.csv --images images.h5 --truth expert_masks.h5"
+    " --masks expert_masks.h5 masks.h5 --sources expert irnet --mixing 0.9 0.1"
+    f" {TINY} --samples-per-epoch 64 --decoder-channels 16"
     " --out segmenter.pt --metrics segmenter.csv",
     "predict-masks --index index.csv --images images.h5 --checkpoint segmenter.pt"
     " --out predictions.json",
-    f"evaluate --gt {TRUTH} --pred predictions.json --index index.csv --out scores.csv"
-    " --overlaps overlaps.csv",
-    "compare-runs --overlaps overlaps.csv --names segmenter --out summary.csv"
-    " --comparisons comparisons.csv --false-positives false_positives.csv",
-    f"draw-figures --index index.csv --images images.h5 --truth {TRUTH} --summary summary.csv"
-    " --runs segmenter --predictions predictions.json --overlaps overlaps.csv"
-    " --trainings segmenter --metrics segmenter.csv --saliency saliency.h5"
-    " --mask-names irnet --masks masks.h5 --gallery-out gallery.png --bars-out bars.png"
-    " --curves-out curves.png --table-out table.html",
+    f"count-overlaps --index index.csv --truth {TRUTH} --prediction predictions.json"
+    " --out overlaps.csv",
+    "score-runs --overlaps overlaps.csv --names segmenter --out summary.csv"
+    " --replicates-out replicates.npz --false-positives false_positives.csv",
+    "compare-runs --replicates replicates.npz --out comparisons.csv --contrasts itself"
+    " --runs segmenter --against segmenter",
+    f"draw-figure --figure gallery --out gallery.png --index index.csv --images images.h5"
+    f" --truth {TRUTH} --overlaps overlaps.csv --overlaps-names segmenter"
+    " --predictions predictions.json --predictions-names segmenter"
+    " --saliency saliency.h5 --saliency-names gradcam --masks masks.h5 --masks-names irnet",
 )
 
 

@@ -16,7 +16,7 @@ from comparison import comparison
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.models.classifier import Classifier, build_classifier
 from chexseg.saliency.gradcam import GradCAM
 
@@ -26,7 +26,7 @@ BATCH_SIZES = (1, 2, 4)
 BAR = 20.0
 TOLERANCE = 1e-4
 LAYERS = {"densenet121": "features.norm5", "resnet18": "layer4"}
-OUTPUTS = [OBSERVATIONS.index(observation_of(pathology)) for pathology in PATHOLOGIES]
+OUTPUTS = [FINDINGS.index(pathology) for pathology in PATHOLOGIES]
 
 
 def our_maps(gradcam: GradCAM, images: torch.Tensor, batch_size: int) -> np.ndarray:
@@ -58,7 +58,7 @@ def fastest(compute: Callable[[int], np.ndarray]) -> tuple[float, np.ndarray]:
 def compare(architecture: str) -> dict:
     """Returns one row: seconds per X-ray of both, and the largest difference of their maps."""
     torch.manual_seed(0)
-    classifier: Classifier = build_classifier(architecture, len(OBSERVATIONS)).eval()
+    classifier: Classifier = build_classifier(architecture, len(FINDINGS)).eval()
     images = torch.rand(IMAGES, 1, SIZE, SIZE)
     gradcam = GradCAM(classifier)
     layer = classifier.backbone.get_submodule(LAYERS[architecture])

@@ -18,10 +18,12 @@ import pandas as pd
 from comparison import comparison
 from pycocotools import mask as coco
 
-from chexseg.data.masks import encode, read_masks, write_masks
-from chexseg.data.pathologies import PATHOLOGIES
-from chexseg.evaluation.overlaps import overlap_table
-from chexseg.evaluation.scores import score_run
+from chexseg.config.settings import EvaluationSettings
+from chexseg.data.layouts.chexpert import PATHOLOGIES
+from chexseg.data.masks import encode, write_masks
+from chexseg.evaluation.overlaps import overlap_table, read_both
+from chexseg.evaluation.patients import patients_of_ids
+from chexseg.evaluation.scores import score
 
 IMAGES = 668
 EVERY = 8
@@ -59,8 +61,11 @@ def make_masks(rng: np.random.Generator) -> tuple[dict, dict]:
 
 def our_scores(truth: Path, prediction: Path) -> pd.DataFrame:
     """Reads, checks, counts and scores with both metrics."""
-    table = overlap_table(read_masks(truth), read_masks(prediction))
-    return score_run(table, replicates=REPLICATES)
+    masks = read_both(truth, prediction, pathologies=PATHOLOGIES)
+    patients, _ = patients_of_ids(sorted({*masks[0], *masks[1]}))
+    table = overlap_table(*masks, patients=patients, pathologies=PATHOLOGIES)
+    settings = EvaluationSettings(replicates=REPLICATES)
+    return score(table, **settings.model_dump()).table()
 
 
 def peer_ious(truth: dict, prediction: dict, cxr_ids: list[str]) -> pd.DataFrame:
@@ -110,7 +115,8 @@ def rows() -> list[dict]:
     peer_bootstrap(full)
     peer_seconds += time.perf_counter() - start
 
-    table = overlap_table(*masks, cxr_ids=sampled)
+    patients, _ = patients_of_ids(sampled)
+    table = overlap_table(*masks, patients=patients, pathologies=PATHOLOGIES)
     both = (table["truth_pixels"] > 0) & (table["predicted_pixels"] > 0)
     theirs = ious.to_numpy().ravel()
     if not (np.isnan(theirs) == ~both).all() or len(ours) != 2 * (len(PATHOLOGIES) + 1):

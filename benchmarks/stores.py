@@ -22,20 +22,20 @@ from comparison import comparison
 from PIL import Image
 from study import SIZE, Study, core_seconds, read_images
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset
 
 from chexseg.config.settings import ClassifierSettings
 from chexseg.data.images import Letterbox
-from chexseg.data.pathologies import OBSERVATIONS
+from chexseg.data.layouts.chexpert import FINDINGS
 from chexseg.files.store import Store, write_store
-from chexseg.inference.batching import Unlabelled, batch_of, to_float
-from chexseg.losses.classification import classification_loss
+from chexseg.inference.batching import Unlabelled, batch_of
 from chexseg.models.trained import classifier_of
-from chexseg.training.augmentation import augment
+from chexseg.stages.train_classifier import Classification
 from chexseg.training.datasets import Rows, Source, Supervised
 from chexseg.training.loop import fit, start
 from chexseg.training.sampling import shuffled
 from chexseg.training.state import StateFile
+from chexseg.training.task import Task
 
 OUT = Path("benchmarks/results/stores.csv")
 PUBLISHED_BYTES = 5_300_000
@@ -133,6 +133,17 @@ def compare_reads(folder: Path, images: Sequence[np.ndarray], native: tuple[int,
     )
 
 
+class Unjudged(Classification):
+    """A classifier's training without validation."""
+
+    def __init__(self, settings: ClassifierSettings):
+        Task.__init__(self, classifier_of(settings))
+        self.settings = settings
+
+    def validate(self) -> tuple[dict, dict]:
+        return {}, {}
+
+
 def train_seconds(dataset: Dataset, settings: ClassifierSettings, out: Path) -> tuple[float, float]:
     """Trains a classifier for an epoch as stage `train-classifier` does, without validation.
 
@@ -142,27 +153,14 @@ def train_seconds(dataset: Dataset, settings: ClassifierSettings, out: Path) -> 
         the work of reading is too small to be seen in seconds on a machine that is shared.
     """
     fabric = start(settings)
-    model = classifier_of(settings)
-
-    def forward(model: nn.Module, batch: list[Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:
-        image, _ = augment(to_float(batch[0]), None, settings.augmentation, noise)
-        return model(image), batch[1]
-
-    def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
-        return classification_loss(
-            logits, labels, uncertain=settings.uncertain, blank=settings.blank
-        )
-
+    task = Unjudged(settings)
     before = core_seconds()
     with contextlib.redirect_stdout(io.StringIO()):
         fit(
             fabric,
-            model,
+            task,
             dataset,
             shuffled(len(dataset)),
-            forward,
-            loss_of,
-            lambda model: ({}, {}),
             settings,
             metrics=out,
             file=StateFile(None, 0, "train-classifier", settings, inputs=()),
@@ -183,10 +181,11 @@ def compare_trainings(
             image = Image.fromarray(images[number % len(images)]).resize((size, size))
             writer.append(str(number), np.asarray(image))
     store = Store([path], "images")
-    labels = np.random.default_rng(0).integers(0, 2, (x_rays, len(OBSERVATIONS)))
+    labels = np.random.default_rng(0).integers(0, 2, (x_rays, len(FINDINGS)))
     labels = labels.astype(np.float32)
-    stored = Supervised(store, Source("labels", store.ids, Rows(store.ids, labels)))
-    in_memory = TensorDataset(batch_of(store, store.ids)[:, None], torch.from_numpy(labels))
+    stored = Supervised(store, Source("labels", store.ids, {"labels": Rows(store.ids, labels)}))
+    pairs = zip(batch_of(store, store.ids)[:, None], torch.from_numpy(labels), strict=True)
+    in_memory = [{"image": image, "labels": label} for image, label in pairs]
     runs = [
         [train_seconds(dataset, settings, folder / "m.csv") for dataset in (stored, in_memory)]
         for _ in range(1 + REPEATS)

@@ -20,7 +20,7 @@ import torch
 
 from chexseg.config import settings
 from chexseg.data.index import read_index
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES, CheXpert
 from chexseg.files.store import Store
 from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
 from chexseg.models.weights import save_checkpoint
@@ -119,23 +119,18 @@ def make_index(folder: Path, train: int) -> None:
     counts = {"train_images": train, "val_images": VAL, "test_images": TEST}
     phantom = settings.PhantomSettings(**counts, longest_side=LONGEST_SIDE, lateral=0)
     make_phantom.run(out=folder / "phantom", settings=phantom)
-    tables, masks = folder / "phantom/CheXpert", folder / "phantom/CheXlocalize"
     build_index.run(
         root=folder / "phantom",
-        train_csv=tables / "train.csv",
-        val_csv=tables / "val_labels.csv",
-        test_csv=tables / "test_labels.csv",
-        val_masks=masks / "gt_segmentations_val.json",
-        test_masks=masks / "gt_segmentations_test.json",
+        inputs=CheXpert().files(folder / "phantom"),
         out=folder / "index.csv",
         settings=settings.IndexSettings(expert_fraction=0.5),
     )
     table = pd.read_csv(folder / "index.csv")
     rng = np.random.default_rng(0)
-    table[list(OBSERVATIONS)] = 0.0
+    table[list(FINDINGS)] = 0.0
     for row in table.index:
         for pathology in rng.choice(PATHOLOGIES, POSITIVE, replace=False):
-            table.loc[row, observation_of(pathology)] = 1.0
+            table.loc[row, pathology] = 1.0
     table.to_csv(folder / "index.csv", index=False)
 
 
@@ -143,10 +138,10 @@ def save_untrained(folder: Path, backbone: str) -> None:
     """Writes checkpoints of networks with random weights, of the sizes of config/chexpert.yaml."""
     torch.manual_seed(0)
     classifier, segmenter = settings.ClassifierSettings(), settings.SegmenterSettings()
-    irnet = {"backbone_architecture": backbone, **settings.IRNetSettings().model_dump()}
+    irnet, extra = settings.IRNetSettings(), {"image_size": SIZE, "thresholds": [0.5] * 10}
     for kind, model, chosen, names in (
-        ("classifier", classifier_of(classifier), classifier.model_dump(), OBSERVATIONS),
-        ("irnet", irnet_of(backbone), irnet, PATHOLOGIES),
+        ("classifier", classifier_of(classifier, len(FINDINGS)), classifier.model_dump(), FINDINGS),
+        ("irnet", irnet_of(backbone), irnet.model_dump(), PATHOLOGIES),
         ("segmenter", segmenter_of(segmenter, 10), segmenter.model_dump(), PATHOLOGIES),
     ):
         save_checkpoint(
@@ -154,8 +149,8 @@ def save_untrained(folder: Path, backbone: str) -> None:
             state_dict=model.state_dict(),
             kind=kind,
             settings=chosen,
-            pathologies=names,
-            extra={"image_size": SIZE, "thresholds": [0.5] * len(PATHOLOGIES)},
+            classes=names,
+            extra={"backbone_architecture": backbone, **extra},
         )
 
 

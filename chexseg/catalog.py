@@ -35,24 +35,22 @@ class Stage:
 
 STAGES = (
     Stage("make-phantom"),
-    Stage("check-data"),
-    Stage("build-index"),
+    Stage("check-data", methods={"layout": "layout"}),
+    Stage("build-index", methods={"layout": "layout"}),
     Stage("store-images"),
-    Stage("store-masks"),
     Stage("fetch-weights"),
     Stage("train-classifier", gpu=True, training=True),
     Stage("compute-saliency", methods={"method": "saliency"}, gpu=True),
-    Stage("threshold-saliency"),
     Stage("label-affinity", gpu=True),
     Stage("train-irnet", gpu=True, training=True),
     Stage("compute-affinity", gpu=True),
-    Stage("walk-saliency", gpu=True),
+    Stage("make-masks", methods={"source": "mask_source"}, gpu=True),
     Stage("train-segmenter", gpu=True, training=True),
     Stage("predict-masks", gpu=True),
-    Stage("evaluate"),
+    Stage("count-overlaps"),
+    Stage("score-runs", methods={"metrics": "metric"}),
     Stage("compare-runs"),
-    Stage("draw-figures"),
-    Stage("draw-lineage"),
+    Stage("draw-figure", methods={"figure": "figure"}),
 )
 """In the order of the pipeline."""
 
@@ -60,7 +58,24 @@ COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
 """What people type."""
 
 METHODS: dict[str, dict[str, str]] = {
-    "saliency": {"gradcam": "chexseg.saliency.gradcam:GradCAM"},
+    "layout": {"chexpert": "chexseg.data.layouts.chexpert:CheXpert"},
+    "saliency": {"gradcam": "chexseg.saliency.methods.gradcam:GradCAM"},
+    "mask_source": {
+        "drawn": "chexseg.mask_sources.drawn:Drawn",
+        "threshold": "chexseg.mask_sources.threshold:Threshold",
+        "irnet": "chexseg.mask_sources.irnet:IRNet",
+    },
+    "metric": {
+        "iou_dataset": "chexseg.evaluation.metrics.iou_dataset:iou_dataset",
+        "iou_image": "chexseg.evaluation.metrics.iou_image:iou_image",
+    },
+    "figure": {
+        "gallery": "chexseg.report.gallery:GALLERY",
+        "bars": "chexseg.report.bars:BARS",
+        "curves": "chexseg.report.curves:CURVES",
+        "table": "chexseg.report.table:TABLE",
+        "lineage": "chexseg.report.lineage:LINEAGE",
+    },
 }
 """Kind -> name of a method -> `module:object`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import importlib.util
 import os
 import select
@@ -37,13 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
     import tyro
 
     from chexseg.provenance.record import recorded
+    from chexseg.stages import load
 
-    run = importlib.import_module(_module(command)).run
     config = [tyro.conf.OmitArgPrefixes]
-    if command in NAMES:  # rules give every flag a value; people type `--plan`
-        run = recorded(command, run, rest)
-        config.append(tyro.conf.FlagConversionOff)
     try:
+        run = load(command, rest)
+        if command in NAMES:  # rules give every flag a value; people type `--plan`
+            run = recorded(command, run, rest)
+            config.append(tyro.conf.FlagConversionOff)
         tyro.cli(run, prog=f"chexseg {command}", args=rest, config=config)
     except InputError as error:
         n = len(error.problems)

@@ -1,13 +1,15 @@
-"""A small phantom release, made once in a test run."""
+"""What tests share: a small phantom release, and the rules of the workflow; each made once."""
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 from tests.permissions import obedient as obedient  # a fixture
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,3 +37,26 @@ def phantom(tmp_path_factory):
 def phantom_copy(phantom, tmp_path):
     """A copy of the release, to change."""
     return shutil.copytree(phantom, tmp_path / "release")
+
+
+@pytest.fixture(scope="session")
+def rules(tmp_path_factory):
+    """The rules of config/demo.yaml that run a stage, by name, as Snakemake itself parses them."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import (
+        ConfigSettings,
+        OutputSettings,
+        ResourceSettings,
+        WorkflowSettings,
+    )
+
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
+        parsed = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(configfiles=[ROOT / "config" / "demo.yaml"]),
+            workflow_settings=WorkflowSettings(),
+            snakefile=ROOT / "Snakefile",
+            workdir=tmp_path_factory.mktemp("rules"),
+        )
+        return {rule.name: rule for rule in parsed._workflow.rules if rule.shellcmd}

@@ -17,8 +17,8 @@ from chexseg.files.progress import progress
 from chexseg.provenance.digests import Digests, sha256_of_files
 
 KEY_SETTINGS = (
-    *("architecture", "encoder", "backbone", "initial_weights", "uncertain", "method", "expert"),
-    *("expert_probability", "epochs", "image_size", "expert_fraction", "threshold", "foreground"),
+    *("architecture", "encoder", "backbone", "initial_weights", "uncertain", "method", "sources"),
+    *("mixing", "epochs", "image_size", "expert_fraction", "threshold", "foreground"),
     *("background", "radius", "beta", "steps_log2", "replicates", "train_images"),
 )
 """Settings that a lineage shows; the records have them all."""

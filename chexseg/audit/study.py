@@ -202,4 +202,4 @@ def entry_of(path: str) -> str:
     """Returns the name of the entry that an artifact belongs to: `full`, `gradcam`, `images`."""
     parts = Path(store_of(path)).parts
     name = parts[1] if len(parts) > 1 and "*" not in parts[1] else parts[0]
-    return Path(name).stem.removesuffix("_overlaps")
+    return Path(name).stem

@@ -1,6 +1,6 @@
-"""What the entries of a config inherit: shared defaults, the study's seed, and an order of their own.
+"""What the entries of a config inherit: shared defaults, the study's seed, and a fixed order.
 
-Works on the mappings of the YAML files, before they are checked: what is no mapping stays as it is.
+Works on the mappings of the YAML files before they are checked; what is no mapping stays as it is.
 """
 
 from __future__ import annotations
@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chexseg.config.entries import KINDS, SECTIONS, model_of
+
 EXPERT = "expert"
-"""Among the masks of a segmenter: those of the experts."""
+"""The masks that every study has by itself: those that the data bring along."""
 
 
 def inherited(config: Any) -> Any:
-    """Fills in `defaults` and the study's seed, which every seeded settings inherits."""
+    """Fills in what entries inherit: `defaults`, the study's seed, and the masks `expert`."""
     if not isinstance(config, Mapping):
         return config
+    config = dict(config)
+    masks = config.get("masks", {})
+    if isinstance(masks, Mapping):
+        config["masks"] = {EXPERT: {"source": "drawn"}, **masks}
     config = _in_order(config)
     defaults = config.get("defaults")
     for section, shared in defaults.items() if isinstance(defaults, Mapping) else ():
@@ -25,54 +31,70 @@ def inherited(config: Any) -> Any:
                 name: {**shared, **entry} if isinstance(entry, Mapping) else entry
                 for name, entry in entries.items()
             }
-    seed = config.get("seed", 0)
-    data = config.get("data", {})
-    if isinstance(data, Mapping) and isinstance(data.get("index", {}), Mapping):
-        config["data"] = {**data, "index": {"seed": seed, **data.get("index", {})}}
-    for section in ("classifiers", "segmenters"):
+    return _seeded(config, config.get("seed", 0))
+
+
+def _seeded(config: dict[str, Any], seed: Any) -> dict[str, Any]:
+    """Gives the study's seed to every group of settings that has one and does not set it."""
+    for section in SECTIONS:
         entries = config.get(section)
         if isinstance(entries, Mapping):
             config[section] = {
-                name: {"seed": seed, **entry} if isinstance(entry, Mapping) else entry
+                name: _with_seed(entry, _model(section, entry), seed)
                 for name, entry in entries.items()
             }
-    masks = config.get("pseudo_masks")
-    if isinstance(masks, Mapping):
-        config["pseudo_masks"] = {name: _seed_irnet(e, seed) for name, e in masks.items()}
+    data = config.get("data", {})
+    if isinstance(data, Mapping) and isinstance(data.get("index", {}), Mapping):
+        config["data"] = {**data, "index": {"seed": seed, **data.get("index", {})}}
     for section in ("phantom", "evaluation"):
         if isinstance(config.get(section, {} if section == "evaluation" else None), Mapping):
             config[section] = {"seed": seed, **config.get(section, {})}
     return config
 
 
-def _in_order(config: Mapping) -> dict[str, Any]:
-    """Returns the config with the entries of its sections in an order of their own.
+def _model(section: str, entry: Any) -> Any:
+    method = entry.get(KINDS[section][1]) if section in KINDS and isinstance(entry, Mapping) else ""
+    return model_of(section, method if isinstance(method, str) else None)
 
-    By name, segmenters first by what they learn from: pseudo masks, expert masks, both. So the
+
+def _with_seed(entry: Any, model: Any, seed: Any) -> Any:
+    """Returns an entry with the seed in it, and in each group of settings inside that has one."""
+    if not isinstance(entry, Mapping):
+        return entry
+    filled = {"seed": seed, **entry} if "seed" in model.model_fields else dict(entry)
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if hasattr(inner, "model_fields") and _has_seed(inner):
+            filled[name] = _with_seed(entry.get(name, {}), inner, seed)
+    return filled
+
+
+def _has_seed(model: Any) -> bool:
+    return "seed" in model.model_fields or any(
+        _has_seed(field.annotation)
+        for field in model.model_fields.values()
+        if hasattr(field.annotation, "model_fields")
+    )
+
+
+def _in_order(config: Mapping) -> dict[str, Any]:
+    """Returns the config with the entries of each section in a fixed order.
+
+    By name, segmenters first by what they learn from: made masks, expert masks, both. So the
     order of keys in the file changes neither the order of runs in tables nor any artifact.
     """
 
     def rank(item: tuple[Any, Any]) -> tuple[int, str]:
         masks = item[1].get("masks", ()) if isinstance(item[1], Mapping) else ()
-        masks = masks if isinstance(masks, (list, tuple)) else ()
+        masks = masks if isinstance(masks, (list, tuple, dict)) else ()
         return (EXPERT in masks) + (EXPERT in masks and len(masks) > 1), str(item[0])
 
-    sections = ("classifiers", "saliency", "pseudo_masks", "segmenters")
     ordered = {
         name: dict(sorted(config[name].items(), key=rank))
-        for name in sections
+        for name in (*SECTIONS, "contrasts")
         if isinstance(config.get(name), Mapping)
     }
     return {**config, **ordered}
-
-
-def _seed_irnet(entry: Any, seed: Any) -> Any:
-    if not isinstance(entry, Mapping) or entry.get("method") != "irnet":
-        return entry
-    training = entry.get("training", {})
-    if not isinstance(training, Mapping):
-        return entry
-    return {**entry, "training": {"seed": seed, **training}}
 
 
 def origin(location: tuple[str | int, ...], config: Any) -> tuple[str | int, ...]:

@@ -1,17 +1,23 @@
-"""What the entries of a config say of each other: names, references, and what fits together.
+"""What the entries of a config say of each other: references, cycles, names and first weights.
 
-Works on a `chexseg.config.study.Study` whose values are right, each by itself.
+Works on a `chexseg.config.study.Study` whose values are right, each by itself. Entries say by marks
+in their models what they refer to (`chexseg.config.settings.Reference`, `InitialWeights`); one loop
+here checks them all.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chexseg.config.data import check_data
 from chexseg.config.defaults import EXPERT
-from chexseg.config.settings import UNTRAINED
+from chexseg.config.entries import SECTIONS
+from chexseg.config.flags import references
+from chexseg.config.settings import UNTRAINED, InitialWeights, Settings
 from chexseg.errors import Problems, nearest
 
 if TYPE_CHECKING:
@@ -20,24 +26,159 @@ if TYPE_CHECKING:
 HUMAN = "radiologists"
 """Among the runs that are compared: the second reader."""
 
-UNNAMED_WEIGHTS = ("none", "imagenet")
+WORDS = ("none", "imagenet")
+"""What initial weights may be beside a path and the name of a classifier."""
+
 WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
 LONGEST_COMMAND = 120_000
 """Characters; Linux takes 131,072 (MAX_ARG_STRLEN), and there is more than shards in a command."""
 
 Place = Callable[..., str]
 """Steps of a location in the config -> `file:row:column`."""
+Node = tuple[str, str]
+"""Section and name of an entry."""
 
 
-def check_references(study: Study, place: Place, problems: Problems) -> None:
-    def check(name: str, names: tuple[str, ...], what: str, *location: str | int) -> None:
-        if name not in names:
-            near = f"Did you mean {nearest(name, names)!r}?" if names else f"Define {what} first."
-            expected = f"{what}: {', '.join(names) or 'there is none'}"
-            problems.add(place(*location), repr(name), expected, near)
+MOST_RUNS = 6
+"""Where no contrasts are named, every two runs are compared, if there are no more than these."""
 
-    classifiers, saliency = tuple(study.classifiers), tuple(study.saliency)
-    masks = (EXPERT, *study.pseudo_masks)
+
+def check_links(study: Study, place: Place, problems: Problems) -> None:
+    """Adds a problem for everything that does not fit together in a study."""
+    _check_data(study, place, problems)
+    _check_names(study, place, problems)
+    _check_shards(study, place, problems)
+    for section, name, entry in entries(study):
+        for location, (target, wanted) in _references(entry):
+            where, names = place(section, name, *location), tuple(getattr(study, target))
+            _check_name(wanted, names, target, where, problems)
+        for field, network, mark in _weights(entry):
+            where = place(section, name, field)
+            _check_weights(study, getattr(entry, field), network, mark, where, problems)
+    for cycle in _cycles(study):
+        section, name = cycle[0]
+        chain = " -> ".join(f"{s}.{n}" for s, n in (*cycle, cycle[0]))
+        expected = "entries that do not need themselves"
+        problems.add(place(section, name), f"a cycle: {chain}", expected, "Break it.")
+    for name, entry in study.segmenters.items():
+        _check_segmenter(study, name, entry, place, problems)
+    for name, contrast in study.contrasts.items():
+        for side in ("run", "against"):
+            where = place("contrasts", name, side)
+            _check_name(getattr(contrast, side), runs_of(study), "the runs", where, problems)
+        if contrast.run == contrast.against:
+            where = place("contrasts", name, "against")
+            problems.add(where, f"{contrast.run!r} against itself", "another run", "Correct it.")
+
+
+def runs_of(study: Study) -> tuple[str, ...]:
+    """Returns what is scored: the segmenters, and the human benchmark if there is one."""
+    readers = study.data.mask_files("", "test")[1:]
+    return (*study.segmenters, *[HUMAN] * bool(readers))
+
+
+def contrasts_of(study: Study) -> dict[str, tuple[str, str]]:
+    """Returns which runs are compared: name -> run, and the run that it is compared against.
+
+    Those that the study names. If it names none: each run against every one before it, called
+    `full_vs_weak`; and none if there are more than MOST_RUNS runs.
+    """
+    if study.contrasts:
+        return {name: (entry.run, entry.against) for name, entry in study.contrasts.items()}
+    runs = runs_of(study)
+    pairs = combinations(runs, 2) if len(runs) <= MOST_RUNS else ()
+    return {f"{run}_vs_{against}": (run, against) for against, run in pairs}
+
+
+def entries(study: Study) -> Iterator[tuple[str, str, Settings]]:
+    """Yields section, name and entry of all named entries of a study."""
+    for section in SECTIONS:
+        for name, entry in getattr(study, section).items():
+            yield section, name, entry
+
+
+def files_of_weights(study: Study) -> list[tuple[str, str]]:
+    """Returns the files of initial weights that a study names, each with its architecture."""
+    named = {
+        (getattr(entry, field), network): None
+        for _, _, entry in entries(study)
+        for field, network, _ in _weights(entry)
+    }
+    others = (*WORDS, *study.classifiers)
+    return [(weights, network) for weights, network in named if weights not in others]
+
+
+def _references(entry: Settings) -> Iterator[tuple[tuple[str | int, ...], Node]]:
+    """Yields where an entry names another, and which: section and name."""
+    for field, mark in references(type(entry)).items():
+        value = getattr(entry, field)
+        if isinstance(value, str):
+            yield (field,), (mark.section, value)
+        elif isinstance(value, Mapping):
+            yield from (((field, name), (mark.section, name)) for name in value)
+        elif value is not None:
+            yield from (((field, i), (mark.section, name)) for i, name in enumerate(value))
+
+
+def _weights(entry: Settings) -> Iterator[tuple[str, str, InitialWeights]]:
+    """Yields the fields of an entry that hold initial weights, with the network and the mark."""
+    for field, info in type(entry).model_fields.items():
+        for mark in info.metadata:
+            if isinstance(mark, InitialWeights):
+                yield field, getattr(entry, mark.network), mark
+
+
+def _check_name(
+    name: str, names: tuple[str, ...], what: str, where: str, problems: Problems
+) -> None:
+    if name not in names:
+        remedy = f"Did you mean {nearest(name, names)!r}?" if names else f"Define {what} first."
+        expected = f"one of {what}: {', '.join(names) or 'there is none'}"
+        problems.add(where, repr(name), expected, remedy)
+
+
+def _check_weights(
+    study: Study, weights: str, network: str, mark: InitialWeights, where: str, problems: Problems
+) -> None:
+    """`weights` is a word, a path (it has a '/' or a suffix), or a fitting classifier."""
+    if weights == "imagenet" and network in UNTRAINED:
+        found, expected = f"ImageNet weights for {network}", "an architecture that has them"
+        problems.add(where, found, expected, "Set it to none or a path.")
+    a_path = "/" in weights or Path(weights).suffix in WEIGHT_SUFFIXES
+    safe = not re.search(r"^-|[{}\n\r]", weights)
+    if weights in WORDS or (a_path and safe and weights not in study.classifiers):
+        return
+    fitting = [n for n, c in study.classifiers.items() if c.architecture == network]
+    names = (*WORDS, *(fitting if mark.classifiers else ()))
+    if weights not in names:
+        expected = f"'none', 'imagenet', a path or a {network} classifier: {', '.join(names)}"
+        problems.add(where, repr(weights), expected, f"Did you mean {nearest(weights, names)!r}?")
+
+
+def _cycles(study: Study) -> Iterator[list[Node]]:
+    """Yields the cycles of entries that need each other, each once."""
+    needs: dict[Node, list[Node]] = {}
+    for section, name, entry in entries(study):
+        needs[section, name] = [target for _, target in _references(entry)]
+        for field, _, mark in _weights(entry):
+            weights = getattr(entry, field)
+            if mark.classifiers and weights in study.classifiers and weights not in WORDS:
+                needs[section, name].append(("classifiers", weights))
+    done: set[Node] = set()
+
+    def walk(node: Node, way: list[Node]) -> Iterator[list[Node]]:
+        if node in way:
+            yield way[way.index(node) :]
+        elif node not in done:
+            for other in needs.get(node, ()):
+                yield from walk(other, [*way, node])
+            done.add(node)
+
+    for node in needs:
+        yield from walk(node, [])
+
+
+def _check_data(study: Study, place: Place, problems: Problems) -> None:
     if study.data.root is None and study.phantom is None:
         where = place("data")
         problems.add(where, "neither data.root nor phantom", "one of them", "Set 'data.root'.")
@@ -45,95 +186,47 @@ def check_references(study: Study, place: Place, problems: Problems) -> None:
         where = place("phantom")
         remedy = "Delete 'phantom', or 'data.root' to study the phantom."
         problems.add(where, "both data.root and phantom", "one of them", remedy)
-    _check_shards(study, place, problems)
-    _check_names(study, place, problems)
-    twice = [p for p in study.data.pathologies if study.data.pathologies.count(p) > 1]
-    for pathology in dict.fromkeys(twice):
-        where = place("data", "pathologies")
-        problems.add(where, f"{pathology!r} twice", "each once", "Delete one of the two.")
-    for name, entry in study.saliency.items():
-        for i, classifier in enumerate(entry.classifiers):
-            here = ("saliency", name, "classifiers", i)
-            check(classifier, classifiers, "a classifier", *here)
-    for name, entry in study.pseudo_masks.items():
-        check(entry.saliency, saliency, "a saliency entry", "pseudo_masks", name, "saliency")
-        if entry.method == "irnet" and entry.labels.background > entry.labels.foreground:
-            where = place("pseudo_masks", name, "labels")
-            found = (
-                f"background {entry.labels.background:g}, foreground {entry.labels.foreground:g}"
-            )
-            problems.add(where, found, "background at most foreground", "Correct one of them.")
-        if entry.method == "irnet":
-            here = ("pseudo_masks", name, "backbone")
-            _check_weights(study, entry.backbone, entry.backbone_architecture, check, here)
-    for name, entry in study.segmenters.items():
-        for i, mask in enumerate(entry.masks):
-            check(mask, masks, "'expert' or pseudo masks", "segmenters", name, "masks", i)
-        if len(entry.masks) == 2 and (entry.masks.count(EXPERT) != 1):
-            where = place("segmenters", name, "masks")
-            problems.add(where, str(list(entry.masks)), "'expert' and one other", "Correct it.")
-        outside = [p for p in entry.selection if p not in study.data.pathologies]
-        if entry.selection and len(outside) == len(entry.selection):
-            where = place("segmenters", name, "selection")
-            expected = "at least one of data.pathologies"
-            problems.add(where, str(outside), expected, "Set 'selection'.")
-        here = ("segmenters", name, "initial_weights")
-        _check_weights(study, entry.initial_weights, entry.encoder, check, here)
-    for name, entry in study.classifiers.items():
-        here = ("classifiers", name, "initial_weights")
-        _check_weights(study, entry.initial_weights, entry.architecture, check, here, names=())
-        if entry.architecture in UNTRAINED and entry.initial_weights == "imagenet":
-            found = f"ImageNet weights for {entry.architecture}"
-            remedy = "Set 'initial_weights' to none or a path."
-            problems.add(place(*here), found, "an architecture that has them", remedy)
+    check_data(study, place, problems)
 
 
 def _check_names(study: Study, place: Place, problems: Problems) -> None:
-    """Adds names by which files of one entry would be called like those of another."""
+    """Adds names that mean something else, or whose files would be called like another's."""
 
     def refuse(name: str, remedy: str, *location: str) -> None:
         problems.add(place(*location), repr(name), "another name", remedy)
 
+    record = "Records are named so: take '.provenance' out."
     if ".provenance" in study.study:
-        refuse(study.study, "Records are named so: take '.provenance' out.", "study")
-    for section in ("classifiers", "saliency", "pseudo_masks", "segmenters"):
-        for name in getattr(study, section):
-            if ".provenance" in name:
-                remedy = "Records are named so: take '.provenance' out."
-                refuse(name, remedy, section, name)
-    for name in UNNAMED_WEIGHTS:
+        refuse(study.study, record, "study")
+    for section, name, _ in entries(study):
+        if ".provenance" in name:
+            refuse(name, record, section, name)
+    for name in WORDS:
         if name in study.classifiers:
             refuse(name, "It means initial weights.", "classifiers", name)
-    if EXPERT in study.pseudo_masks:
-        refuse(EXPERT, "'expert' means the expert masks.", "pseudo_masks", EXPERT)
+    if study.masks[EXPERT].source != "drawn":
+        refuse(EXPERT, "'expert' means masks that are drawn.", "masks", EXPERT)
     if HUMAN in study.segmenters:
         refuse(HUMAN, "It means the human benchmark.", "segmenters", HUMAN)
-    for name in study.segmenters:
-        other = name.removesuffix("_overlaps")
-        if other != name and other in (*study.segmenters, HUMAN):
-            remedy = f"The overlaps of {other!r} are written under this name."
-            refuse(name, remedy, "segmenters", name)
+
+
+def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> None:
+    masks = list(entry.masks)
+    for mask in dict.fromkeys(mask for mask in masks if masks.count(mask) > 1):
+        where = place("segmenters", name, "masks")
+        problems.add(where, f"{mask!r} twice", "each once", "Give weights instead.")
+    if isinstance(entry.masks, Mapping) and not any(entry.masks.values()):
+        where = place("segmenters", name, "masks")
+        problems.add(where, "weights that are all 0", "a weight above 0", "Correct one.")
 
 
 def _check_shards(study: Study, place: Place, problems: Problems) -> None:
-    """The command that draws the figures names every shard, and Linux takes no longer one."""
-    stores = ["images", *(f"saliency/{name}" for name in [*study.saliency][:1])]
-    stores += [f"pseudo_masks/{name}/masks" for name in study.pseudo_masks]
+    """The longest command names every shard of some stores, and Linux takes no longer one."""
+    stores = ["images", *(f"saliency/{name}" for name in study.saliency)]
+    stores += [f"masks/{name}" for name in study.masks]
     paths = [f"results/{study.study}/{store}/0000.h5" for store in stores]
-    most = LONGEST_COMMAND // sum(len(word) + 1 for word in [*paths, *study.pseudo_masks])
+    most = LONGEST_COMMAND // sum(len(word) + 1 for word in [*paths, *study.masks])
     if (shards := study.data.index.shards) > most:
         where, expected = place("data", "index", "shards"), f"at most {most}"
         remedy = "Take fewer: commands that name more shards are too long for Linux."
         problems.add(where, f"{shards} shards", expected, remedy)
-
-
-def _check_weights(study, weights, architecture, check, location, names=None) -> None:
-    """`weights` is 'none', 'imagenet', a path (it has a '/' or a suffix) or a fitting classifier."""
-    a_path = "/" in weights or Path(weights).suffix in WEIGHT_SUFFIXES
-    safe = not re.search(r"^-|[{}\n\r]", weights)
-    if weights in UNNAMED_WEIGHTS or (a_path and safe and weights not in study.classifiers):
-        return
-    fitting = [n for n, c in study.classifiers.items() if c.architecture == architecture]
-    fitting = fitting if names is None else list(names)
-    what = f"'none', 'imagenet', a path or a {architecture} classifier"
-    check(weights, (*UNNAMED_WEIGHTS, *fitting), what, *location)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +16,68 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from chexseg.config.settings import ClassifierSettings, PhantomSettings
-from chexseg.config.study import IRNetEntry, SaliencyEntry, SegmenterEntry, Study, ThresholdEntry
+from chexseg import catalog
+from chexseg.config.entries import KINDS, SECTIONS, methods, model_of
+from chexseg.config.settings import PhantomSettings
+from chexseg.config.study import Study
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 REFERENCE = Path("config/README.md")
 BEGIN, END = "<!-- reference: made by `make reference` -->", "<!-- end of reference -->"
 
-SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("", Study),
-    ("phantom", PhantomSettings),
-    ("classifiers.<name>", ClassifierSettings),
-    ("saliency.<name>", SaliencyEntry),
-    ("pseudo_masks.<name>, method: threshold", ThresholdEntry),
-    ("pseudo_masks.<name>, method: irnet", IRNetEntry),
-    ("segmenters.<name>", SegmenterEntry),
-)
+
+def sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yields the sections of the reference, each with its model; a method is a section too."""
+    yield "", Study
+    for name in catalog.METHODS["layout"]:
+        yield f"data, layout: {name}", catalog.load("layout", name)
+    yield "phantom", PhantomSettings
+    for section in SECTIONS:
+        if section in KINDS:
+            key = KINDS[section][1]
+            for name, model in methods(section).items():
+                yield f"{section}.<name>, {key}: {name}", model
+        else:
+            yield f"{section}.<name>", model_of(section)
+    yield "contrasts.<name>", model_of("contrasts")
+
+
+def schema() -> dict[str, Any]:
+    """Returns the JSON schema of a config, closed in what pydantic's own leaves open.
+
+    Names of entries are checked, and so are the settings that `defaults` shares.
+    """
+    made = Study.model_json_schema()
+    sections = made["properties"]
+    for section in sections.values():
+        if "patternProperties" in section:
+            section["additionalProperties"] = False
+    defaults = sections["defaults"]
+    names = defaults.pop("propertyNames")["enum"]
+    defaults["properties"] = {name: _shared(made, sections[name]) for name in names}
+    defaults["additionalProperties"] = False
+    return made
+
+
+def _shared(made: dict[str, Any], section: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schema of settings that the entries of a section share: none is required."""
+    (entry,) = section["patternProperties"].values()
+    references = [each["$ref"] for each in entry.get("oneOf", [entry])]
+    models = [made["$defs"][reference.rpartition("/")[2]] for reference in references]
+    shared = [{key: model[key] for key in model if key != "required"} for model in models]
+    return shared[0] if len(shared) == 1 else {"anyOf": shared}
 
 
 def schema_text() -> str:
-    """Returns the closed JSON schema of a config, as YAML."""
+    """Returns the schema of a config as YAML, which editors read as they read JSON."""
     head = "# The schema of a study's config. Made by `make reference`; do not edit.\n"
-    return head + yaml.safe_dump(Study.model_json_schema(), sort_keys=False, width=100)
+    return head + yaml.safe_dump(schema(), sort_keys=False, width=100)
 
 
 def reference_text() -> str:
     """Returns every key of the config with default, values and meaning, as Markdown tables."""
     parts = []
-    for title, model in SECTIONS:
+    for title, model in sections():
         lines = [f"### `{title}`" if title else "### The study", "", *_docstring(model)]
         lines += ["| key | default | values | meaning |", "|---|---|---|---|", *_rows(model, "")]
         parts.append("\n".join(lines))

@@ -3,27 +3,31 @@
 These models are the only place where a setting is named, explained, bounded and given its
 default. The config file (`chexseg.config.study`), its JSON schema and the command line flags are all
 made from them. They import nothing heavy, since the workflow reads them in every job.
+
+A method that has settings of its own (a source of masks, a way to compute saliency) declares them
+in its own file, as a subclass of `Settings`.
 """
 
 from __future__ import annotations
 
-import shlex
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from chexseg.data.pathologies import COMMON, PATHOLOGIES
+from chexseg.catalog import names
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """numpy's own generator takes no more, and it is seeded beside torch's."""
-Pathology = Literal[PATHOLOGIES]
 Architecture = Literal["densenet121", "densenet_small", "resnet18", "resnet50"]
 UNTRAINED = ("densenet_small",)
 """Architectures of which no ImageNet weights exist."""
 Stride = Literal[32, 16, 8, 4]
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Metric = Literal[names("metric")]
 
 
 class Settings(BaseModel):
@@ -37,6 +41,49 @@ class Settings(BaseModel):
         validate_default=True,
         allow_inf_nan=False,
     )
+
+    def unused(self) -> set[str]:
+        """Returns the fields that change nothing, given the values of the others.
+
+        They are not passed to the command, so that setting them makes nothing run again.
+        """
+        return set()
+
+
+MISFIT = "misfit"
+
+
+def misfit(found: str, expected: str, remedy: str) -> PydanticCustomError:
+    """Returns the error of settings that do not fit together; a validator raises it."""
+    context = {"found": found, "expected": expected, "remedy": remedy}
+    return PydanticCustomError(MISFIT, "found {found}, expected {expected}. {remedy}", context)
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""What an entry of the config may be called: its name is the name of a folder."""
+# A command takes '-x' for a flag, and Snakemake '{x}' for a wildcard.
+Folder = Annotated[str, Field(pattern=r"^[^-{}\n\r][^{}\n\r]*$")]
+File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Marks a field that names an entry of a section, or several; see `chexseg.config.links`."""
+
+    section: str
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """Marks a field that says where first weights come from: 'none', 'imagenet', a path, or a name.
+
+    Attributes:
+        network: the field beside it that holds the network's architecture.
+        classifiers: whether it may name a classifier of the study of that architecture.
+    """
+
+    network: str
+    classifiers: bool = True
 
 
 class PhantomSettings(Settings):
@@ -116,76 +163,26 @@ class TrainingSettings(Settings):
 
 
 class ClassifierSettings(TrainingSettings):
-    """A multi-label classifier of the 14 observations."""
+    """A multi-label classifier of the findings of the data."""
 
     architecture: Architecture = Field("densenet121", description="The network.")
     stride: Stride = Field(
         32, description="Pixels of the X-ray per cell of the last features: the CAM's grid."
     )
     dilate: bool = Field(False, description="Dilate the convolutions behind a dropped stride.")
-    initial_weights: str = Field(
+    initial_weights: Annotated[str, InitialWeights("architecture", classifiers=False)] = Field(
         "imagenet", description="'none', 'imagenet' or the path of a checkpoint."
     )
     uncertain: Policy = Field("ones", description="What the label -1 stands for in training.")
     blank: Literal["zeros", "ignore"] = Field("zeros", description="What a blank label means.")
-
-
-class SaliencySettings(Settings):
-    """Saliency maps of the pathologies, from one or several classifiers."""
-
-    method: Literal["gradcam"] = Field("gradcam", description="How maps are computed.")
-    batch_size: int = Field(32, ge=1, description="X-rays in a forward pass.")
-
-
-class AffinityLabelSettings(Settings):
-    """Which pixels surely (do not) belong to a pathology: two dense CRF runs on its CAM."""
-
-    foreground: Fraction = Field(0.25, description="CAM above which the CRF starts as foreground.")
-    background: Fraction = Field(0.10, description="CAM below which the CRF starts as background.")
-    iterations: int = Field(10, ge=0, description="Mean-field iterations of the CRF.")
-    ground_truth_probability: float = Field(
-        0.7, gt=0, lt=1, description="Trust in the CAM's label of a pixel."
+    selection: tuple[str, ...] = Field(
+        (),
+        description="Findings whose mean validation AUROC selects the epoch; an empty list: all. "
+        "Absent from a config: those of the data's layout.",
     )
-    gaussian_sigma: float = Field(3, gt=0, description="Reach of the smoothing, in pixels.")
-    gaussian_compatibility: float = Field(3, ge=0, description="Weight of the smoothing.")
-    bilateral_sigma: float = Field(
-        50, gt=0, description="Reach between pixels alike, in pixels; shrink it with image_size."
-    )
-    intensity_sigma: float = Field(5, gt=0, description="How alike, in grey levels of 255.")
-    bilateral_compatibility: float = Field(10, ge=0, description="Weight of pixels alike.")
 
-
-class IRNetSettings(TrainingSettings):
-    """Training of IRNet's edge and displacement branches (Ahn et al., CVPR 2019)."""
-
-    learning_rate: float = Field(0.1, gt=0, description="Rate of the edge branch; other: x 10.")
-    optimizer: Literal["adam", "sgd"] = Field("sgd", description="Adam, or plain SGD.")
-    schedule: Literal["constant", "onecycle", "polynomial"] = Field(
-        "polynomial", description="Course of the learning rate over the whole training."
-    )
-    weight_decay: float = Field(1e-4, ge=0, description="L2 penalty of the optimizer.")
-    radius: int = Field(10, ge=2, le=20, description="Reach of a pair, in cells of 4 pixels.")
-
-
-class AffinitySettings(Settings):
-    """Inference of IRNet: the edge map of every X-ray."""
-
-    batch_size: int = Field(32, ge=1, description="X-rays in a forward pass.")
-
-
-class WalkSettings(Settings):
-    """The random walk that spreads a CAM up to the edges, and what counts as foreground."""
-
-    radius: int = Field(3, ge=2, le=20, description="Reach of a step, in cells of 4 pixels.")
-    beta: float = Field(5.0, gt=0, description="Power of the affinities.")
-    steps_log2: int = Field(3, ge=0, le=12, description="The walk takes 2 to this many steps.")
-    background: Fraction = Field(0.6, description="Share of the maximum where a mask begins.")
-
-
-class ThresholdSettings(Settings):
-    """Masks straight from saliency maps."""
-
-    threshold: Fraction = Field(0.5, description="Share of the map's maximum where a mask begins.")
+    def unused(self) -> set[str]:
+        return {"dilate"} if self.stride == 32 else set()  # no stride is dropped
 
 
 class SegmenterSettings(TrainingSettings):
@@ -200,24 +197,17 @@ class SegmenterSettings(TrainingSettings):
         "resnet18", description="The encoder."
     )
     decoder_channels: int = Field(256, ge=16, description="Width of the decoder.")
-    initial_weights: str = Field(
+    initial_weights: Annotated[str, InitialWeights("encoder")] = Field(
         "imagenet",
         description="Encoder: 'none', 'imagenet', a path, or a classifier of the study by name.",
-    )
-    mixing: Literal["probability", "concatenation"] = Field(
-        "probability",
-        description="With expert and pseudo masks: draw each sample by expert_probability, "
-        "or shuffle both together.",
-    )
-    expert_probability: Fraction = Field(
-        0.9, description="Chance that a sample is an expert's (CheXseg's rho)."
     )
     samples_per_epoch: int | None = Field(
         None, ge=1, description="Samples drawn in an epoch; none: the X-rays that have masks."
     )
-    selection: tuple[Pathology, ...] = Field(
-        COMMON,
-        description="Pathologies whose mean validation IoU selects the epoch; an empty list: all.",
+    selection: tuple[str, ...] = Field(
+        (),
+        description="Pathologies whose mean validation IoU selects the epoch; an empty list: all. "
+        "Absent from a config: those of the data's layout.",
     )
 
 
@@ -230,6 +220,9 @@ class PredictionSettings(Settings):
 class EvaluationSettings(Settings):
     """Scores and their confidence intervals."""
 
+    metrics: tuple[Metric, ...] = Field(
+        ("iou_dataset", "iou_image"), min_length=1, description="What is computed of each run."
+    )
     replicates: int = Field(1000, ge=1, description="Bootstrap resamples of the patients.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals.")
     seed: Seed = Field(0, description="Seed of the resamples.")
@@ -239,18 +232,3 @@ class FigureSettings(Settings):
     """Figures of the report."""
 
     gallery_rows: int = Field(6, ge=1, le=20, description="X-rays in the gallery.")
-
-
-def flags(settings: Settings, *, without: tuple[str, ...] = ()) -> str:
-    """Returns `settings` as command line flags, for the shell, every value quoted.
-
-    All fields are written, in the order of their definition, so that two equal settings give
-    the same string whatever the config file looked like. Those in `without` are left out: they
-    name other artifacts, which a stage gets as files.
-    """
-    words = []
-    for name, value in settings.model_dump(exclude=set(without)).items():
-        words.append("--" + name.replace("_", "-"))
-        values = value if isinstance(value, (tuple, list)) else [value]
-        words.extend(shlex.quote(str(entry)) for entry in values)
-    return " ".join(words)

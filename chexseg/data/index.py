@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chexseg.data.pathologies import OBSERVATIONS, observation_of
-from chexseg.errors import InputError, Problem
+from chexseg.data.layouts.layout import FIXED_COLUMNS
+from chexseg.errors import InputError, Problem, Problems, nearest
 
 
 def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.DataFrame:
     """Returns the rows of the given splits (all of them if none is named), cxr_id as row label.
+
+    Every column that is not one of FIXED_COLUMNS is a finding, float64: 1, 0, -1 (uncertain) or
+    NaN (blank).
 
     Args:
         path: the index CSV.
@@ -24,8 +27,10 @@ def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.D
     """
     text, whole = ("cxr_id", "path", "patient", "study", "split"), ("height", "width")
     dtypes = dict.fromkeys(text, "str") | dict.fromkeys(whole, "Int64")
-    dtypes |= {"shard": "int64"} | dict.fromkeys(OBSERVATIONS, "float64")
+    dtypes |= {"shard": "int64", "sha256": "str"}
     try:
+        names = pd.read_csv(path, nrows=0).columns
+        dtypes |= {name: "float64" for name in names if name not in FIXED_COLUMNS}
         index = pd.read_csv(path, dtype=dtypes, index_col="cxr_id")
         needed = ["split"] * bool(splits) + ["shard"] * (shard is not None)
         absent = [name for name in needed if name not in index.columns]
@@ -42,15 +47,30 @@ def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.D
     return index
 
 
-def observations_of(index: pd.DataFrame) -> np.ndarray:
-    """Returns the labels of all observations: float32 [N, 14] of 1, 0, -1 and NaN (blank)."""
-    return index[list(OBSERVATIONS)].to_numpy(np.float32)
+def findings_of(index: pd.DataFrame) -> tuple[str, ...]:
+    """Returns the names of the findings of an index, in the order of its columns."""
+    return tuple(name for name in index.columns if name not in FIXED_COLUMNS)
 
 
-def positives_of(index: pd.DataFrame, pathologies: tuple[str, ...]) -> np.ndarray:
-    """Returns which pathologies an X-ray is labelled with: bool [N, P], True for label 1 only.
+def labels_of(index: pd.DataFrame) -> np.ndarray:
+    """Returns the labels of all findings: float32 [N, F] of 1, 0, -1 and NaN (blank)."""
+    return index[list(findings_of(index))].to_numpy(np.float32)
+
+
+def positives_of(index: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    """Returns which classes an X-ray is labelled with: bool [N, C], True for label 1 only.
 
     This is the gate of pseudo masks: neither an uncertain nor a blank label opens it.
+
+    Raises:
+        InputError: a class is not among the findings of the index.
     """
-    columns = [observation_of(pathology) for pathology in pathologies]
-    return index[columns].to_numpy(np.float32) == 1
+    names, problems = findings_of(index), Problems()
+    for each in classes:
+        if each not in names:
+            remedy = "Add it to data.findings."
+            if names:
+                remedy = f"Add it to data.findings; the nearest there is {nearest(each, names)!r}."
+            problems.add("the index", f"no labels of {each!r}", "a column of its name", remedy)
+    problems.raise_if_any()
+    return index[list(classes)].to_numpy(np.float32) == 1

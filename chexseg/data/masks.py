@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.errors import Problems, nearest
 from chexseg.files.atomic import atomic
 
@@ -28,22 +27,12 @@ MAX_PIXELS = 2**28
 """Pixels that a mask may have: six characters of a code hold any run of such a mask."""
 
 _CODE = re.compile(r"(?:[P-o]{0,5}+[0-O])++")
-_PATIENT = re.compile(r"(patient\d+)_")
 
 Rle = dict[str, Any]
 """One mask: `size` [height, width] and `counts`, a compressed COCO run-length code."""
 
 Wrong = tuple[str, str, str]
 """What is wrong with a mask: what was found, what was expected, and the remedy."""
-
-
-def patient_of(cxr_id: str) -> str:
-    """Returns `patient64741` for `patient64741_study1_view1_frontal`.
-
-    An X-ray that is not named like CheXpert's counts as its own patient.
-    """
-    match = _PATIENT.match(cxr_id)
-    return match[1] if match else cxr_id
 
 
 def encode(mask: np.ndarray) -> Rle:
@@ -89,15 +78,14 @@ def _run_lengths(code: str) -> np.ndarray:
 def read_masks(
     path: str | Path,
     *,
-    pathologies: Sequence[str] = PATHOLOGIES,
+    pathologies: Sequence[str],
     sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> dict[str, dict[str, Rle]]:
     """Reads masks in CheXlocalize's JSON, after checking all of them.
 
     Args:
         path: the JSON file.
-        pathologies: those that every X-ray of the file must have; others of PATHOLOGIES are
-            passed over.
+        pathologies: those that every X-ray of the file must have; others are passed over.
         sizes: cxr_id -> (height, width) of the X-rays, to which masks must fit; X-rays that are
             not in it are not compared.
 
@@ -175,20 +163,15 @@ def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
 def _check_names(
     entry: dict[str, Any], where: str, pathologies: tuple[str, ...], problems: Problems
 ) -> None:
-    """Adds pathologies that an X-ray lacks, and names that are no pathologies."""
-    known = tuple(dict.fromkeys((*pathologies, *PATHOLOGIES)))
-    for name in entry:
-        if name not in known:
-            remedy = f"The nearest pathology is {nearest(name, known)!r}: rename or delete it."
-            if name == "Lung Opacity":
-                remedy = "CheXlocalize calls it Airspace Opacity: rename it."
-            problems.add(f"{where}:{name}", "an unknown pathology", "one of CheXlocalize's", remedy)
+    """Adds the pathologies that an X-ray lacks, each with the nearest of the other names there."""
+    others = tuple(name for name in entry if name not in pathologies)
     for name in pathologies:
         if name not in entry:
-            problems.add(
-                f"{where}:{name}", "no mask", "one mask for each pathology",
-                "Add it, an empty mask if nothing is seen.",
-            )  # fmt: skip
+            remedy = "Add it, an empty mask if nothing is seen."
+            if others:
+                near = nearest(name, others)
+                remedy += f" Or rename it; the nearest name there is {near!r}."
+            problems.add(f"{where}:{name}", "no mask", "one mask for each pathology", remedy)
 
 
 def _wrong_form(rle: Any) -> Wrong | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -39,6 +40,25 @@ def choose_patients(patients: pd.Series, fraction: float, seed: int) -> pd.Serie
         chosen.add(name)
         number += counts[name]
     return patients.isin(chosen)
+
+
+def first_by_hash(ids: Iterable[str], number: int, seed: int) -> list[str]:
+    """Chooses the first X-rays in the order of a hash of seed and id.
+
+    A choice does not depend on the order of the ids, and a smaller number is part of a larger
+    one: the 20 of a learning curve are among its 50.
+
+    Args:
+        ids: ids of the X-rays.
+        number: how many to choose; all of them if there are fewer.
+        seed: of the choice.
+
+    Returns:
+        The chosen ids, in the order of `ids`.
+    """
+    ids = list(ids)
+    chosen = set(sorted(ids, key=lambda cxr_id: _hash(seed, cxr_id))[:number])
+    return [cxr_id for cxr_id in ids if cxr_id in chosen]
 
 
 def _hash(seed: int, name: str) -> str:

@@ -6,27 +6,28 @@ pycocotools merges run lengths without decoding a pixel; it must only be given m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pycocotools import mask as coco
 
-from chexseg.data.masks import Rle, patient_of
-from chexseg.data.pathologies import PATHOLOGIES
-from chexseg.errors import Problems
+from chexseg.data.masks import Rle, read_masks
+from chexseg.errors import InputError, Problems
 
 Masks = Mapping[str, Mapping[str, Rle]]
 COUNTS = ("intersection", "union", "truth_pixels", "predicted_pixels")
-COLUMNS = ("cxr_id", "patient", "pathology", *COUNTS)
+ROW = ("cxr_id", "patient", "pathology")
+COLUMNS = (*ROW, *COUNTS)
 
 
 def overlap_table(
     truth: Masks,
     prediction: Masks,
     *,
-    cxr_ids: Sequence[str] | None = None,
-    pathologies: Sequence[str] = PATHOLOGIES,
+    patients: Mapping[str, str],
+    pathologies: Sequence[str],
 ) -> pd.DataFrame:
     """Counts the pixels of truth, prediction, their intersection and their union.
 
@@ -34,7 +35,7 @@ def overlap_table(
         truth: masks as from `read_masks`.
         prediction: masks of the same X-rays. In both, an X-ray or a pathology without an entry
             is an empty mask: CheXlocalize leaves out X-rays without any positive label.
-        cxr_ids: the X-rays that count; None for those of either file, sorted.
+        patients: the X-rays that count, each with its patient.
         pathologies: the pathologies that count.
 
     Returns:
@@ -44,10 +45,8 @@ def overlap_table(
     Raises:
         InputError: masks of the same X-ray and pathology differ in size; all of them at once.
     """
-    if cxr_ids is None:
-        cxr_ids = sorted({*truth, *prediction})
     problems, counts = Problems(), []
-    for cxr_id in cxr_ids:
+    for cxr_id in patients:
         for pathology in pathologies:
             drawn = truth.get(cxr_id, {}).get(pathology)
             predicted = prediction.get(cxr_id, {}).get(pathology)
@@ -61,9 +60,9 @@ def overlap_table(
                 counts.append(_count(drawn, predicted))
     problems.raise_if_any()
     table = pd.DataFrame(counts, columns=list(COUNTS), dtype=np.int64)
-    table["cxr_id"] = [cxr_id for cxr_id in cxr_ids for _ in pathologies]
-    table["pathology"] = [pathology for _ in cxr_ids for pathology in pathologies]
-    table["patient"] = table["cxr_id"].map(patient_of)
+    table["cxr_id"] = [cxr_id for cxr_id in patients for _ in pathologies]
+    table["patient"] = [patient for patient in patients.values() for _ in pathologies]
+    table["pathology"] = [pathology for _ in patients for pathology in pathologies]
     return table[list(COLUMNS)]
 
 
@@ -76,3 +75,64 @@ def _count(drawn: Rle | None, predicted: Rle | None) -> tuple[int, int, int, int
         shared = int(coco.area(coco.merge([drawn, predicted], intersect=True)))
     union = truth_pixels + predicted_pixels - shared
     return shared, union, truth_pixels, predicted_pixels
+
+
+def read_both(
+    truth: Path,
+    prediction: Path,
+    *,
+    pathologies: Sequence[str],
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+    wanted: Collection[str] = (),
+) -> tuple[Masks, Masks]:
+    """Reads expert masks and predicted masks, after checking both files.
+
+    Args:
+        truth: CheXlocalize JSON of the experts.
+        prediction: CheXlocalize JSON of a run.
+        pathologies: those that every X-ray of a file must have.
+        sizes: see `read_masks`.
+        wanted: the X-rays that are scored; none: those of `truth`.
+
+    Raises:
+        InputError: everything that is wrong with the two files. A file that has masks, but none
+            of an X-ray that is scored, is wrong: its X-rays are named in another way.
+    """
+    problems, files = Problems(), []
+    for path in (truth, prediction):
+        try:
+            files.append(read_masks(path, pathologies=pathologies, sizes=sizes))
+        except InputError as error:
+            problems.found += error.problems
+    problems.raise_if_any()
+    wanted = wanted or files[0]
+    for path, masks in zip((truth, prediction), files, strict=True):
+        if masks and wanted and not set(wanted) & set(masks):
+            problems.add(
+                path, f"no X-ray to score; the first is {next(iter(masks))!r}",
+                f"X-rays such as {next(iter(wanted))!r}", "Name X-rays alike in all files.",
+            )  # fmt: skip
+    problems.raise_if_any()
+    return files[0], files[1]
+
+
+def read_overlaps(path: Path, problems: Problems) -> pd.DataFrame | None:
+    """Reads a table that `chexseg count-overlaps` wrote.
+
+    Returns:
+        The table with the columns COLUMNS; None if it is not such a table, which is added to
+        `problems`.
+    """
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(ROW, str))
+    except (OSError, ValueError) as error:
+        problems.add(path, f"no table ({error})", "a CSV of overlaps", "Correct the path.")
+        return None
+    missing = [column for column in COLUMNS if column not in table]
+    if missing or any(table[column].dtype != np.int64 for column in COUNTS):
+        problems.add(
+            path, f"columns {', '.join(table.columns)}", f"pixel counts in {', '.join(COLUMNS)}",
+            "Make the table with `chexseg count-overlaps`.",
+        )  # fmt: skip
+        return None
+    return table

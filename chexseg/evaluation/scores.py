@@ -1,196 +1,143 @@
-"""Scores of runs, with confidence intervals from a bootstrap over patients.
+"""Scores of runs: metrics over tables of overlaps, with bootstrap replicates.
 
-Everything here is computed from tables of overlaps (`chexseg.evaluation.overlaps`). Two metrics:
-
-- `iou_dataset`: sum of intersections over sum of unions, over all X-rays (CheXseg). NaN where the
-  union is empty in every X-ray.
-- `iou_image`: mean IoU of the X-rays with a non-empty truth and a non-empty prediction
-  (CheXlocalize's default). NaN where there is none. What a run draws where there is nothing, or
-  misses altogether, does not enter.
-
-The row `mean` of a metric is the mean over the pathologies that have a value. NaN is never 0.
-
-Both metrics are ratios of sums, so a resample of patients is a weighting of per-patient sums, and
-all resamples are one matrix product. They depend on the seed and on the number of patients only:
-runs scored on the same X-rays see the same resamples, which makes their differences paired.
-CheXlocalize resamples X-rays; X-rays of one patient are no independent observations.
+The row `mean` of a metric is the mean over the pathologies that have a value. NaN is never 0: a
+metric has no value for a pathology of which no X-ray counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
-METRICS = ("iou_dataset", "iou_image")
+from chexseg.catalog import load
+from chexseg.errors import InputError, Problem
+from chexseg.evaluation.intervals import interval, resample
+from chexseg.files.atomic import atomic
+
 MEAN = "mean"
 
 
 @dataclass(frozen=True)
-class _Sums:
-    """Numerators and denominators of all metrics: float64 [metrics, 2, patients, pathologies]."""
+class Scores:
+    """The scores of a run, and their bootstrap replicates, from which intervals come.
 
-    values: np.ndarray
+    Attributes:
+        metrics: M names.
+        pathologies: P names, the last of them MEAN.
+        values: [M, P] float64, NaN where there is nothing to score.
+        replicates: [M, R, P] float64: the values on each of R resamples of the patients. Those of
+            runs that `score` was given the same X-rays and seed for belong together.
+        n_images: [M, P] int64: X-rays behind each value, those whose denominator is above 0; for
+            the mean all.
+        confidence: coverage of the intervals.
+    """
+
+    metrics: tuple[str, ...]
     pathologies: tuple[str, ...]
+    values: np.ndarray
+    replicates: np.ndarray
+    n_images: np.ndarray
+    confidence: float
 
-    def scores(self) -> np.ndarray:
-        """Returns [metrics, pathologies + 1], the mean last."""
-        return _with_mean(self.values.sum(2))
+    def table(self) -> pd.DataFrame:
+        """Returns pathology, metric, value, ci_low, ci_high, n_images: a row for each score."""
+        rows = [
+            {
+                "pathology": pathology,
+                "metric": metric,
+                "value": self.values[m, p],
+                **interval(self.replicates[m, :, p], self.confidence),
+                "n_images": self.n_images[m, p],
+            }
+            for m, metric in enumerate(self.metrics)
+            for p, pathology in enumerate(self.pathologies)
+        ]
+        return pd.DataFrame(rows)
 
-    def replicates(self, number: int, seed: int) -> np.ndarray:
-        """Returns the scores of resamples of the patients: [metrics, number, pathologies + 1]."""
-        patients = self.values.shape[2]
-        share = np.full(patients, 1 / patients)
-        drawn = np.random.default_rng(seed).multinomial(patients, share, size=number)
-        return _with_mean(drawn.astype(np.float64) @ self.values)
 
+def score(
+    overlaps: pd.DataFrame,
+    *,
+    metrics: Sequence[str],
+    replicates: int,
+    confidence: float,
+    seed: int,
+) -> Scores:
+    """Scores a run.
 
-def _sums(table: pd.DataFrame) -> _Sums:
-    """Sums a table of overlaps by patient."""
-    intersection, union = table["intersection"].to_numpy(), table["union"].to_numpy()
-    both = _counted(table)["iou_image"]
-    iou = np.divide(intersection, union, out=np.zeros(len(table)), where=both)
-    _, row = np.unique(table["patient"], return_inverse=True)
-    column, pathologies = pd.factorize(table["pathology"])
-    values = np.zeros((len(METRICS), 2, row.max(initial=-1) + 1, len(pathologies)))
-    for metric, terms in enumerate([(intersection, union), (iou, both)]):
+    Args:
+        overlaps: from `overlap_table`.
+        metrics: names of the catalog; each is computed once.
+        replicates: resamples of the patients.
+        confidence: coverage of the intervals.
+        seed: of the resamples.
+    """
+    metrics = tuple(dict.fromkeys(metrics))
+    _, patient = np.unique(overlaps["patient"], return_inverse=True)
+    column, pathologies = pd.factorize(overlaps["pathology"])
+    sums = np.zeros((len(metrics), 2, patient.max(initial=-1) + 1, len(pathologies)))
+    n_images = np.full((len(metrics), len(pathologies) + 1), overlaps["cxr_id"].nunique())
+    for m, name in enumerate(metrics):
+        terms = load("metric", name)(overlaps)
         for part, term in enumerate(terms):
-            np.add.at(values[metric, part], (row, column), term)
-    return _Sums(values, tuple(pathologies))
-
-
-def _counted(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Returns which rows stand behind each metric."""
-    both = (table["truth_pixels"] > 0) & (table["predicted_pixels"] > 0)
-    return {"iou_dataset": (table["union"] > 0).to_numpy(), "iou_image": both.to_numpy()}
+            np.add.at(sums[m, part], (patient, column), term)
+        n_images[m, :-1] = np.bincount(column[terms[1] > 0], minlength=len(pathologies))
+    return Scores(
+        metrics, (*pathologies, MEAN), _with_mean(sums.sum(2)),
+        _with_mean(resample(sums, replicates, seed)), n_images, confidence,
+    )  # fmt: skip
 
 
 def _with_mean(sums: np.ndarray) -> np.ndarray:
-    """Divides [metrics, 2, ..., P] to [metrics, ..., P + 1]: 0 / 0 is NaN, the mean skips it."""
+    """Divides [M, 2, ..., P] to [M, ..., P + 1]: 0 / 0 is NaN, the mean skips it."""
     with np.errstate(invalid="ignore"):
         scores = sums[:, 0] / sums[:, 1]
         mean = np.nansum(scores, axis=-1) / np.isfinite(scores).sum(axis=-1)
     return np.concatenate([scores, mean[..., None]], axis=-1)
 
 
-def _interval(replicates: np.ndarray, confidence: float) -> dict[str, float]:
-    """Returns the percentile interval of replicates [R], NaN left out; NaN if none is left."""
-    valid = replicates[~np.isnan(replicates)]
-    bounds = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = np.quantile(valid, bounds) if len(valid) else (np.nan, np.nan)
-    return {"ci_low": low, "ci_high": high}
+def write_scores(path: Path, runs: Mapping[str, Scores]) -> None:
+    """Writes the scores of runs of the same X-rays; equal scores give equal bytes.
 
-
-def score_run(
-    table: pd.DataFrame, *, replicates: int = 1000, confidence: float = 0.95, seed: int = 0
-) -> pd.DataFrame:
-    """Scores a run.
-
-    Args:
-        table: from `overlap_table`.
-        replicates: resamples of the patients.
-        confidence: coverage of the intervals.
-        seed: of the resamples.
-
-    Returns:
-        Columns pathology, metric, value, ci_low, ci_high, n_images; for each metric the
-        pathologies in the order of the table, then `mean`. n_images is the number of X-rays
-        behind the value: for iou_dataset those with a non-empty union, for iou_image those with
-        a non-empty truth and prediction, for the mean all.
+    The file is numpy's `.npz`: `run` [N], `metric` [M], `pathology` [P], `value` [N, M, P],
+    `replicate` [N, M, R, P], `n_images` [N, M, P] and `confidence`.
     """
-    sums = _sums(table)
-    scores, resampled = sums.scores(), sums.replicates(replicates, seed)
-    counted = _counted(table)
-    rows = []
-    for m, metric in enumerate(METRICS):
-        images = table["pathology"][counted[metric]].value_counts()
-        for p, pathology in enumerate((*sums.pathologies, MEAN)):
-            rows.append(
-                {
-                    "pathology": pathology,
-                    "metric": metric,
-                    "value": scores[m, p],
-                    **_interval(resampled[m, :, p], confidence),
-                    "n_images": int(images.get(pathology, 0)),
-                }
-            )
-        rows[-1]["n_images"] = table["cxr_id"].nunique()
-    return pd.DataFrame(rows)
+    first = next(iter(runs.values()))
+    arrays = {
+        "run": [*runs],
+        "metric": first.metrics,
+        "pathology": first.pathologies,
+        "value": [scores.values for scores in runs.values()],
+        "replicate": [scores.replicates for scores in runs.values()],
+        "n_images": [scores.n_images for scores in runs.values()],
+        "confidence": first.confidence,
+    }
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **{name: np.asarray(array) for name, array in arrays.items()})
 
 
-def difference(
-    table: pd.DataFrame,
-    against: pd.DataFrame,
-    *,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Compares two runs on the same resamples of the patients.
-
-    Args:
-        table: overlaps of a run, from `overlap_table`.
-        against: overlaps of the other run, of the same X-rays and pathologies.
-        replicates: resamples of the patients.
-        confidence: coverage of the intervals.
-        seed: of the resamples.
-
-    Returns:
-        Columns metric, pathology, difference (the run's score minus the other's), ci_low,
-        ci_high, and probability_better: the share of resamples in which the difference is above
-        0. The rows are those of `score_run`. NaN where either score is; the difference of the
-        means is that of the rows `mean`, even if the runs have values for different pathologies.
+def read_scores(path: Path) -> dict[str, Scores]:
+    """Reads what `write_scores` wrote.
 
     Raises:
-        ValueError: the tables are not of the same X-rays and pathologies.
+        InputError: the file is absent, damaged, or not of this kind.
     """
-    names = ["cxr_id", "patient", "pathology"]
-    if not table[names].equals(against[names]):
-        raise ValueError("runs of different X-rays or pathologies cannot be compared")
-    ours, theirs = _sums(table), _sums(against)
-    value = ours.scores() - theirs.scores()
-    resampled = ours.replicates(replicates, seed) - theirs.replicates(replicates, seed)
-    rows = []
-    for m, metric in enumerate(METRICS):
-        for p, pathology in enumerate((*ours.pathologies, MEAN)):
-            valid = resampled[m, :, p][~np.isnan(resampled[m, :, p])]
-            rows.append(
-                {
-                    "metric": metric,
-                    "pathology": pathology,
-                    "difference": value[m, p],
-                    **_interval(valid, confidence),
-                    "probability_better": (valid > 0).mean() if len(valid) else np.nan,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def gap_closed(value: float, weak: float, human: float) -> float:
-    """Returns the share of the gap between a weak run and a human that a run closes.
-
-    CheXseg: (0.270 - 0.156) over (human - 0.156) is 57.2 %. NaN where there is no gap: the human
-    is no better than the weak run.
-    """
-    return (value - weak) / (human - weak) if human > weak else np.nan
-
-
-def false_positives(table: pd.DataFrame) -> pd.DataFrame:
-    """Says what a run draws where the truth is empty, which `iou_image` does not see.
-
-    Args:
-        table: from `overlap_table`.
-
-    Returns:
-        Columns pathology, negatives (X-rays with an empty truth), false_positives (those of them
-        with any predicted pixel), share (of the two; NaN without negatives), mean_pixels
-        (predicted pixels per negative X-ray; NaN without negatives).
-    """
-    counts = table[["pathology"]].assign(negatives=table["truth_pixels"] == 0)
-    counts["pixels"] = table["predicted_pixels"].where(counts["negatives"], 0)
-    counts["false_positives"] = counts["pixels"] > 0
-    counts = counts.groupby("pathology", sort=False).sum().reset_index()
-    counts["share"] = counts["false_positives"] / counts["negatives"]
-    counts["mean_pixels"] = counts["pixels"] / counts["negatives"]
-    return counts[["pathology", "negatives", "false_positives", "share", "mean_pixels"]]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        names = tuple(tuple(arrays[key].tolist()) for key in ("metric", "pathology"))
+        confidence = arrays["confidence"].item()
+        parts = (arrays["run"].tolist(), arrays["value"], arrays["replicate"], arrays["n_images"])
+        return {
+            run: Scores(*names, values, replicates, n_images, confidence)
+            for run, values, replicates, n_images in zip(*parts, strict=True)
+        }
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        remedy = "Make the file with `chexseg score-runs`."
+        found = f"no scores ({error})"
+        raise InputError([Problem(str(path), found, "scores of runs", remedy)]) from error

@@ -45,19 +45,31 @@ _TEXT_ON_DISK = np.dtype([("bytes", "<u4"), ("place", "V12")])
 
 @dataclass(frozen=True)
 class Kind:
-    """What a store holds: dtype of its items, and whether they are masks kept as bits."""
+    """What a store holds.
+
+    Attributes:
+        dtype: of its arrays.
+        axes: names of the axes of one item: S is the side of the letterboxed square, h and w are
+            those of a coarser grid, C are the classes.
+        meaning: what an item is, for people.
+        bits: whether items are masks, kept as bits along their last axis.
+    """
 
     dtype: str
-    item: str
+    axes: tuple[str, ...]
+    meaning: str
     bits: bool = False
+
+    def __str__(self) -> str:
+        return f"[{', '.join(self.axes)}] {self.meaning}"
 
 
 KINDS = {
-    "images": Kind("uint8", "[S, S] letterboxed grey X-ray"),
-    "masks": Kind("uint8", "[P, S, S] masks of the pathologies", bits=True),
-    "saliency": Kind("float16", "[P, h, w] raw maps at their native resolution"),
-    "affinity_labels": Kind("uint8", "[P, h, w] 1 foreground, 0 background, 255 unsure"),
-    "affinity": Kind("float16", "[h, w] edge probability"),
+    "images": Kind("uint8", ("S", "S"), "letterboxed grey X-ray"),
+    "masks": Kind("uint8", ("C", "S", "S"), "masks of the classes", bits=True),
+    "saliency": Kind("float16", ("C", "h", "w"), "raw maps at their native resolution"),
+    "affinity_labels": Kind("uint8", ("C", "h", "w"), "1 foreground, 0 background, 255 unsure"),
+    "affinity": Kind("float16", ("h", "w"), "edge probability"),
 }
 
 
@@ -131,7 +143,7 @@ def write_store(path: str | Path, kind: str, meta: dict | None = None) -> Iterat
     Args:
         path: the file to make.
         kind: one of `KINDS`.
-        meta: what readers need to know of all items, as JSON-able values (`pathologies`, …).
+        meta: what readers need to know of all items, as JSON-able values (`classes`, …).
 
     Raises:
         InputError: the disk is full, or the folder may not be written to.
@@ -298,10 +310,10 @@ def _wrong(file: h5py.File, kind: str) -> tuple[str, str] | None:
     if "values" not in names:
         return ("no values", f"{n_items} arrays") if n_items else None
     values, of_kind = file["values"], KINDS[kind]
-    dimensions = 1 + of_kind.item.split("]")[0].count(",") + 1
+    dimensions = 1 + len(of_kind.axes)
     if values.dtype != of_kind.dtype or values.ndim != dimensions or len(values) != n_items:
         found = f"values of {values.dtype} {list(values.shape)}"
-        return found, f"{of_kind.dtype}, {n_items} times {of_kind.item}"
+        return found, f"{of_kind.dtype}, {n_items} times {of_kind}"
     if (
         values.chunks != (1, *values.shape[1:])
         or values.dtype.itemsize * math.prod(values.chunks) > MOST_BYTES

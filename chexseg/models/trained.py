@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chexseg.config.settings import ClassifierSettings, ImageSettings, SegmenterSettings
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
 from chexseg.errors import InputError, Problem
 from chexseg.losses.classification import n_outputs_of
 from chexseg.models.classifier import Classifier, Normalise, build_classifier
@@ -16,29 +15,29 @@ from chexseg.models.segmenter import Segmenter, build_segmenter
 from chexseg.models.weights import Checkpoint, initialise, load_checkpoint
 
 
-def classifier_of(settings: ClassifierSettings) -> Classifier:
-    """Builds a classifier of the 14 OBSERVATIONS, with random weights."""
+def classifier_of(settings: ClassifierSettings, n_findings: int) -> Classifier:
+    """Builds a classifier with random weights."""
     return build_classifier(
         settings.architecture,
-        n_outputs_of(len(OBSERVATIONS), settings.uncertain),
+        n_outputs_of(n_findings, settings.uncertain),
         stride=settings.stride,
         dilate=settings.dilate,
     )
 
 
-def load_classifier(path: Path) -> tuple[Classifier, ClassifierSettings]:
-    """Reads a trained classifier and its settings.
+def load_classifier(path: Path) -> tuple[Classifier, ClassifierSettings, tuple[str, ...]]:
+    """Reads a trained classifier, its settings, and the findings that its outputs stand for.
 
     Raises:
-        InputError: the file is no checkpoint of a classifier of the OBSERVATIONS.
+        InputError: the file is no checkpoint of a classifier.
     """
     checkpoint = load_checkpoint(path, kind="classifier")
-    _check_names(path, checkpoint, OBSERVATIONS)
+    _check_names(path, checkpoint)
     with _telling(path):
         settings = ClassifierSettings.model_validate(checkpoint.settings)
-        model = classifier_of(settings)
+        model = classifier_of(settings, len(checkpoint.classes))
         model.load_state_dict(checkpoint.state_dict)
-    return model, settings
+    return model, settings, checkpoint.classes
 
 
 def irnet_of(architecture: str, initial_weights: str = "none") -> IRNet:
@@ -62,7 +61,7 @@ def load_irnet(path: Path) -> IRNet:
     """
     checkpoint = load_checkpoint(path, kind="irnet")
     with _telling(path):
-        model = irnet_of(checkpoint.settings["backbone_architecture"])
+        model = irnet_of(checkpoint.extra["backbone_architecture"])
         model.load_state_dict(checkpoint.state_dict)
     return model
 
@@ -81,21 +80,21 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Checkpoint]:
     """Reads a trained segmenter and all that its checkpoint tells.
 
     Returns:
-        The model, and the checkpoint: its `pathologies` name the logits, its `extra` holds
+        The model, and the checkpoint: its `classes` name the logits, its `extra` holds
         `image_size` and `thresholds`, one per pathology.
 
     Raises:
         InputError: the file is no checkpoint of a segmenter.
     """
     checkpoint = load_checkpoint(path, kind="segmenter")
-    _check_names(path, checkpoint, PATHOLOGIES)
+    _check_names(path, checkpoint)
     with _telling(path):
         settings = SegmenterSettings.model_validate(checkpoint.settings)
         ImageSettings(image_size=checkpoint.extra["image_size"])
         thresholds = [float(threshold) for threshold in checkpoint.extra["thresholds"]]
-        if len(thresholds) != len(checkpoint.pathologies):
+        if len(thresholds) != len(checkpoint.classes):
             raise ValueError(f"{len(thresholds)} thresholds")
-        model = segmenter_of(settings, len(checkpoint.pathologies))
+        model = segmenter_of(settings, len(checkpoint.classes))
         model.load_state_dict(checkpoint.state_dict)
     return model, checkpoint
 
@@ -106,20 +105,18 @@ def check_weights(initial_weights: str, architecture: str) -> None:
     Raises:
         InputError: the file cannot be read, or holds another architecture.
     """
-    backbone = build_classifier(architecture, len(OBSERVATIONS)).backbone
+    backbone = build_classifier(architecture, 1).backbone
     initialise(backbone, initial_weights, architecture=architecture)
 
 
-def _check_names(path: Path, checkpoint: Checkpoint, names: tuple[str, ...]) -> None:
-    """Refuses a model whose outputs are not OBSERVATIONS, or not some PATHOLOGIES, each once."""
-    given, kind = checkpoint.pathologies, checkpoint.kind
-    strange = [name for name in given if name not in names]
-    some = bool(given) and not strange and len(set(given)) == len(given)
-    if not some or (names == OBSERVATIONS and given != OBSERVATIONS):
-        found = f"{len(given)} outputs: {', '.join(strange or given)[:200]}"
-        expected = f"outputs that are named {', '.join(names[:3])}, …"
-        remedy = f"Train the {kind} again: this one was made for another list of names."
-        raise InputError([Problem(str(path), found, expected, remedy, "weights")])
+def _check_names(path: Path, checkpoint: Checkpoint) -> None:
+    """Refuses a model whose outputs have no names, or two of which have the same."""
+    names = checkpoint.classes
+    if not names or len(set(names)) < len(names):
+        found = f"{len(names)} outputs named {', '.join(names)[:200] or 'nothing'}"
+        remedy = f"Train the {checkpoint.kind} again."
+        problem = Problem(str(path), found, "outputs, each with its own name", remedy, "weights")
+        raise InputError([problem])
 
 
 @contextmanager

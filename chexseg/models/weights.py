@@ -18,7 +18,7 @@ from chexseg.errors import InputError, Problem
 from chexseg.files.atomic import atomic
 
 FORMAT = "chexseg checkpoint"
-VERSION = 1
+VERSION = 2
 HEADS = ("classifier", "fc")
 """Names of the last linear layer in torchvision's networks: never loaded, never missed."""
 
@@ -33,14 +33,14 @@ class Checkpoint:
     Attributes:
         kind: what it does, such as `classifier` or `segmenter`.
         settings: the settings that it was built and trained with.
-        pathologies: names of its outputs, in order.
+        classes: names of its outputs, in order.
         state_dict: its tensors, on the CPU.
         extra: whatever else belongs to it, such as thresholds.
     """
 
     kind: str
     settings: dict
-    pathologies: tuple[str, ...]
+    classes: tuple[str, ...]
     state_dict: dict[str, Tensor]
     extra: dict
 
@@ -72,7 +72,7 @@ def save_checkpoint(
     state_dict: Mapping[str, Tensor],
     kind: str,
     settings: Mapping,
-    pathologies: Sequence[str],
+    classes: Sequence[str],
     extra: Mapping | None = None,
 ) -> None:
     """Writes a model; equal arguments give equal bytes.
@@ -82,7 +82,7 @@ def save_checkpoint(
         state_dict: its tensors.
         kind: see `Checkpoint`.
         settings: values that JSON can hold.
-        pathologies: names of its outputs, in order.
+        classes: names of its outputs, in order.
         extra: further values that JSON can hold.
 
     Raises:
@@ -93,7 +93,7 @@ def save_checkpoint(
         {
             "kind": kind,
             "settings": dict(settings),
-            "pathologies": list(pathologies),
+            "classes": list(classes),
             "extra": dict(extra or {}),
         },
         sort_keys=True,
@@ -138,7 +138,7 @@ def load_checkpoint(path: str | Path, *, kind: str) -> Checkpoint:
     return Checkpoint(
         kind=kind,
         settings=description["settings"],
-        pathologies=tuple(description["pathologies"]),
+        classes=tuple(description["classes"]),
         state_dict=content["state_dict"],
         extra=description["extra"],
     )
@@ -148,9 +148,9 @@ def _description_of(content: Mapping) -> dict | None:
     """Returns what a checkpoint says of itself, or None if it does not say it in our form."""
     try:
         description = json.loads(content["description"])
-        forms = {"kind": str, "settings": dict, "pathologies": list, "extra": dict}
+        forms = {"kind": str, "settings": dict, "classes": list, "extra": dict}
         sound = all(isinstance(description[name], form) for name, form in forms.items())
-        sound &= all(isinstance(name, str) for name in description["pathologies"])
+        sound &= all(isinstance(name, str) for name in description["classes"])
         tensors = content["state_dict"].items()
         sound &= all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError):

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chexseg.files.artifacts import EXECUTION, FOLDER, INPUT, OUTPUT, WORKFLOW
+from chexseg.files.artifacts import EXECUTION, FOLDER, INPUT, OUTPUT, WORKFLOW, Execution
 from chexseg.files.atomic import atomic, clear_leftovers
 from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import Digests, Stamp, sha256_of_files, stamp
@@ -134,7 +134,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
             "workflow": os.environ.get(WORKFLOW),
             "settings": settings,
             "seed": int(settings["seed"]) if "seed" in settings else None,
-            "execution": {k: str(values[k]) for k in EXECUTION if k in values},
+            "execution": {k: str(v) for k, v in _execution(values).items()},
             "folders": {k: str(values[k]) for k, m in marks.items() if m == FOLDER},
             "inputs": before,
             "outputs": {k: [_entry(p, Digests()) for p in paths] for k, paths in outputs.items()},
@@ -204,6 +204,14 @@ def marks_of(run: Callable[..., None]) -> dict[str, str]:
         elif name not in EXECUTION and Path in kinds:
             marks[name] = INPUT
     return marks
+
+
+def _execution(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns how a stage computes, whether its parameters say so one by one or as `Execution`."""
+    for value in values.values():
+        if isinstance(value, Execution):
+            return vars(value)
+    return {name: values[name] for name in EXECUTION if name in values}
 
 
 def _paths(value: Any) -> list[Path]:

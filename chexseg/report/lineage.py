@@ -1,4 +1,4 @@
-"""A lineage as a picture: stages as bands in the order of the pipeline, entries as boxes."""
+"""Lineage: what the scores were made from; stages as bands in their order, entries as boxes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
-from matplotlib.path import Path as Curve
+from chexseg.config.settings import FigureSettings
+from chexseg.report.figure import Figure, Inputs
 
-from chexseg.audit.lineage import Node, walk
-from chexseg.audit.study import entry_of
-from chexseg.files.atomic import atomic
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from chexseg.audit.lineage import Node
 
 RAW = "raw data"
 BAND, GAP, PASS = 0.66, 1.45, 0.35
@@ -33,24 +33,31 @@ class Box:
     x: float = 0.0
 
 
-def draw(target: Node, out: Path) -> None:
-    """Draws the lineage of an artifact.
+def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+    """Draws what the summary was made from, as its records say. PNG or SVG.
 
     An arrow that a chain of others replaces is left out: a segmenter needs the X-rays, but so do
     the masks that it learns from.
 
-    Args:
-        target: the artifact, with all behind it.
-        out: PNG or SVG.
+    Raises:
+        InputError: the summary has no record, or is not in a study.
     """
+    from matplotlib.figure import Figure as Picture
+    from matplotlib.patches import Rectangle
+
+    from chexseg.audit.lineage import lineage_of
+    from chexseg.audit.study import study_of
+    from chexseg.files.atomic import atomic
+
+    target = lineage_of(*study_of(inputs.summary))
     bands, boxes = _boxes(target)
     layers = [[box for box in boxes if box.band == number] for number in range(len(bands))]
     _arrange(layers)
     left = min(box.x for box in boxes) - GAP / 2
     right = max(box.x for box in boxes) + GAP / 2
     width, height, margin = right - left, BAND * len(bands), 1.75
-    figure = Figure(figsize=(width + margin, height))
-    axes = figure.add_axes((0, 0, 1, 1))
+    picture = Picture(figsize=(width + margin, height))
+    axes = picture.add_axes((0, 0, 1, 1))
     axes.set(xlim=(left - margin, right), ylim=(height, 0))
     axes.axis("off")
     for number, stage in enumerate(bands):
@@ -73,7 +80,7 @@ def draw(target: Node, out: Path) -> None:
             )  # fmt: skip
     with atomic(out) as temporary:
         # Neither date nor version: equal lineages give equal bytes.
-        figure.savefig(temporary, dpi=110, metadata=_NO_METADATA.get(out.suffix, {}))
+        picture.savefig(temporary, dpi=110, metadata=_NO_METADATA.get(out.suffix, {}))
 
 
 _NO_METADATA = {".png": {"Software": None}, ".svg": {"Date": None}}
@@ -81,6 +88,9 @@ _NO_METADATA = {".png": {"Software": None}, ".svg": {"Date": None}}
 
 def _boxes(target: Node) -> tuple[list[str], list[Box]]:
     """Returns the bands' names, and a box for each entry and for each crossing of a band."""
+    from chexseg.audit.lineage import walk
+    from chexseg.audit.study import entry_of
+
     nodes = walk(target)[::-1]
     stage_of = {n.name: next(iter(n.makers.values())).stage if n.makers else RAW for n in nodes}
     bands = _in_order(nodes, stage_of)
@@ -168,6 +178,9 @@ def _spread(layer: list[Box]) -> None:
 
 
 def _arrow(axes: Axes, upper: Box, lower: Box) -> None:
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Curve
+
     start, end = upper.band + 0.5 + _half(upper), lower.band + 0.5 - _half(lower)
     middle = (start + end) / 2
     points = [(upper.x, start), (upper.x, middle), (lower.x, middle), (lower.x, end)]
@@ -184,3 +197,13 @@ def _half(box: Box) -> float:
     """Returns half of a box's height, in bands."""
     lines = box.label.count("\n") + 1 if box.label else 0
     return (0, 0.12, 0.19)[lines] / BAND
+
+
+LINEAGE = Figure(
+    draw,
+    roles=("summary",),
+    category="Lineage",
+    title="from X-rays to scores",
+    description="From the X-rays to the scores: every artifact behind summary.csv, drawn from the "
+    "records beside them. ``chexseg audit`` checks them, and prints the same as text.",
+)

@@ -12,12 +12,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 from chexseg.config.defaults import EXPERT
 from chexseg.config.settings import TrainingSettings
 from chexseg.config.study import Study
+from chexseg.data.layouts.layout import PARTS
 
 SIZE = 320
 """Side in pixels of the X-rays that figures were taken at."""
@@ -77,8 +77,8 @@ NATIVE = 0.04
 DRAW = 8.0
 """A phantom of the original size."""
 
-THRESHOLD, LABEL, WALK = 0.008, 0.057, 0.011
-"""A pseudo mask by threshold; affinity labels; a random walk with the settings of the papers."""
+LABEL = 0.057
+"""Affinity labels. What masks take is told by their source (`MaskSource.core_seconds`)."""
 
 SIDE = 2828
 """The original size: pixels of the longer side."""
@@ -180,10 +180,6 @@ class CostModel:
         part = 1 / self.study.data.index.shards
         return self._files(FILE, part, disk=part * self._bytes("images"))
 
-    def store_masks(self) -> Cost:
-        n = self.x_rays.validation
-        return Cost(n * (EACH + self._native), disk=n * BYTES["masks"] * self._area)
-
     # ---- Classifiers and their maps --------------------------------------------------------
     def fetch_weights(self, architecture: str) -> Cost:
         return Cost(
@@ -204,37 +200,40 @@ class CostModel:
         disk = n * BYTES["saliency"] * self._area * finer
         return self._network(gflop * n, beside=EACH * n, disk=disk)
 
-    # ---- Pseudo masks ----------------------------------------------------------------------
-    def threshold_saliency(self, masks: str, shard: str) -> Cost:
-        n = self._in_shard(self.x_rays.number)
-        return Cost(n * (EACH + THRESHOLD * self._area), disk=self._in_shard(self._bytes("masks")))
+    # ---- Masks -----------------------------------------------------------------------------
+    def make_masks(self, masks: str, shard: str) -> Cost:
+        source = self.study.masks[masks]
+        number = self.x_rays.number if source.made else self.x_rays.validation
+        n, bytes_each = self._in_shard(number), BYTES["masks"] * self._area
+        if source.gpu:
+            return self._on_pixels(source.core_seconds, n, disk=n * bytes_each)
+        area = self._area if source.made else self._file * len(self.study.data.pathologies)
+        return Cost(n * (EACH + source.core_seconds * area), disk=n * bytes_each)
+
+    make_masks_on_gpu = make_masks
 
     def label_affinity(self, masks: str, shard: str) -> Cost:
         n = self._in_shard(self.x_rays.train)
         return self._on_pixels(LABEL, n, disk=n * BYTES["labels"] * self._area)
 
     def train_irnet(self, masks: str) -> Cost:
-        entry, n = self.study.pseudo_masks[masks], self.x_rays.train
+        entry, n = self.study.masks[masks], self.x_rays.train
         passes = n * (entry.training.epochs * IRNET_TRAIN + 1)  # at the end, the mean displacement
         gflop = IRNETS[entry.backbone_architecture]
         return self._network(gflop * passes, beside=EACH * n, disk=CHECKPOINTS["irnet"])
 
     def compute_affinity(self, masks: str, shard: str) -> Cost:
         n = self._in_shard(self.x_rays.number)
-        gflop = 2 * IRNETS[self.study.pseudo_masks[masks].backbone_architecture]  # and mirrored
+        gflop = 2 * IRNETS[self.study.masks[masks].backbone_architecture]  # and mirrored
         disk = self._in_shard(self._bytes("affinity"))
         return self._network(gflop * n, beside=EACH * n, disk=disk)
-
-    def walk_saliency(self, masks: str, shard: str) -> Cost:
-        n = self._in_shard(self.x_rays.number)
-        return self._on_pixels(WALK, n, disk=self._in_shard(self._bytes("masks")))
 
     # ---- Segmenters ------------------------------------------------------------------------
     def train_segmenter(self, segmenter: str) -> Cost:
         entry = self.study.segmenters[segmenter]
         expert = round(self.study.data.index.expert_fraction * self.x_rays.validation)
         masks = {EXPERT: expert}
-        samples = sum(masks.get(name, self.x_rays.train) for name in entry.masks)
+        samples = sum(masks.get(name, self.x_rays.train) for name in entry.mixture()[0])
         samples = entry.samples_per_epoch or samples
         passes = entry.epochs * (TRAIN * samples + self.x_rays.validation - expert)
         return self._network(self._segmenter(entry) * passes, disk=CHECKPOINTS["segmenter"])
@@ -245,16 +244,16 @@ class CostModel:
         return self._network(gflop * n, beside=n * (EACH + self._native))
 
     # ---- Scores ----------------------------------------------------------------------------
-    def evaluate(self, run: str) -> Cost:
+    def count_overlaps(self, run: str) -> Cost:
+        return Cost(SHORT)
+
+    def score_runs(self) -> Cost:
         return Cost(SHORT)
 
     def compare_runs(self) -> Cost:
         return Cost(SHORT)
 
-    def draw_figures(self) -> Cost:
-        return Cost(SHORT)
-
-    def draw_lineage(self) -> Cost:
+    def draw_figure(self, figure: str) -> Cost:
         return Cost(SHORT)
 
     # ---- Parts -----------------------------------------------------------------------------
@@ -296,7 +295,7 @@ class CostModel:
 
 
 def count_x_rays(study: Study) -> XRays:
-    """Counts the frontal X-rays of a study: rows of its tables that speak of no lateral view.
+    """Counts the frontal X-rays of a study, as its layout counts them.
 
     Nothing is checked: that is the business of `check-data`. An absent table has none.
     """
@@ -304,16 +303,7 @@ def count_x_rays(study: Study) -> XRays:
     if phantom:
         rows = [phantom.train_images, phantom.val_images, phantom.test_images]
     else:
-        tables = (data.train_csv, data.val_csv, data.test_csv)
-        rows = [_rows(Path(data.root) / table) for table in tables]
+        counts = data.layout_settings.count(data.root)
+        rows = [counts[part] for part in PARTS]
     train = min(rows[0], data.index.max_train_images or rows[0])
     return XRays(train, *rows[1:], left_out=rows[0] - train)
-
-
-def _rows(table: Path) -> int:
-    try:
-        with open(table, "rb") as file:
-            next(file, None)
-            return sum(b"ateral" not in line for line in file)
-    except OSError:
-        return 0

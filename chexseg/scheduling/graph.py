@@ -24,7 +24,7 @@ class PlannedJob:
     rule: str
     wildcards: dict[str, str]
     arguments: list[str]
-    """The words of its command behind `chexseg`, the stage first; none for another program."""
+    """The words of its command behind `chexseg`, the stage first."""
     outputs: list[str]
     log: str | None
     resources: dict[str, Any]
@@ -50,7 +50,7 @@ def read_graph(
     configs: Sequence[Path] = (),
     overrides: Sequence[str] = (),
     targets: Sequence[str] = (),
-    snakefile: Path = Path("Snakefile"),
+    snakefile: Path | None = None,
     profiles: Sequence[str] = (),
 ) -> list[PlannedJob]:
     """Builds the graph of jobs.
@@ -59,7 +59,7 @@ def read_graph(
         configs: config files; the one of profiles/default if there is none.
         overrides: `key=value`, as behind `snakemake --config`.
         targets: artifacts to make; the whole study if there is none.
-        snakefile: of the workflow.
+        snakefile: of the workflow; the one that `snakemake` takes if it is None.
         profiles: whose resources the jobs get; their rules' own if there is none.
 
     Returns:
@@ -68,6 +68,7 @@ def read_graph(
     Raises:
         InputError: Snakemake cannot build the graph, for instance since a file is absent.
     """
+    snakefile = snakefile or default_snakefile()
     if not snakefile.is_file():
         remedy = "Type it where `snakemake` is typed: in a checkout of CheXseg."
         raise InputError([Problem(str(snakefile.absolute()), "no such file", "a workflow", remedy)])
@@ -105,7 +106,7 @@ def read_graph(
             )
             workflow.dag(DAGSettings(targets=set(targets))).printrulegraph()
             dag = workflow._workflow.dag
-            jobs = [job for level in dag.toposorted() for job in level if job.output]
+            jobs = [job for level in dag.toposorted() for job in level if is_stage(job)]
             return _planned(dag, jobs)
         except OSError as error:
             where, found = str(error.filename or snakefile), error.strerror or str(error)
@@ -165,12 +166,25 @@ def _resources_of(profiles: Sequence[str]) -> Any:
     )
 
 
-def default_configs(profile: Path = Path("profiles/default/config.yaml")) -> list[Path]:
-    """Returns the config file that `snakemake` takes when none is named."""
-    import yaml
+def default_snakefile() -> Path:
+    """Returns the Snakefile that `snakemake` takes when none is named."""
+    places = (Path("Snakefile"), Path("workflow/Snakefile"))
+    return next((place for place in places if place.is_file()), places[0])
 
-    settings = yaml.safe_load(profile.read_text()) if profile.is_file() else {}
-    return [Path(settings["configfile"]).absolute()] if "configfile" in settings else []
+
+def default_configs(profile: Path = Path("profiles/default/config.yaml")) -> list[Path]:
+    """Returns the config file that `snakemake` takes when none is named.
+
+    It is that of the profile; in a folder with a deployed workflow, that of its Snakefile.
+    """
+    import yte
+
+    if profile.is_file():
+        settings = yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)
+        if settings and "configfile" in settings:
+            return [Path(settings["configfile"]).absolute()]
+    path = Path("config/config.yaml")
+    return [path.absolute()] if path.is_file() else []
 
 
 def _planned(dag: Any, jobs: list[Any]) -> list[PlannedJob]:
@@ -186,7 +200,7 @@ def _planned(dag: Any, jobs: list[Any]) -> list[PlannedJob]:
         planned[job] = PlannedJob(
             rule=job.rule.name,
             wildcards=dict(job.wildcards.items()),
-            arguments=command_of(job) if is_stage(job) else [],
+            arguments=command_of(job),
             outputs=[str(path) for path in job.output],
             log=str(job.log[0]) if job.log else None,
             resources=dict(job.resources.items()),

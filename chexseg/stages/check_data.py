@@ -7,17 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from chexseg.data.images import open_image
-from chexseg.data.layouts.release import TABLES, Release, read_release
+from chexseg.data.layouts.layout import PARTS
+from chexseg.data.layouts.release import Release, read_release
 from chexseg.data.masks import area
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
 from chexseg.data.quality import flaw_of
 from chexseg.errors import InputError, Problem, one_line
-from chexseg.files.artifacts import Folder, Output
+from chexseg.files.artifacts import Folder, Inputs, Output
 from chexseg.files.atomic import atomic
 from chexseg.files.progress import progress
 from chexseg.provenance.digests import MEMORY, Digests
@@ -38,14 +37,11 @@ LOOKED_AT = 128
 def run(
     *,
     root: Folder,
-    train_csv: Path,
-    val_csv: Path,
-    test_csv: Path,
-    val_masks: Path,
-    test_masks: Path,
+    layout: str = "chexpert",
+    inputs: Inputs,
     out: Output,
-    radiologist_masks: tuple[Path, ...] = (),
-    pathologies: tuple[str, ...] = PATHOLOGIES,
+    pathologies: tuple[str, ...] | None = None,
+    findings: tuple[str, ...] | None = None,
     decode: bool = True,
     threads: int = 1,
 ) -> None:
@@ -57,28 +53,19 @@ def run(
 
     Args:
         root: Folder of the data; no X-ray may lie outside it.
-        train_csv: Labels of the train X-rays.
-        val_csv: Labels of the validation X-rays.
-        test_csv: Labels of the test X-rays.
-        val_masks: Expert masks of the validation X-rays (CheXlocalize JSON).
-        test_masks: Expert masks of the test X-rays (CheXlocalize JSON).
+        layout: Name of the layout of the data.
+        inputs: The files of the layout, by role.
         out: The report, a text.
-        radiologist_masks: A second reader's masks of the test X-rays, if there are any.
-        pathologies: Pathologies of the study; each must have a mask in every entry.
+        pathologies: What the masks must hold; by default what the layout says.
+        findings: Labels to read; by default those of the layout.
         decode: Decode every X-ray; without, only the headers of those with masks are read.
         threads: X-rays decoded at once.
 
     Raises:
         InputError: everything that is wrong, all at once; nothing is written then.
     """
-    text, problems = examine(
-        root,
-        {"train": train_csv, "validation": val_csv, "test": test_csv},
-        {"validation": [val_masks], "test": [test_masks, *radiologist_masks]},
-        pathologies,
-        decode=decode,
-        threads=threads,
-    )
+    release = read_release(layout, root, inputs, findings=findings, pathologies=pathologies)
+    text, problems = examine(release, decode=decode, threads=threads)
     if problems:
         raise InputError(problems)
     with atomic(out) as temporary:
@@ -87,29 +74,22 @@ def run(
 
 
 def examine(
-    root: Path,
-    tables: dict[str, Path],
-    masks: dict[str, list[Path]],
-    pathologies: tuple[str, ...],
-    *,
-    decode: bool = True,
-    threads: int = 1,
+    release: Release, *, decode: bool = True, threads: int = 1
 ) -> tuple[str, list[Problem]]:
     """Returns the data report, and everything that is wrong with a release.
 
     Args:
-        root, tables, masks, pathologies: see `chexseg.data.layouts.release.read_release`.
+        release: as from `chexseg.data.layouts.release.read_release`.
         decode: also decode every X-ray.
         threads: X-rays decoded at once.
     """
-    release = read_release(root, tables, masks, pathologies)
     told = {problem.where for problem in release.problems}
-    seen = survey(release, root, threads) if decode else None
+    seen = survey(release, threads) if decode else None
     problems = release.problems + [
         p for p in (seen.problems if seen else ()) if p.where not in told
     ]
-    lines = [*_counts(release), *_labels(release, masks, pathologies)]
-    odd = [_mismatched(release, masks, pathologies)]
+    lines = [*_counts(release), *_labels(release)]
+    odd = [_mismatched(release)]
     if seen:
         lines += _sizes(seen)
         odd = [
@@ -140,9 +120,9 @@ class Survey:
     problems: list[Problem] = field(default_factory=list)
 
 
-def survey(release: Release, root: Path, threads: int) -> Survey:
+def survey(release: Release, threads: int) -> Survey:
     """Decodes every frontal X-ray of a release that is there."""
-    found, digests = Survey(), Digests(MEMORY)
+    found, digests, root = Survey(), Digests(MEMORY), release.root
 
     def look(path: str) -> tuple | InputError:
         try:
@@ -174,7 +154,7 @@ def survey(release: Release, root: Path, threads: int) -> Survey:
 
 def _counts(release: Release) -> Iterator[str]:
     yield f"{'X-rays':<28}{'frontal':>10}{'lateral':>10}{'patients':>10}"
-    for split in TABLES:
+    for split in PARTS:
         rows = release.table[release.table["split"] == split]
         counts = [(rows["view"] == view).sum() for view in ("frontal", "lateral")]
         yield f"{split:<28}" + "".join(f"{n:>10}" for n in (*counts, rows["patient"].nunique()))
@@ -182,24 +162,24 @@ def _counts(release: Release) -> Iterator[str]:
     yield f"{(patients > 1).sum()} patients are in two splits. Lateral X-rays take no part."
 
 
-def _labels(
-    release: Release, masks: dict[str, list[Path]], pathologies: tuple[str, ...]
-) -> Iterator[str]:
+def _labels(release: Release) -> Iterator[str]:
     """Tells labels, patients and masks of each split; of several files of masks, the first's."""
-    of_observation = {observation_of(pathology): pathology for pathology in pathologies}
     heads = ("positive", "negative", "uncertain", "blank", "patients", "masks")
-    for split in TABLES:
+    names = dict.fromkeys((*release.findings, *release.pathologies))
+    for split in PARTS:
         rows = release.frontal[release.frontal["split"] == split]
-        entries = release.masks.get(next(iter(masks.get(split, ())), None), {})
-        entries = [entries[cxr_id] for cxr_id in rows["cxr_id"] if cxr_id in entries]
+        truth = release.truth(split) or {}
+        entries = [truth[cxr_id] for cxr_id in rows["cxr_id"] if cxr_id in truth]
         yield ""
         yield f"{split:<28}" + "".join(f"{head:>11}" for head in heads)
-        for observation in OBSERVATIONS:
-            labels, name = rows[observation], of_observation.get(observation, observation)
-            counts = [(labels == value).sum() for value in (1, 0, -1)] + [labels.isna().sum()]
-            counts.append(rows.loc[labels == 1, "patient"].nunique())
+        for name in names:
+            counts = ["-"] * 5
+            if name in release.findings:
+                labels = rows[name]
+                counts = [(labels == value).sum() for value in (1, 0, -1)] + [labels.isna().sum()]
+                counts.append(rows.loc[labels == 1, "patient"].nunique())
             drawn = sum(area(entry[name]) > 0 for entry in entries if name in entry)
-            counts.append(drawn if entries and observation in of_observation else "-")
+            counts.append(drawn if entries and name in release.pathologies else "-")
             yield f"{name:<28}" + "".join(f"{count:>11}" for count in counts)
         if entries:
             yield f"{len(entries)} of {len(rows)} X-rays have an entry in the file of masks."
@@ -230,24 +210,21 @@ def _twins(seen: Survey, release: Release) -> list[str]:
     return [f"the same file: {', '.join(f'{p} ({split_of[p]})' for p in paths)}" for paths in twins]
 
 
-def _mismatched(
-    release: Release, masks: dict[str, list[Path]], pathologies: tuple[str, ...]
-) -> list[str]:
+def _mismatched(release: Release) -> list[str]:
     """Tells labels without their mask and masks without their label, each kind in one line.
 
     Of several files of masks, the first counts: a second reader may see it otherwise.
     """
-    told = []
-    for split, (file, *_) in masks.items():
+    told, labelled = [], [name for name in release.pathologies if name in release.findings]
+    for split in release.masks:
         rows = release.frontal[release.frontal["split"] == split]
-        entries, without, against = release.masks.get(file), [], []
+        entries, without, against = release.truth(split), [], []
         for _, row in rows.iterrows() if entries is not None else ():
             entry = entries.get(row["cxr_id"], {})
-            labels = {name: row[observation_of(name)] for name in pathologies}
             drawn = {name for name, rle in entry.items() if area(rle) > 0}
-            if lost := [name for name in pathologies if labels[name] == 1 and name not in drawn]:
+            if lost := [name for name in labelled if row[name] == 1 and name not in drawn]:
                 without.append(f"{row['cxr_id']} ({', '.join(lost)})")
-            if extra := [name for name in pathologies if labels[name] == 0 and name in drawn]:
+            if extra := [name for name in labelled if row[name] == 0 and name in drawn]:
                 against.append(f"{row['cxr_id']} ({', '.join(extra)})")
         for names, what in ((without, "1, but without"), (against, "0, but with")):
             if names:

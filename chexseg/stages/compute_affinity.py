@@ -6,10 +6,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from chexseg.config.settings import AffinitySettings
 from chexseg.files.artifacts import Output
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
+from chexseg.mask_sources.irnet import AffinitySettings
 from chexseg.models.irnet import flip_averaged_edge
 from chexseg.models.trained import load_irnet
 

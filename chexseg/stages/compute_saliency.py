@@ -7,17 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chexseg.config.settings import SaliencySettings
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg import catalog
+from chexseg.config.settings import Settings
+from chexseg.errors import Problems, nearest
 from chexseg.files.artifacts import Output
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
 from chexseg.losses.classification import positive_outputs
 from chexseg.models.trained import load_classifier
-from chexseg.saliency.gradcam import GradCAM
-
-METHODS = {"gradcam": GradCAM}
-"""Saliency method of each name: made from a classifier, its `maps` are called."""
 
 
 def run(
@@ -25,8 +22,9 @@ def run(
     images: Path,
     classifiers: tuple[Path, ...],
     out: Output,
-    settings: SaliencySettings,
-    pathologies: tuple[str, ...] = PATHOLOGIES,
+    method: str,
+    settings: Settings,
+    classes: tuple[str, ...],
     threads: int = 1,
 ) -> None:
     """Compute the saliency maps of one shard.
@@ -39,23 +37,24 @@ def run(
         images: One shard of the image store.
         classifiers: Checkpoints of classifiers.
         out: The same shard of the saliency store (HDF5).
-        pathologies: Pathologies of the study, in the order of the store.
+        method: How maps are computed, as in the section `saliency` of the config.
+        classes: Classes to explain, in the order of the store; each is a finding of every
+            classifier.
         threads: CPU threads.
     """
     device = device_for_inference(threads)
     store = Store([images], "images")
-    observations = [OBSERVATIONS.index(observation_of(p)) for p in pathologies]
-    methods = []
+    make, explainers = catalog.load("saliency", method).explainer, []
     for path in classifiers:
-        model, trained = load_classifier(path)
-        method = METHODS[settings.method](evaluation_mode(model, device))
-        methods.append((method, positive_outputs(observations, trained.uncertain)))
+        model, trained, findings = load_classifier(path)
+        outputs = positive_outputs(_outputs_of(classes, findings, path), trained.uncertain)
+        explainers.append((make(settings, evaluation_mode(model, device)), outputs))
 
     def compute(image: Tensor) -> Tensor:
-        maps = [method.maps(image, outputs) for method, outputs in methods]
+        maps = [explainer.maps(image, outputs) for explainer, outputs in explainers]
         return maps[0] if len(maps) == 1 else _mean(maps)
 
-    meta = {"pathologies": list(pathologies), "method": settings.method}
+    meta = {"classes": list(classes), "method": method}
     results = infer(
         compute,
         Unlabelled(store, store.ids),
@@ -67,13 +66,29 @@ def run(
     with write_store(out, "saliency", meta) as saliency:
         for cxr_id, maps in zip(store.ids, results, strict=True):
             saliency.append(cxr_id, maps.numpy())
-    print(f"Maps of {len(pathologies)} pathologies stored for {len(store)} X-rays.")
+    print(f"Maps of {len(classes)} classes stored for {len(store)} X-rays.")
+
+
+def _outputs_of(pathologies: tuple[str, ...], findings: tuple[str, ...], path: Path) -> list[int]:
+    """Returns the number of each pathology among the findings of a classifier.
+
+    Raises:
+        InputError: the classifier was not trained for one of them.
+    """
+    problems = Problems()
+    for pathology in pathologies:
+        if pathology not in findings:
+            remedy = f"Train it with this finding; the nearest is {nearest(pathology, findings)!r}."
+            expected = f"a classifier of {pathology}"
+            problems.add(path, f"no output {pathology!r}", expected, remedy)
+    problems.raise_if_any()
+    return [findings.index(pathology) for pathology in pathologies]
 
 
 def _mean(maps: list[Tensor]) -> Tensor:
-    """Mean of maps [B, P, h, w] of several resolutions, each scaled to a maximum of 1."""
+    """Mean of maps [B, P, h, w] of several resolutions, each scaled to a maximum of 1 (or -1)."""
     finest = max((entry.shape[-2:] for entry in maps), key=lambda shape: shape[0] * shape[1])
-    scaled = [entry / entry.amax((2, 3), keepdim=True).clamp(min=1e-12) for entry in maps]
+    scaled = [entry / entry.abs().amax((2, 3), keepdim=True).clamp(min=1e-12) for entry in maps]
     resized = [
         torch.nn.functional.interpolate(entry, size=finest, mode="bilinear", align_corners=False)
         for entry in scaled

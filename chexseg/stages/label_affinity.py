@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from chexseg.affinity.labels import affinity_labels
-from chexseg.config.settings import AffinityLabelSettings
 from chexseg.data.index import positives_of, read_index
 from chexseg.files.artifacts import Output
 from chexseg.files.progress import progress
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import batch_of, device_for_inference
+from chexseg.mask_sources.irnet import AffinityLabelSettings
 
 BATCH = 16
 
@@ -42,12 +42,12 @@ def run(
     """
     device = device_for_inference(threads)
     store, maps = Store([images], "images"), Store([saliency], "saliency")
-    pathologies = tuple(maps.meta["pathologies"])
+    pathologies = tuple(maps.meta["classes"])
     train = read_index(index, "train")
     train = train[train.index.isin(store.ids)]
     positive = torch.from_numpy(positives_of(train, pathologies))
     counts = np.zeros(2, dtype=np.int64)
-    with write_store(out, "affinity_labels", {"pathologies": list(pathologies)}) as labels:
+    with write_store(out, "affinity_labels", {"classes": list(pathologies)}) as labels:
         starts = range(0, len(train), BATCH)
         for begin in progress(starts, "label-affinity", len(starts)):
             ids = list(train.index[begin : begin + BATCH])

@@ -10,14 +10,14 @@ import torch
 import tyro
 
 from chexseg.data.images import Letterbox, letterboxed, open_image
-from chexseg.data.layouts.chexpert import cxr_id_of
+from chexseg.data.layouts.chexpert_tables import cxr_id_of
 from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError, Problems
 from chexseg.files.progress import progress
 from chexseg.inference.batching import device_for_inference, evaluation_mode, to_float
 from chexseg.inference.native_size import to_native_size
 from chexseg.models.trained import load_segmenter
-from chexseg.report.pictures import overlay
+from chexseg.report import overlay
 
 
 def run(
@@ -66,9 +66,9 @@ def run(
         with torch.no_grad():
             probability = model(to_float(square.to(device)))[0].float().sigmoid().cpu()
         native = (to_native_size(Letterbox(height, width, size), probability) > thresholds).numpy()
-        found = dict(zip(trained.pathologies, native, strict=True))
+        found = dict(zip(trained.classes, native, strict=True))
         masks[cxr_id] = {pathology: encode(mask) for pathology, mask in found.items()}
-        overlay(np.asarray(image), found, out / f"{cxr_id}.png")
+        overlay.draw(np.asarray(image), found, out / f"{cxr_id}.png")
     write_masks(out / "masks.json", masks)
     print(
         f"Masks of {len(images)} X-rays: {out / 'masks.json'}, with an overlay of each beside it."

@@ -57,8 +57,7 @@ def run(
         native = to_native_size(letterbox, probability)
         cut = (native > thresholds[:, None, None]).numpy()
         masks[cxr_id] = {
-            pathology: encode(mask)
-            for pathology, mask in zip(trained.pathologies, cut, strict=True)
+            pathology: encode(mask) for pathology, mask in zip(trained.classes, cut, strict=True)
         }
     write_masks(out, masks)
     print(f"{len(masks)} X-rays segmented.")

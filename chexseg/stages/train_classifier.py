@@ -1,30 +1,28 @@
-"""Classifier: X-ray to the probability of each of the 14 observations."""
+"""Classifier: X-ray to the probability of each finding."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import pandas as pd
 import torch
-from torch import Tensor, nn
-from torchmetrics.functional.classification import binary_auroc
+from torch import Tensor
 
 from chexseg.config.settings import ClassifierSettings
-from chexseg.data.index import observations_of, read_index
-from chexseg.data.pathologies import COMPETITION, OBSERVATIONS
-from chexseg.files.artifacts import Output
+from chexseg.data.index import findings_of, labels_of, read_index
+from chexseg.evaluation.auroc import auroc_of_each, mean_of_known
+from chexseg.files.artifacts import Execution, Output
 from chexseg.files.store import Store
 from chexseg.inference.batching import Unlabelled, infer, to_float
 from chexseg.losses.classification import classification_loss, positive_probability
 from chexseg.models.trained import classifier_of
-from chexseg.models.weights import initialise, save_checkpoint
 from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Rows, Source, Supervised
-from chexseg.training.loop import SCORE, fit, start
-from chexseg.training.processes import say
+from chexseg.training.loop import SCORE
+from chexseg.training.run import Training
 from chexseg.training.sampling import shuffled
-from chexseg.training.staging import staged
-from chexseg.training.state import StateFile
+from chexseg.training.task import Figures, Task
 
 
 def run(
@@ -35,18 +33,14 @@ def run(
     metrics: Output,
     settings: ClassifierSettings,
     weights: tuple[Path, ...] = (),
-    threads: int = 1,
-    devices: int = 1,
-    nodes: int = 1,
-    state: Path | None = None,
-    save_every: float = 600,
-    scratch: Path | None = None,
+    execution: Execution = Execution(),
 ) -> None:
     """Train a classifier on the labels of the train X-rays.
 
-    The epoch with the highest mean AUROC over CheXpert's five competition observations wins,
-    measured on the validation X-rays (splits `expert` and `validation`: no classifier trains on
-    them). An observation without both a positive and a negative X-ray there has no AUROC.
+    It has an output for each finding of the index. The epoch with the highest mean AUROC over
+    `selection` wins, measured on the validation X-rays (splits `expert` and `validation`: no
+    classifier trains on them). A finding without both a positive and a negative X-ray there has
+    no AUROC.
 
     Args:
         index: The study's index.
@@ -54,100 +48,76 @@ def run(
         out: The checkpoint.
         metrics: CSV with one row per epoch.
         weights: The file that `initial_weights` names, if it names one.
-        threads: CPU threads of each process.
-        devices: GPUs on each node, or processes where there is no GPU. They share each batch.
-        nodes: Computers.
-        state: Where the training keeps its state while it runs, so that a training that was
-            stopped goes on from there. Deleted at the end.
-        save_every: Seconds between two saves of the state.
-        scratch: Folder on a disk of the node, to which the stores are copied while the training
-            reads them; None reads them where they are.
 
     Raises:
         InputError: initial weights cannot be had, or belong to another architecture; or a batch
             cannot be split evenly.
     """
-    fabric = start(settings, threads, devices=devices, nodes=nodes)
-    file = StateFile(
-        state, save_every, "train-classifier", settings, inputs=(index, *images, *weights)
-    )
+    training = Training("classifier", settings, execution, (index, *images, *weights))
     store = Store(images, "images")
     train, validation = read_index(index, "train"), read_index(index, "expert", "validation")
-    source = Source("labels", list(train.index), Rows(train.index, observations_of(train)))
-    truth = torch.from_numpy(observations_of(validation))
+    findings = findings_of(train)
 
-    model = classifier_of(settings)
-    initial = str(weights[0]) if weights else settings.initial_weights
-    say(
-        fabric,
-        initialise(model.backbone, initial, architecture=settings.architecture) or "random weights",
+    task = Classification(training, settings, store, validation)
+    network = task.model.backbone
+    training.initialise(network, settings.architecture, settings.initial_weights, weights)
+    labels = Rows(train.index, labels_of(train))
+    training.run(
+        task,
+        Supervised(store, Source("labels", list(train.index), {"labels": labels})),
+        shuffled(len(train)),
+        stores=[store],
+        validation=validation.index,
+        out=out,
+        metrics=metrics,
+        classes=findings,
+        extra=store.meta,
     )
 
-    def forward(model: nn.Module, batch: list[Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:
-        image, _ = augment(to_float(batch[0]), None, settings.augmentation, noise)
-        return model(image), batch[1]
 
-    def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
-        return classification_loss(
-            logits, labels, uncertain=settings.uncertain, blank=settings.blank
-        )
-
-    def validate(model: nn.Module) -> tuple[dict[str, float], dict]:
-        logits = infer(
-            model,
-            Unlabelled(store, validation.index),
-            batch_size=settings.batch_size,
-            device=fabric.device,
-            threads=threads,
-        )
-        probability = positive_probability(torch.stack(list(logits)).float(), settings.uncertain)
-        return auroc_figures(probability, truth), {}
-
-    with staged(fabric, scratch, [store], [*train.index, *validation.index]):
-        best = fit(
-            fabric,
-            model,
-            Supervised(store, source),
-            shuffled(len(train)),
-            forward,
-            loss_of,
-            validate,
-            settings,
-            metrics=metrics,
-            file=file,
-            threads=threads,
-        )
-    if fabric.is_global_zero:
-        save_checkpoint(
-            out,
-            state_dict=best.state_dict,
-            kind="classifier",
-            settings=settings.model_dump(),
-            pathologies=OBSERVATIONS,
-            extra=store.meta,
-        )
-        file.discard()
-
-
-def auroc_figures(probability: Tensor, labels: Tensor) -> dict[str, float]:
-    """Returns the AUROC of each observation, and the mean over COMPETITION as `score`.
+class Classification(Task):
+    """Labels from X-rays; the score is the mean AUROC of the findings in `selection`.
 
     Args:
-        probability: [N, 14].
-        labels: [N, 14]; only 1 and 0 count.
-
-    Returns:
-        `auroc <observation>` for each, NaN where labels are not of both kinds, and `score`, NaN
-        if all of COMPETITION are.
+        training: what this is the task of.
+        settings: of the training.
+        store: the images.
+        validation: rows of the index.
     """
-    figures = {}
-    for column, observation in enumerate(OBSERVATIONS):
-        truth = labels[:, column]
-        known = (truth == 0) | (truth == 1)
-        auroc = float("nan")
-        if truth[known].unique().numel() == 2:
-            auroc = float(binary_auroc(probability[known, column], truth[known].long()))
-        figures[f"auroc {observation}"] = auroc
-    scores = np.array([figures[f"auroc {observation}"] for observation in COMPETITION])
-    score = float(scores[~np.isnan(scores)].mean()) if not np.isnan(scores).all() else np.nan
-    return {**figures, SCORE: score}
+
+    def __init__(
+        self,
+        training: Training,
+        settings: ClassifierSettings,
+        store: Store,
+        validation: pd.DataFrame,
+    ):
+        self.findings = findings_of(validation)
+        super().__init__(classifier_of(settings, len(self.findings)))
+        self.training, self.settings = training, settings
+        self.images = Unlabelled(store, validation.index)
+        self.truth = torch.from_numpy(labels_of(validation))
+        selection = settings.selection or self.findings
+        self.selected = [self.findings.index(name) for name in selection]
+
+    def step(self, batch: dict[str, Tensor], noise: Tensor) -> dict[str, Tensor]:
+        image, _ = augment(to_float(batch["image"]), None, self.settings.augmentation, noise)
+        return {"logits": self.model(image), "labels": batch["labels"]}
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        policies = {"uncertain": self.settings.uncertain, "blank": self.settings.blank}
+        return classification_loss(logits, labels, **policies)
+
+    def validate(self) -> tuple[Figures, dict[str, Any]]:
+        logits = infer(
+            self.model,
+            self.images,
+            batch_size=self.settings.batch_size,
+            device=self.training.fabric.device,
+            threads=self.training.threads,
+        )
+        logits = torch.stack(list(logits)).float()
+        auroc = auroc_of_each(positive_probability(logits, self.settings.uncertain), self.truth)
+        score = mean_of_known(auroc[self.selected])
+        names = (f"auroc {finding}" for finding in self.findings)
+        return {**dict(zip(names, auroc.tolist(), strict=True)), SCORE: score}, {}

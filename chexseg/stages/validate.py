@@ -7,7 +7,9 @@ from typing import Annotated
 
 import tyro
 
-from chexseg.config.study import DataSection, files_of_weights, load_data, load_study
+from chexseg.config.data import DataSection
+from chexseg.config.study import files_of_weights, load_data, load_study
+from chexseg.data.layouts.release import read_release
 from chexseg.errors import GROUPS, InputError, Problem, told
 from chexseg.files.atomic import atomic
 from chexseg.models.trained import check_weights
@@ -72,20 +74,11 @@ def run(
 
 
 def _examine_data(data: DataSection, decode: bool, threads: int) -> tuple[str, list[Problem]]:
-    root = Path(data.root)
-    second = [data.radiologist_masks] if data.radiologist_masks else []
-    return examine(
-        root,
-        {
-            "train": root / data.train_csv,
-            "validation": root / data.val_csv,
-            "test": root / data.test_csv,
-        },
-        {
-            "validation": [root / data.val_masks],
-            "test": [root / name for name in (data.test_masks, *second)],
-        },
-        data.pathologies,
-        decode=decode,
-        threads=threads,
+    release = read_release(
+        data.layout,
+        Path(data.root),
+        data.files(data.root),
+        findings=data.findings,
+        pathologies=data.pathologies,
     )
+    return examine(release, decode=decode, threads=threads)

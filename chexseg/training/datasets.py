@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,36 +21,43 @@ class Source:
     Attributes:
         name: what it is, for logs.
         ids: cxr_id of its X-rays.
-        target_of: cxr_id -> target array (labels or masks).
+        targets: name of a target, such as `labels` or `masks` -> (cxr_id -> its array). Sources
+            that are read together have targets of the same names.
     """
 
     name: str
     ids: Sequence[str]
-    target_of: Callable[[str], np.ndarray]
+    targets: Mapping[str, Callable[[str], np.ndarray]]
 
 
 class Supervised(Dataset):
-    """X-rays with a target, from one or several sources laid end to end.
+    """X-rays with their targets, from one or several sources laid end to end.
 
-    An item is (image uint8 [1, S, S], target). Item `i` is X-ray `i` of the first source, then
-    those of the second.
+    An item is a dict: `image`, uint8 [1, S, S], and the targets of its source. Item `i` is X-ray
+    `i` of the first source, then those of the second.
     """
 
     def __init__(self, images: Store, *sources: Source):
         self.images = images
         self.items = [(source, cxr_id) for source in sources for cxr_id in source.ids]
 
+    @property
+    def ids(self) -> list[str]:
+        """cxr_id of each item."""
+        return [cxr_id for _, cxr_id in self.items]
+
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
         source, cxr_id = self.items[number]
-        image = torch.from_numpy(self.images[cxr_id])[None]
-        return image, torch.from_numpy(np.ascontiguousarray(source.target_of(cxr_id)))
+        arrays = {name: np.ascontiguousarray(of(cxr_id)) for name, of in source.targets.items()}
+        targets = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return {"image": torch.from_numpy(self.images[cxr_id])[None], **targets}
 
 
 class Rows:
-    """Looks rows of an array up by cxr_id; a picklable `target_of`."""
+    """Looks rows of an array up by cxr_id; a target of `Source` that can be pickled."""
 
     def __init__(self, ids: Sequence[str], values: np.ndarray):
         self.row = {cxr_id: row for row, cxr_id in enumerate(ids)}

@@ -1,14 +1,19 @@
-"""The training loop: the same for classifiers, IRNets and segmenters."""
+"""The training loop: the same for every task.
+
+Lightning Fabric does what is the same everywhere: devices, processes, precision, moving batches,
+gradients over processes. Two things are ours, since Fabric promises less: signals (it has none;
+here every one is obeyed behind a whole step) and the state (its checkpoints know neither inputs
+nor code, nor the place within an epoch; here a training killed anywhere ends with the same bits).
+"""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -18,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from chexseg.config.settings import TrainingSettings
+from chexseg.files.artifacts import Execution
 from chexseg.files.atomic import atomic
 from chexseg.files.progress import progress
 from chexseg.inference.batching import workers
@@ -29,6 +35,7 @@ from chexseg.training.nodes import spread
 from chexseg.training.processes import highest, of_all, say
 from chexseg.training.sampling import Draw
 from chexseg.training.state import Best, StateFile, TrainingState
+from chexseg.training.task import Task
 
 SCORE = "score"
 """Name of the validation figure that selects the epoch: larger is better."""
@@ -36,23 +43,22 @@ SAVE = 1
 """Order to save the state and go on; higher numbers are those of signals: save it and stop."""
 
 
-def start(
-    settings: TrainingSettings, threads: int = 1, *, devices: int = 1, nodes: int = 1
-) -> Fabric:
+def start(settings: TrainingSettings, execution: Execution = Execution()) -> Fabric:
     """Seeds everything and finds the devices: GPUs if there are any, else the CPU.
+
+    Where Slurm started as many tasks as there are devices on a node, they are its processes; else
+    this process starts the others, each with the same command line. Several nodes need Slurm, or
+    torchrun. In a job of Slurm, `srun` takes the place of this process, and starts all of them.
 
     Args:
         settings: of the training.
-        threads: CPU threads of each process.
-        devices: processes on each node, one per GPU. Where Slurm started as many tasks, they are
-            those; else this process starts the others, each with the same command line.
-        nodes: computers; several need Slurm, or torchrun. In a job of Slurm, `srun` takes the
-            place of this process, and starts all of them.
+        execution: its threads, devices and nodes.
 
     Raises:
         InputError: there is no GPU where one is required, see `chexseg.inference.device`; or
             several nodes, and nothing that could start processes there.
     """
+    threads, devices, nodes = execution.threads, execution.devices, execution.nodes
     spread(nodes, devices, threads)
     several = devices * nodes > 1
     # Within a job Slurm says so even where it started one process, which starts the others.
@@ -74,20 +80,19 @@ def start(
 
 def fit(
     fabric: Fabric,
-    model: nn.Module,
+    task: Task,
     dataset: Dataset,
     draw: Draw,
-    forward: Callable[[nn.Module, list[Tensor], Tensor], tuple[Tensor, ...]],
-    loss_of: Callable[..., Tensor],
-    validate: Callable[[nn.Module], tuple[dict[str, float], dict[str, Any]]],
     settings: TrainingSettings,
     *,
     metrics: Path,
     file: StateFile,
     threads: int = 1,
-    parameters: Iterable[dict] | None = None,
 ) -> Best:
-    """Trains a model, from its beginning or from the state in `file`.
+    """Trains the model of a task, from its beginning or from the state in `file`.
+
+    The epoch with the highest finite `score` wins, the first of equals; where no score is finite,
+    the last epoch.
 
     Several processes share each batch, and compute what one would: each passes its own X-rays
     through the model and then the loss of all of them together, since a loss such as Dice is no
@@ -96,20 +101,13 @@ def fit(
 
     Args:
         fabric: from `start`.
-        model: what is trained.
-        dataset: training samples; a batch is what DataLoader makes of its items.
+        task: what is trained, and on which loss. Its model is trained in place.
+        dataset: training samples; its items are dicts of tensors, and so are the batches.
         draw: generator -> item numbers of an epoch; see `BatchSampler`.
-        forward: (model, batch on the device, noise for augmentation [B, 6]) -> what the loss
-            needs, tensors [B, ...].
-        loss_of: what `forward` returned, for a whole batch -> scalar.
-        validate: model in evaluation mode -> figures of the epoch for `metrics`, and what else
-            belongs to it, plain values. The epoch with the highest finite `score` wins, the
-            first of equals; where no score is finite, the last epoch. Every process validates.
         settings: of the training.
         metrics: CSV with one row per epoch: epoch, loss, figures, learning_rate and seconds.
         file: keeps the state; to be discarded once the result is published.
         threads: CPU threads of each process; beside a GPU they load samples.
-        parameters: parameter groups; all that require a gradient if None.
 
     Returns:
         The best epoch.
@@ -134,12 +132,14 @@ def fit(
         worker_init_fn=ignore_signals,
         pin_memory=fabric.device.type == "cuda",
     )
+    bare = task.model
     if fabric.device.type == "cuda":
-        model = model.to(memory_format=torch.channels_last)
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if several else model
-    optimizer = _optimizer(model, parameters, settings)
+        bare = bare.to(memory_format=torch.channels_last)
+        bare = nn.SyncBatchNorm.convert_sync_batchnorm(bare) if several else bare
+    optimizer = _optimizer(task, settings)
     schedule = _schedule(optimizer, settings, settings.epochs * steps)
-    model, optimizer = fabric.setup(model, optimizer)
+    task.model, optimizer = fabric.setup(bare, optimizer)
+    model = task.model
     if fabric.global_rank:  # dropout is another one in every process
         torch.manual_seed(settings.seed * 100_003 + 70_000 + fabric.global_rank)
 
@@ -150,15 +150,16 @@ def fit(
     if state.rows and fabric.is_global_zero:
         _write_rows(metrics, state)
 
-    def train_step(batches: Iterator[list[Tensor]]) -> Tensor:
+    def train_step(batches: Iterator[dict[str, Tensor]]) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=fabric.device)
         noises = draw_noise(sampler.batch_size, state.noise).split(sampler.part_size)
         for part, noise in enumerate(noises, 1):
             batch = fabric.to_device(next(batches))
             with fabric.no_backward_sync(model, enabled=part < sampler.parts):
-                outputs = forward(model, batch, noise[sampler.share])
-                loss = loss_of(*(of_all(fabric, output) for output in outputs)) / sampler.parts
+                outputs = task.step(batch, noise[sampler.share])
+                outputs = {name: of_all(fabric, output) for name, output in outputs.items()}
+                loss = task.loss(**outputs) / sampler.parts
                 fabric.backward(loss * fabric.world_size)  # DDP takes the mean over processes
             total += loss.detach()
         optimizer.step()
@@ -191,7 +192,7 @@ def fit(
             model.eval()
             # Several processes stop together, behind a step: none waits for one that is gone.
             with torch.no_grad(), nullcontext() if several else signals.at_once():
-                figures, extra = validate(model)
+                figures, extra = task.validate()
             row = {"epoch": epoch, "loss": float(state.total) / steps, **figures}
             row["learning_rate"] = schedule.get_last_lr()[0]
             row["seconds"] = round(time.perf_counter() - began, 3)
@@ -207,6 +208,7 @@ def fit(
             state.begin(epoch + 1)
         if fabric.is_global_zero and file.path:
             file.write(state.content())  # what the caller does now may take hours
+    task.model = bare
     say(fabric, f"best epoch: {state.best.epoch}")
     return state.best
 
@@ -243,10 +245,8 @@ def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {k: v.detach().to("cpu", copy=True).contiguous() for k, v in model.state_dict().items()}
 
 
-def _optimizer(
-    model: nn.Module, parameters: Iterable[dict] | None, settings: TrainingSettings
-) -> torch.optim.Optimizer:
-    groups = list(parameters or [{"params": [p for p in model.parameters() if p.requires_grad]}])
+def _optimizer(task: Task, settings: TrainingSettings) -> torch.optim.Optimizer:
+    groups = list(task.parameters())
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adam":
         return torch.optim.Adam(groups, lr=rate, weight_decay=decay)

@@ -1,4 +1,7 @@
-"""Trainings on several computers: Slurm starts their processes."""
+"""Trainings on several computers: Slurm starts their processes.
+
+Lightning joins processes that srun has started, but starts none itself; that is all there is here.
+"""
 
 from __future__ import annotations
 

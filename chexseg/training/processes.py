@@ -10,6 +10,8 @@ from torch import Tensor, distributed
 def of_all(fabric: Fabric, rows: Tensor) -> Tensor:
     """Returns the rows of all processes, in the order of the processes.
 
+    Not `fabric.all_gather`, whose gradients are those of all processes, which DDP sums as well.
+
     Args:
         fabric: of this process.
         rows: [B, ...] of this process; all have the same shape.
@@ -27,7 +29,10 @@ def of_all(fabric: Fabric, rows: Tensor) -> Tensor:
 
 
 def highest(fabric: Fabric, number: int) -> int:
-    """Returns the highest number that a process gave."""
+    """Returns the highest number that a process gave.
+
+    Not by `fabric.all_reduce`, which waits for all processes twice: this is called at every step.
+    """
     return int(of_all(fabric, torch.tensor([number], device=fabric.device)).max())
 
 

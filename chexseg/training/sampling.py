@@ -1,8 +1,10 @@
-"""Which samples an epoch shows: the mixing of expert and pseudo masks."""
+"""Which samples an epoch shows: one source of masks, or several that are mixed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import torch
 
@@ -22,30 +24,55 @@ def shuffled(n_items: int, samples: int | None = None) -> Draw:
     return draw
 
 
-def mixed(n_expert: int, n_pseudo: int, expert_probability: float, samples: int) -> Draw:
-    """Draws each sample from the experts' with a probability, else from the pseudo-labelled.
+def mixed(counts: Sequence[int], weights: Sequence[float], samples: int) -> Draw:
+    """Draws each sample's source by the weights, and then one of the source's items.
 
-    This is CheXseg's mixing of supervision (Gadgil et al. 2021, section 3.3) with
-    rho = `expert_probability`: the choice is made for each sample on its own, and within a
-    source samples come in shuffled passes.
+    This is CheXseg's mixing of supervision (Gadgil et al. 2021, section 3.3) for any number of
+    sources; theirs are two, with the weights rho (experts' masks) and 1 - rho (pseudo masks).
+    The choice is made for each sample independently, and within a source samples come in
+    shuffled passes: every item once before any comes twice.
 
     Args:
-        n_expert: number of X-rays with expert masks; they are items 0 to n_expert - 1.
-        n_pseudo: number of pseudo-labelled X-rays; they follow.
-        expert_probability: 0 to 1.
+        counts: number of items of each source. Items are numbered through: those of the first
+            source from 0, those of the second behind them.
+        weights: chance of each source, 0 to 1; their sum is 1. A source of weight 0 is never
+            drawn.
         samples: number of samples in the epoch.
+
+    Raises:
+        ValueError: there are not as many weights as sources, one is negative, or they do not sum
+            to 1 within 1e-6; or, when an epoch is drawn, a source with a weight has no items.
     """
+    if len(weights) != len(counts):
+        raise ValueError(f"{len(weights)} weights for {len(counts)} sources")
+    if wrong := wrong_weights(weights):
+        raise ValueError(wrong)
+    last = max(number for number, weight in enumerate(weights) if weight > 0)
+    # The last source takes the rest, so that no rounding of the sums draws one of weight 0.
+    bounds = list(accumulate(weights[:last]))
 
     def draw(generator: torch.Generator) -> list[int]:
-        expert = torch.rand(samples, generator=generator) < expert_probability
-        count = int(expert.sum())
-        items = torch.empty(samples, dtype=torch.long)
-        items[expert] = torch.tensor(_passes(n_expert, count, generator), dtype=torch.long)
-        pseudo = torch.tensor(_passes(n_pseudo, samples - count, generator), dtype=torch.long)
-        items[~expert] = pseudo + n_expert
+        chance = torch.rand(samples, generator=generator)
+        none = torch.zeros(samples, dtype=torch.long)
+        source = sum(((chance >= bound).long() for bound in bounds), none)
+        items, first = torch.empty(samples, dtype=torch.long), 0
+        for number, count in enumerate(counts):
+            own = source == number
+            passes = _passes(count, int(own.sum()), generator)
+            items[own] = torch.tensor(passes, dtype=torch.long) + first
+            first += count
         return items.tolist()
 
     return draw
+
+
+def wrong_weights(weights: Sequence[float]) -> str | None:
+    """Says what is wrong with the weights of sources: each must be >= 0, and their sum 1."""
+    if not all(weight >= 0 for weight in weights):  # NaN is not
+        return f"a weight below 0 among {', '.join(map(str, weights))}"
+    if not abs((total := math.fsum(weights)) - 1) <= 1e-6:
+        return f"weights whose sum is {total:g}"
+    return None
 
 
 def _passes(n_items: int, samples: int, generator: torch.Generator) -> list[int]:

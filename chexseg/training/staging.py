@@ -43,7 +43,8 @@ def staged(
         return
     ids = list(ids)
     folder = scratch / f"chexseg-{fabric.broadcast(uuid.uuid4().hex)}-{fabric.node_rank}"
-    shards = [path for store in stores for path in store.shards_of(ids)]
+    # A shard once, though two stores may share it.
+    shards = list(dict.fromkeys(path for store in stores for path in store.shards_of(ids)))
     copies = {path: folder / f"{number:05d}.h5" for number, path in enumerate(shards)}
     with Signals() as signals, signals.at_once():
         try:

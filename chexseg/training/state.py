@@ -133,7 +133,7 @@ class StateFile:
         stage: the stage's command.
         settings: of the training.
         inputs: every file that the training reads.
-        others: further arguments of the stage that change what it computes.
+        others: further arguments of the stage that change what it computes, as JSON-able values.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class StateFile:
         stage: str,
         settings: TrainingSettings,
         inputs: Sequence[Path],
-        **others: str | bool,
+        **others: Any,
     ):
         self.path, self.every, self.saved = path, every, time.monotonic()
         self._made_of = (stage, settings, inputs, others)

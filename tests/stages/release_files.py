@@ -1,13 +1,9 @@
-"""The files of a phantom release, under the names by which stages ask for them."""
+"""The files of a phantom release, as stages ask for them."""
+
+from chexseg.data.layouts.chexpert import CheXpert
 
 
 def release_files(root):
-    tables, masks = root / "CheXpert", root / "CheXlocalize"
-    return {
-        "root": root,
-        "train_csv": tables / "train.csv",
-        "val_csv": tables / "val_labels.csv",
-        "test_csv": tables / "test_labels.csv",
-        "val_masks": masks / "gt_segmentations_val.json",
-        "test_masks": masks / "gt_segmentations_test.json",
-    }
+    """The arguments by which `check-data` and `build-index` are told of a release."""
+    files = {role: tuple(paths) for role, paths in CheXpert().files(root).items()}
+    return {"root": root, "inputs": files}

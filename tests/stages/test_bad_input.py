@@ -17,8 +17,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from chexseg.config.settings import ImageSettings, IndexSettings
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.data.masks import decode, encode
-from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.errors import InputError
 from chexseg.files.store import Store
 from chexseg.stages import build_index, check_data, store_images
@@ -40,9 +40,13 @@ class Data:
         self.files = {key: root / name for key, name in FILES.items()}
         self.pathologies = PATHOLOGIES
 
+    @property
+    def inputs(self):
+        return {role: (path,) for role, path in self.files.items()}
+
     def check(self, out):
         check_data.run(
-            root=self.root, **self.files, out=out, pathologies=self.pathologies, threads=2
+            root=self.root, inputs=self.inputs, out=out, pathologies=self.pathologies, threads=2
         )
         return out.read_text()
 
@@ -232,8 +236,8 @@ CASES = {
         "masks", ":Edema", "no mask", "an empty mask if nothing is seen",
     ),
     "pathology misspelt": (
-        lambda data: change_mask(data, lambda entry: entry.update(Odema=entry["Edema"])),
-        "masks", ":Odema", "unknown pathology", "'Edema'",
+        lambda data: change_mask(data, lambda entry: entry.update(Odema=entry.pop("Edema"))),
+        "masks", ":Edema", "no mask", "the nearest name there is 'Odema'",
     ),
     "mask transposed": (
         lambda data: change_mask(data, transpose), "masks", ":Edema", "size", "transpose the mask",
@@ -402,7 +406,7 @@ def test_strange_names_of_folders_and_x_rays(data, tmp_path, monkeypatch):
     data = Data(root)
     assert "No warnings." in data.check(tmp_path / f"{STRANGE}.txt")
     index, images = tmp_path / f"{STRANGE}.csv", tmp_path / f"{STRANGE}.h5"
-    build_index.run(root=root, **data.files, out=index, settings=IndexSettings())
+    build_index.run(root=root, inputs=data.inputs, out=index, settings=IndexSettings())
     store_images.run(index=index, root=root, out=images, settings=ImageSettings(image_size=64))
     (cxr_id,) = [each for each in Store([images], "images").ids if STRANGE in each]
     assert cxr_id.endswith(f"_-view1 {STRANGE}_frontal")

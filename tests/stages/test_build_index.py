@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from chexseg.config.settings import IndexSettings
-from chexseg.data.index import observations_of, positives_of, read_index
-from chexseg.data.pathologies import OBSERVATIONS
+from chexseg.data.index import findings_of, labels_of, positives_of, read_index
+from chexseg.data.layouts.chexpert import FINDINGS, column_of
 from chexseg.errors import InputError
 from chexseg.stages.build_index import run
 from tests.stages.release_files import release_files
@@ -71,7 +71,7 @@ def test_counts_and_columns(phantom, out, capsys):
     assert index["split"].value_counts().to_dict() == {
         "train": 24, "expert": 5, "validation": 5, "test": 8,
     }  # fmt: skip
-    columns = ["path", "patient", "study", "split", "shard", "height", "width", *OBSERVATIONS]
+    columns = ["path", "patient", "study", "split", "shard", "height", "width", *FINDINGS]
     columns.append("sha256")
     assert list(index) == columns
     assert index.index.name == "cxr_id"
@@ -116,18 +116,19 @@ def test_labels_are_those_of_the_tables(phantom, out):
         n for n in range(2, len(table.lines) + 1) if table.get(n, "Frontal/Lateral") == "Frontal"
     ]
     for number, (_, row) in zip(numbers, index[index["split"] == "train"].iterrows(), strict=True):
-        for observation in OBSERVATIONS:
-            expected = values[table.get(number, observation)]
-            assert pd.isna(row[observation]) if expected is None else row[observation] == expected
-    assert set(pd.unique(index[list(OBSERVATIONS)].to_numpy().ravel())) >= {1, 0, -1}
+        for finding in FINDINGS:
+            expected = values[table.get(number, column_of(finding))]
+            assert pd.isna(row[finding]) if expected is None else row[finding] == expected
+    assert findings_of(index) == FINDINGS
+    assert set(pd.unique(index[list(FINDINGS)].to_numpy().ravel())) >= {1, 0, -1}
 
 
 def test_gates_are_open_for_positive_labels_only(phantom, out):
     index = build(phantom, out)
-    labels = observations_of(index)
+    labels = labels_of(index)
     assert labels.shape == (42, 14)
     gates = positives_of(index, ("Airspace Opacity", "Edema"))
-    opacity, edema = OBSERVATIONS.index("Lung Opacity"), OBSERVATIONS.index("Edema")
+    opacity, edema = FINDINGS.index("Airspace Opacity"), FINDINGS.index("Edema")
     assert (gates == (labels[:, [opacity, edema]] == 1)).all()
     assert gates.any()
     assert not gates.all()

@@ -3,18 +3,15 @@ import re
 import pytest
 
 from chexseg.data.layouts.release import read_release
-from chexseg.data.pathologies import PATHOLOGIES
 from chexseg.errors import InputError
 from chexseg.stages import check_data
 from tests.stages.release_files import release_files
 
 
-def check(root, out, **changes):
-    check_data.run(
-        **release_files(root),
-        out=out,
-        **changes,
-    )
+def check(root, out, second=(), **changes):
+    files = release_files(root)
+    files["inputs"]["radiologist_masks"] = second
+    check_data.run(**files, out=out, **changes)
     return out.read_text()
 
 
@@ -52,10 +49,10 @@ def test_counts_of_the_phantom(phantom, tmp_path, capsys):
 
 def test_masks_of_a_second_reader_are_checked_and_not_counted(phantom, tmp_path):
     second = phantom / "CheXlocalize/hb_segmentations_test.json"
-    text = check(phantom, tmp_path / "a", radiologist_masks=(second,))
+    text = check(phantom, tmp_path / "a", second=(second,))
     assert text == check(phantom, tmp_path / "b")
     with pytest.raises(InputError, match="No such file"):
-        check(phantom, tmp_path / "c", radiologist_masks=(phantom / "absent.json",))
+        check(phantom, tmp_path / "c", second=(phantom / "absent.json",))
 
 
 def test_threads_do_not_change_the_report(phantom, tmp_path):
@@ -99,6 +96,6 @@ def test_few_x_rays_are_under_way_at_once(phantom, monkeypatch):
 
     monkeypatch.setattr(check_data, "AT_ONCE", 5)
     monkeypatch.setattr(check_data, "ThreadPoolExecutor", Watched)
-    release = read_release(phantom, {"train": phantom / "CheXpert/train.csv"}, {}, PATHOLOGIES)
-    assert len(check_data.survey(release, phantom, 2).paths) == 24
-    assert parts == [10, 10, 4]
+    release = read_release("chexpert", **release_files(phantom))
+    assert len(check_data.survey(release, 2).paths) == 42
+    assert parts == [10, 10, 10, 10, 2]

@@ -1,5 +1,3 @@
-import gzip
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +5,7 @@ import pytest
 from chexseg.config.settings import EvaluationSettings
 from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError
+from chexseg.evaluation.patients import FROM_IDS, UNKNOWN
 from chexseg.stages import evaluate
 
 PATHOLOGIES = ("Edema", "Cardiomegaly")
@@ -65,27 +64,15 @@ def test_index_says_how_large_x_rays_are(files, tmp_path):
     assert len(caught.value.problems) == 4  # two pathologies in each of the two files
 
 
-@pytest.mark.parametrize("name", ["overlaps.csv", "overlaps.csv.gz"])
-def test_overlaps_are_the_same_bytes_each_time(files, tmp_path, name):
-    for folder in ("one", "two"):
-        scored(files, tmp_path, overlaps=tmp_path / folder / name)
-    content = (tmp_path / "one" / name).read_bytes()
-    assert content == (tmp_path / "two" / name).read_bytes()
-    text = (gzip.decompress(content) if name.endswith("gz") else content).decode()
-    assert text.splitlines()[:2] == [
-        "cxr_id,patient,pathology,intersection,union,truth_pixels,predicted_pixels",
-        f"{FIRST},patient1,Edema,2,4,4,2",
-    ]
-
-
 def test_printed_table(files, capsys):
     evaluate.run(**files, pathologies=PATHOLOGIES, settings=SETTINGS)
     printed = capsys.readouterr().out
     assert "prediction: 3 X-rays of 3 patients, 1 not predicted" in printed
-    lines = {line.split()[0]: line.split() for line in printed.splitlines()[3:]}
+    assert f"\n{FROM_IDS}\n" in printed
+    lines = {line.split()[0]: line.split() for line in printed.splitlines()[4:]}
     assert lines["Edema"][1] == "0.200"
     assert lines["Cardiomegaly"] == ["Cardiomegaly", "-", "0", "-", "0"]
-    assert len({len(line) for line in printed.splitlines()[3:]}) == 1
+    assert len({len(line) for line in printed.splitlines()[4:]}) == 1
 
 
 def test_files_with_other_names_of_x_rays(tmp_path):
@@ -113,3 +100,39 @@ def test_empty_files(tmp_path):
 def test_a_missing_index(files, tmp_path):
     with pytest.raises(InputError, match=r"absent\.csv"):
         scored(files, tmp_path, index=tmp_path / "absent.csv")
+
+
+def two_x_rays(tmp_path):
+    """Masks of two X-rays of ids that name no patient, one found and one missed."""
+    ids = ("00000001_000", "00000001_001")
+    write_masks(tmp_path / "gt.json", dict.fromkeys(ids, masks_of(ON)))
+    write_masks(tmp_path / "pred.json", {ids[0]: masks_of(ON), ids[1]: masks_of(OFF)})
+    return ids, {"gt": tmp_path / "gt.json", "pred": tmp_path / "pred.json"}
+
+
+def test_two_x_rays_of_one_patient_have_the_interval_of_one_patient(tmp_path, capsys):
+    ids, files = two_x_rays(tmp_path)
+    index = tmp_path / "index.csv"
+    pd.DataFrame({"cxr_id": ids, "patient": "00000001", "split": "test"}).to_csv(index, index=False)
+    row = scored(files, tmp_path, index=index).loc[("iou_dataset", "Edema")]
+    assert [row["value"], row["ci_low"], row["ci_high"]] == [0.5, 0.5, 0.5]
+    printed = capsys.readouterr().out
+    assert "2 X-rays of 1 patients" in printed
+    assert f"patients: as {index} says" in printed
+
+
+def test_without_an_index_such_x_rays_count_as_patients_and_the_output_says_so(tmp_path, capsys):
+    _, files = two_x_rays(tmp_path)
+    row = scored(files, tmp_path).loc[("iou_dataset", "Edema")]
+    assert [row["value"], row["ci_low"], row["ci_high"]] == [0.5, 0, 1]
+    printed = capsys.readouterr().out
+    assert "2 X-rays of 2 patients" in printed
+    assert UNKNOWN in printed
+
+
+def test_only_the_metrics_asked_for(files, tmp_path, capsys):
+    settings = EvaluationSettings(replicates=20, metrics=("iou_image",))
+    out = tmp_path / "scores.csv"
+    evaluate.run(**files, out=out, pathologies=PATHOLOGIES, settings=settings)
+    assert set(pd.read_csv(out)["metric"]) == {"iou_image"}
+    assert "iou_dataset" not in capsys.readouterr().out

@@ -7,7 +7,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from chexseg.config.settings import PhantomSettings
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg.data.layouts.chexpert import LABEL_COLUMNS, PATHOLOGIES, column_of
 from chexseg.errors import InputError
 from chexseg.stages.make_phantom import run
 
@@ -52,9 +52,9 @@ def test_layout_and_columns(release):
     ]
     train, val = table(release / "CheXpert/train.csv"), table(release / "CheXpert/val.csv")
     test = table(release / "CheXpert/test_labels.csv")
-    assert list(train[0]) == ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS]
+    assert list(train[0]) == ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *LABEL_COLUMNS]
     assert list(val[0]) == list(train[0])
-    assert list(test[0]) == ["Path", *OBSERVATIONS]
+    assert list(test[0]) == ["Path", *LABEL_COLUMNS]
     assert val == table(release / "CheXpert/val_labels.csv")
     frontal = [row for row in train if row["Frontal/Lateral"] == "Frontal"]
     assert (len(frontal), len(val), len(test)) == (24, 8, 10)
@@ -99,8 +99,8 @@ def test_masks_decode_to_the_image_size_and_agree_with_the_labels(release, split
         cxr_id = "_".join(place).removesuffix(".jpg")
         image = Image.open(release / "CheXpert" / split / "/".join(place))
         assert image.mode == "L"
-        positives = {name for name in PATHOLOGIES if row[observation_of(name)] == "1.0"}
-        assert {row[name] for name in OBSERVATIONS} <= {"0.0", "1.0"}
+        positives = {name for name in PATHOLOGIES if row[column_of(name)] == "1.0"}
+        assert {row[name] for name in LABEL_COLUMNS} <= {"0.0", "1.0"}
         assert (cxr_id in truth) == bool(positives)
         for pathology, code in truth.get(cxr_id, {}).items():
             mask = coco.decode(code)
@@ -138,7 +138,7 @@ def test_a_failed_release_leaves_nothing(tmp_path, monkeypatch):
 
 def test_train_labels_hold_all_four_values(release):
     labels = np.array(
-        [[row[name] for name in OBSERVATIONS] for row in table(release / "CheXpert/train.csv")]
+        [[row[name] for name in LABEL_COLUMNS] for row in table(release / "CheXpert/train.csv")]
     )
     assert set(labels.ravel()) == {"1.0", "0.0", "-1.0", ""}
 

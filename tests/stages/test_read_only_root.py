@@ -25,7 +25,11 @@ def test_nothing_changes_under_the_root(phantom_copy, tmp_path, monkeypatch):
         index=out / "index.csv", root=phantom_copy, out=out / "images.h5", settings=size
     )
     store_masks.run(
-        index=out / "index.csv", masks=release["val_masks"], out=out / "masks.h5", settings=size
+        index=out / "index.csv",
+        masks=release["inputs"]["val_masks"][0],
+        out=out / "masks.h5",
+        settings=size,
+        pathologies=("Edema",),
     )
     assert listing(phantom_copy) == before
     (phantom_copy / "CheXpert" / "note").touch()

@@ -12,20 +12,23 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from chexseg.config.flags import flags
 from chexseg.config.settings import (
     ClassifierSettings,
     ImageSettings,
     IndexSettings,
-    IRNetSettings,
     SegmenterSettings,
-    flags,
 )
+from chexseg.data.layouts.chexpert import PATHOLOGIES
+from chexseg.files.artifacts import Execution
 from chexseg.files.store import Store, write_store
 from chexseg.inference.signals import Stopped
+from chexseg.mask_sources.drawn import DrawnSettings
+from chexseg.mask_sources.irnet import IRNetSettings
 from chexseg.stages import (
     build_index,
+    make_masks,
     store_images,
-    store_masks,
     train_classifier,
     train_irnet,
     train_segmenter,
@@ -60,8 +63,15 @@ def study(phantom, tmp_path_factory):
     )
     size = ImageSettings(image_size=32)
     store_images.run(index=study.index, root=phantom, out=study.images, settings=size, shard=0)
-    store_masks.run(index=study.index, masks=release["val_masks"], out=study.expert, settings=size)
-    with write_store(study.labels, "affinity_labels", {"pathologies": ["Edema"]}) as labels:
+    make_masks.run(
+        source="drawn",
+        index=study.index,
+        images=study.images,
+        inputs={"masks": release["inputs"]["val_masks"]},
+        out=study.expert,
+        settings=DrawnSettings(classes=PATHOLOGIES),
+    )
+    with write_store(study.labels, "affinity_labels", {"classes": ["Edema"]}) as labels:
         for number, cxr_id in enumerate(Store([study.images], "images").ids[:12]):
             label = torch.zeros(1, 8, 8, dtype=torch.uint8)
             label[0, : 2 + number % 4] = 1
@@ -69,28 +79,30 @@ def study(phantom, tmp_path_factory):
     return study
 
 
-def classifier(study, name, **others):
+def classifier(study, name, **execution):
     return train_classifier.run(
         index=study.index,
         images=(study.images,),
         settings=CLASSIFIER,
         **outputs(study, name),
-        **others,
+        execution=Execution(**execution),
     )
 
 
-def segmenter(study, name, **others):
+def segmenter(study, name, **execution):
     return train_segmenter.run(
         index=study.index,
         images=(study.images,),
-        expert_masks=study.expert,
+        truth=(study.expert,),
+        masks=(study.expert,),
+        sources=("expert",),
         settings=SEGMENTER,
         **outputs(study, name),
-        **others,
+        execution=Execution(**execution),
     )
 
 
-def irnet(study, name, **others):
+def irnet(study, name, **execution):
     return train_irnet.run(
         images=(study.images,),
         labels=(study.labels,),
@@ -98,7 +110,7 @@ def irnet(study, name, **others):
         backbone_architecture="resnet18",
         backbone="none",
         **outputs(study, name),
-        **others,
+        execution=Execution(**execution),
     )
 
 
@@ -154,7 +166,8 @@ def test_the_command_is_killed_and_run_again(study, whole, tmp_path, number, cod
     state, name = tmp_path / "state.pt", number.name
     out, metrics = outputs(study, name).values()
     command = [sys.executable, "-m", "chexseg", "train-segmenter"]
-    command += ["--index", study.index, "--images", study.images, "--expert-masks", study.expert]
+    command += ["--index", study.index, "--images", study.images, "--truth", study.expert]
+    command += ["--masks", study.expert, "--sources", "expert"]
     command += ["--out", out, "--metrics", metrics, "--state", state, "--save-every", "0"]
     process = subprocess.Popen([*map(str, command), *shlex.split(flags(SEGMENTER))])
     while not state.exists() and process.poll() is None:

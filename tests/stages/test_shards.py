@@ -19,7 +19,7 @@ from chexseg.config.settings import (
     ThresholdSettings,
     WalkSettings,
 )
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
+from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.files.store import Store
 from chexseg.inference.batching import batch_of
 from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
@@ -55,10 +55,10 @@ def networks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
     classifier = ClassifierSettings(architecture="densenet_small", stride=8)
     segmenter = SegmenterSettings(architecture="unet", decoder_channels=16)
-    irnet = {"backbone_architecture": "resnet18", **IRNetSettings().model_dump()}
+    extra = {"image_size": SIZE, "thresholds": [0.5] * 10, "backbone_architecture": "resnet18"}
     for kind, model, settings, names in (
-        ("classifier", classifier_of(classifier), classifier.model_dump(), OBSERVATIONS),
-        ("irnet", irnet_of("resnet18"), irnet, PATHOLOGIES),
+        ("classifier", classifier_of(classifier, len(FINDINGS)), classifier.model_dump(), FINDINGS),
+        ("irnet", irnet_of("resnet18"), IRNetSettings().model_dump(), PATHOLOGIES),
         ("segmenter", segmenter_of(segmenter, 10), segmenter.model_dump(), PATHOLOGIES),
     ):
         save_checkpoint(
@@ -66,8 +66,8 @@ def networks(tmp_path_factory):
             state_dict=model.state_dict(),
             kind=kind,
             settings=settings,
-            pathologies=names,
-            extra={"image_size": SIZE, "thresholds": [0.5] * 10},
+            classes=names,
+            extra=extra,
         )
     return folder
 
@@ -90,6 +90,7 @@ def run_stages(phantom, networks, folder, shards):
             classifiers=(networks / "classifier.pt",),
             out=out.saliency,
             settings=SaliencySettings(**BATCH),
+            pathologies=PATHOLOGIES,
         )
         maps = {"index": index, "images": out.images, "saliency": out.saliency}
         threshold_saliency.run(**maps, out=out.threshold, settings=ThresholdSettings())

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from chexseg.data.images import open_image
-from chexseg.data.layouts.chexpert import read_labels
+from chexseg.data.layouts.chexpert_tables import read_labels
 from chexseg.errors import InputError, Problems
 from chexseg.files.atomic import atomic
 
@@ -33,9 +33,9 @@ def test_no_name_reaches_the_shell_unquoted(phantom, tmp_path):
         "data": {"root": str(data), "radiologist_masks": "CheXlocalize/hb_segmentations_test.json"},
         "classifiers": {"c..-": {"architecture": "resnet18", "initial_weights": str(weights)}},
         "saliency": {"s": {"classifiers": ["c..-"]}},
-        "pseudo_masks": {
-            "t": {"method": "threshold", "saliency": "s"},
-            "i": {"method": "irnet", "saliency": "s", "backbone": str(weights)},
+        "masks": {
+            "t": {"source": "threshold", "saliency": "s"},
+            "i": {"source": "irnet", "saliency": "s", "backbone": str(weights)},
         },
         "segmenters": {"x": {"masks": ["expert", "i"], "initial_weights": str(weights)},
                        "y": {"masks": ["t"], "initial_weights": "none"}},
@@ -85,7 +85,7 @@ def store():
             writer.append(str(number), noise)
 
 def checkpoint():
-    save_checkpoint("a.pt", state_dict={"w": torch.randn(100_000)}, kind="k", settings={}, pathologies=[])
+    save_checkpoint("a.pt", state_dict={"w": torch.randn(100_000)}, kind="k", settings={}, classes=[])
 
 def table():
     with atomic("a.csv") as temporary:

@@ -15,7 +15,7 @@ from chexseg.config.settings import (
     ThresholdSettings,
 )
 from chexseg.data.index import positives_of, read_index
-from chexseg.data.pathologies import COMPETITION, OBSERVATIONS, PATHOLOGIES
+from chexseg.data.layouts.chexpert import COMPETITION, FINDINGS, PATHOLOGIES
 from chexseg.errors import InputError
 from chexseg.files.store import Store
 from chexseg.inference.batching import batch_of
@@ -35,6 +35,7 @@ from tests.stages.release_files import release_files
 SIZE = 64
 SHORT = {"initial_weights": "none", "epochs": 1, "learning_rate": 1e-3, "seed": 3}
 CLASSIFIER = {"architecture": "densenet_small", "stride": 16, "batch_size": 8} | SHORT
+CLASSIFIER["selection"] = COMPETITION
 SEGMENTER = {"architecture": "unet", "decoder_channels": 16, "batch_size": 8} | SHORT
 
 
@@ -52,7 +53,11 @@ def prepare(phantom, folder, shards):
     for shard, path in enumerate(files.images):
         store_images.run(index=files.index, root=phantom, out=path, settings=settings, shard=shard)
     store_masks.run(
-        index=files.index, masks=release["val_masks"], out=files.expert, settings=settings
+        index=files.index,
+        masks=release["inputs"]["val_masks"][0],
+        out=files.expert,
+        settings=settings,
+        pathologies=PATHOLOGIES,
     )
     return files
 
@@ -69,20 +74,24 @@ def classify(files, name, **changes):
     return out
 
 
-def segment(files, name, *, expert=True, pseudo_masks=(), weights=(), **changes):
+def segment(files, name, *, sources=("expert",), mixing=(), weights=(), **changes):
     out, metrics = files.folder / f"{name}.pt", files.folder / f"{name}.csv"
     train_segmenter.run(
         index=files.index,
         images=files.images,
-        expert_masks=files.expert,
+        truth=(files.expert,),
+        masks=tuple(getattr(files, source) for source in sources),
+        sources=sources,
+        mixing=mixing,
         out=out,
         metrics=metrics,
         settings=SegmenterSettings(**(SEGMENTER | changes)),
-        expert=expert,
-        pseudo_masks=pseudo_masks,
         weights=weights,
     )
     return out
+
+
+BOTH = ("expert", "pseudo")
 
 
 def saliency_of(files, name, classifiers, **settings):
@@ -94,6 +103,7 @@ def saliency_of(files, name, classifiers, **settings):
             classifiers=classifiers,
             out=outs[-1],
             settings=SaliencySettings(**({"batch_size": 8} | settings)),
+            pathologies=PATHOLOGIES,
         )
     return tuple(outs)
 
@@ -109,12 +119,12 @@ def files(phantom, tmp_path_factory):
     files = prepare(phantom, tmp_path_factory.mktemp("study"), 1)
     files.classifier = classify(files, "classifier")
     files.saliency = saliency_of(files, "saliency", (files.classifier,))
-    files.pseudo = (files.folder / "pseudo.h5",)
+    files.pseudo = files.folder / "pseudo.h5"
     threshold_saliency.run(
         index=files.index,
         images=files.images[0],
         saliency=files.saliency[0],
-        out=files.pseudo[0],
+        out=files.pseudo,
         settings=ThresholdSettings(threshold=0.5),
     )
     return files
@@ -130,8 +140,9 @@ def sharded(phantom, tmp_path_factory):
 
 
 def test_a_classifier_is_trained_and_tells_what_it_is(files):
-    model, settings = load_classifier(files.classifier)
+    model, settings, findings = load_classifier(files.classifier)
     assert settings == ClassifierSettings(**CLASSIFIER)
+    assert findings == FINDINGS
     assert model(torch.zeros(2, 1, SIZE, SIZE)).shape == (2, 14)
     checkpoint = torch.load(files.classifier, weights_only=True)
     assert '"image_size": 64' in checkpoint["description"]
@@ -139,7 +150,7 @@ def test_a_classifier_is_trained_and_tells_what_it_is(files):
 
 def test_metrics_hold_the_auroc_of_every_observation(files):
     (row,) = rows_of(files.classifier)
-    assert {f"auroc {observation}" for observation in OBSERVATIONS} <= row.keys()
+    assert {f"auroc {observation}" for observation in FINDINGS} <= row.keys()
     scores = [float(row[f"auroc {name}"] or "nan") for name in COMPETITION]
     assert float(row["score"]) == pytest.approx(np.nanmean(scores))
     assert 0 <= float(row["score"]) <= 1
@@ -161,28 +172,8 @@ def test_shards_do_not_change_a_classifier(files, sharded):
 def test_every_policy_trains(files, changes):
     path = classify(files, "policy", **changes)
     assert math.isfinite(float(rows_of(path)[0]["loss"]))
-    model, settings = load_classifier(path)
+    model, settings, _ = load_classifier(path)
     assert settings.uncertain == changes["uncertain"]
-
-
-def test_auroc_figures_of_literal_labels():
-    probability = torch.zeros(4, 14)
-    labels = torch.zeros(4, 14)
-    edema, effusion = OBSERVATIONS.index("Edema"), OBSERVATIONS.index("Pleural Effusion")
-    labels[:, edema] = torch.tensor([1, 1, 0, 0])
-    probability[:, edema] = torch.tensor([0.9, 0.4, 0.5, 0.1])
-    labels[:, effusion] = torch.tensor([1, -1, math.nan, 0])  # only 1 and 0 count
-    probability[:, effusion] = torch.tensor([0.2, 0.9, 0.9, 0.1])
-    figures = train_classifier.auroc_figures(probability, labels)
-    assert figures["auroc Edema"] == 0.75
-    assert figures["auroc Pleural Effusion"] == 1
-    assert math.isnan(figures["auroc Atelectasis"])
-    assert figures["score"] == pytest.approx(0.875)
-
-
-def test_no_auroc_without_both_kinds_of_labels():
-    figures = train_classifier.auroc_figures(torch.rand(3, 14), torch.zeros(3, 14))
-    assert all(math.isnan(value) for value in figures.values())
 
 
 # Saliency and its masks
@@ -191,7 +182,7 @@ def test_no_auroc_without_both_kinds_of_labels():
 def test_maps_of_every_x_ray_and_pathology(files):
     maps, images = Store(files.saliency, "saliency"), Store(files.images, "images")
     assert maps.ids == images.ids
-    assert maps.meta == {"method": "gradcam", "pathologies": list(PATHOLOGIES)}
+    assert maps.meta == {"method": "gradcam", "classes": list(PATHOLOGIES)}
     batch = batch_of(maps, maps.ids)
     assert batch.shape == (42, 10, 4, 4)
     assert batch.min() >= 0
@@ -217,7 +208,7 @@ def test_some_pathologies_in_their_order(files):
         pathologies=chosen,
     )
     two, ten = Store([out], "saliency"), Store(files.saliency, "saliency")
-    assert two.meta["pathologies"] == list(chosen)
+    assert two.meta["classes"] == list(chosen)
     columns = [PATHOLOGIES.index(name) for name in chosen]
     difference = batch_of(two, ten.ids) - batch_of(ten, ten.ids)[:, columns]
     assert difference.abs().max() < 1e-3
@@ -259,9 +250,10 @@ def test_an_empty_shard_passes_through(phantom, files, tmp_path):
 
 
 def test_masks_by_threshold_are_gated_by_the_labels(files, capsys):
-    masks, maps = Store(files.pseudo, "masks"), Store(files.saliency, "saliency")
+    masks, maps = Store([files.pseudo], "masks"), Store(files.saliency, "saliency")
     assert masks.ids == maps.ids
-    assert masks.meta == {"columns": SIZE, "pathologies": list(PATHOLOGIES)}
+    names = {"classes": list(PATHOLOGIES), "splits": ["train"]}
+    assert masks.meta == {"columns": SIZE, **names}
     positive = torch.from_numpy(positives_of(read_index(files.index).loc[maps.ids], PATHOLOGIES))
     drawn = batch_of(masks, masks.ids)
     expected = cut(batch_of(maps, maps.ids), positive, size=SIZE, threshold=0.5)
@@ -285,7 +277,7 @@ def test_expert_masks_are_stored_for_the_x_rays_that_train_and_select(files):
 def test_a_segmenter_is_trained_and_tells_what_it_is(files):
     path = segment(files, "full")
     model, checkpoint = load_segmenter(path)
-    assert checkpoint.pathologies == PATHOLOGIES
+    assert checkpoint.classes == PATHOLOGIES
     assert checkpoint.extra["image_size"] == SIZE
     assert len(checkpoint.extra["thresholds"]) == 10
     assert all(0 <= threshold < 1 for threshold in checkpoint.extra["thresholds"])
@@ -298,7 +290,7 @@ def test_a_segmenter_is_trained_and_tells_what_it_is(files):
 
 
 def test_same_seed_same_segmenter_to_the_byte(files):
-    options = {"pseudo_masks": files.pseudo, "samples_per_epoch": 16, "augmentation": 0.5}
+    options = {"sources": BOTH, "mixing": (0.9, 0.1), "samples_per_epoch": 16}
     one, again = segment(files, "one", **options), segment(files, "two", **options)
     assert one.read_bytes() == again.read_bytes()
     other = segment(files, "three", **(options | {"seed": 4}))
@@ -338,34 +330,33 @@ class Watch:
 
 
 @pytest.mark.parametrize(
-    ("expert", "pseudo", "changes", "expected"),
+    ("sources", "mixing", "expected"),
     [
-        (True, False, {}, {"expert masks": 5}),
-        (False, True, {}, {"pseudo masks": 24}),
-        (True, True, {"expert_probability": 1, "samples_per_epoch": 16}, {"expert masks": 16}),
-        (True, True, {"expert_probability": 0, "samples_per_epoch": 16}, {"pseudo masks": 16}),
+        (("expert",), (), {"expert": 5}),
+        (("pseudo",), (), {"pseudo": 24}),
+        (BOTH, (1, 0), {"expert": 16}),
+        (BOTH, (0, 1), {"pseudo": 16}),
     ],
 )
-def test_what_a_segmenter_learns_from(files, monkeypatch, expert, pseudo, changes, expected):
+def test_what_a_segmenter_learns_from(files, monkeypatch, sources, mixing, expected):
     watch = Watch(monkeypatch)
-    segment(files, "watched", expert=expert, pseudo_masks=files.pseudo if pseudo else (), **changes)
+    samples = sum(expected.values())
+    segment(files, "watched", sources=sources, mixing=mixing, samples_per_epoch=samples)
     assert watch.count("validation") == 5
     assert {name: watch.count(name) for name in set(watch.asked) - {"validation"}} == expected
 
 
-def test_concatenation_shows_every_x_ray_once(files, monkeypatch):
+def test_without_weights_every_x_ray_of_all_sources_is_shown_once(files, monkeypatch):
     watch = Watch(monkeypatch)
     # 29 X-rays in batches of 29: none is dropped.
-    segment(files, "watched", pseudo_masks=files.pseudo, mixing="concatenation", batch_size=29)
-    assert (watch.count("expert masks"), watch.count("pseudo masks")) == (5, 24)
+    segment(files, "watched", sources=BOTH, batch_size=29)
+    assert (watch.count("expert"), watch.count("pseudo")) == (5, 24)
 
 
 def test_no_masks_to_learn_from(files, tmp_path):
-    with pytest.raises(InputError, match="no X-ray with masks"):
-        segment(files, "nothing", expert=False)
     index = tmp_path / "index.csv"
     index.write_text(files.index.read_text().replace(",expert,", ",validation,"))
     none = SimpleNamespace(**(vars(files) | {"index": index}))
-    with pytest.raises(InputError, match="no X-ray with expert masks"):
-        segment(none, "nothing", pseudo_masks=files.pseudo)
+    with pytest.raises(InputError, match="no X-ray that may train, in the masks 'expert'"):
+        segment(none, "nothing", sources=BOTH)
     assert not (files.folder / "nothing.pt").exists()

@@ -124,21 +124,20 @@ def build_study(name="mini", seed=3, data=None, segmenters=("full", "chexseg")):
         checkpoint = train("train-segmenter", f"segmenters/{run}", learns, epochs=1)
         predicted = f"{at}/predictions/{run}.json"
         run_stage("predict-masks", x_rays | {"checkpoint": [checkpoint]}, {"out": predicted})
-        overlaps.append(f"{at}/evaluation/{run}_overlaps.csv")
-        run_stage(
-            "evaluate", {"gt": tables[1:], "pred": [predicted]},
-            {"out": f"{at}/evaluation/{run}.csv", "overlaps": overlaps[-1]},
-            run_name=run, seed=seed,
-        )  # fmt: skip
-    tables = {"out": f"{at}/summary.csv", "comparisons": f"{at}/comparisons.csv"}
+        overlaps.append(f"{at}/overlaps/{run}.csv")
+        masks_of_run = {"truth": tables[1:], "prediction": [predicted]}
+        run_stage("count-overlaps", masks_of_run, {"out": overlaps[-1]})
+    tables = {"out": f"{at}/summary.csv", "replicates_out": f"{at}/replicates.npz"}
 
-    def compare():
+    def score():
         rows = [f"{run},Edema,iou_dataset,0.3{n}\n" for n, run in enumerate(segmenters)]
         Path(tables["out"]).write_text("run,pathology,metric,value\n" + "".join(rows))
-        Path(tables["comparisons"]).write_text("run,against\n")
+        Path(tables["replicates_out"]).write_text(f"replicates of seed {seed}")
 
-    run_stage("compare-runs", {"overlaps": overlaps}, tables, compare, names=segmenters, seed=seed)
-    run_stage("draw-figures", {"summary": [tables["out"]]}, {"out": f"{at}/figures/gallery.png"})
+    run_stage("score-runs", {"overlaps": overlaps}, tables, score, names=segmenters, seed=seed)
+    replicates = {"replicates": [tables["replicates_out"]]}
+    run_stage("compare-runs", replicates, {"out": f"{at}/comparisons.csv"})
+    run_stage("draw-figure", {"summary": [tables["out"]]}, {"out": f"{at}/figures/gallery.png"})
     Path(at, "logs").mkdir()
     Path(at, "logs/build_index.log").write_text("4 X-rays\n")
     Path(at, "report.html").write_text("<p>\n")

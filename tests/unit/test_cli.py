@@ -11,6 +11,7 @@ from chexseg import __version__
 from chexseg.cli import COMMANDS, NAMES, main
 from chexseg.config.settings import ImageSettings
 from chexseg.errors import InputError, Problem
+from chexseg.files.artifacts import EXECUTION
 from chexseg.stages import store_images
 
 PIPELINE = [
@@ -47,6 +48,16 @@ def test_help_lists_the_stages_in_the_order_of_the_pipeline_then_what_people_run
     assert {"validate", "evaluate", "predict"} <= set(names)
     assert set(names) == {*NAMES, *COMMANDS}
     assert all(summary.endswith(".") for summary in listed(text).values())
+
+
+@pytest.mark.parametrize("stage", ["train-classifier", "train-irnet", "train-segmenter"])
+def test_trainings_share_the_flags_that_say_how_to_compute(stage, capsys):
+    with pytest.raises(SystemExit):
+        main([stage, "--help"])
+    text = capsys.readouterr().out
+    for name in EXECUTION:
+        assert f"--{name.replace('_', '-')} " in text
+    assert "Seconds between two saves" in text
 
 
 def test_help_imports_neither_torch_nor_a_stage():

@@ -3,7 +3,7 @@ import doctest
 import pytest
 
 from chexseg import errors
-from chexseg.errors import InputError, Problem, Problems, one_line, printable, told
+from chexseg.errors import InputError, Problem, Problems, nearest, one_line, printable, told
 
 
 def test_documented_example():
@@ -61,3 +61,13 @@ def test_every_control_character_is_escaped(code):
     assert escaped.startswith("\\")
     assert escaped.isascii()
     assert escaped.isprintable()
+
+
+@pytest.mark.parametrize(("name", "expected"), [("edma", "Edema"), ("EDEMA", "Edema")])
+def test_the_nearest_name(name, expected):
+    assert nearest(name, ("Edema", "Pneumonia", "Atelectasis")) == expected
+
+
+@pytest.mark.parametrize("name", ["", "xyz"])
+def test_nearest_always_names_one(name):
+    assert nearest(name, ("Edema", "Pneumonia")) in ("Edema", "Pneumonia")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chexseg import __version__
+from chexseg.catalog import stage
 from chexseg.cli import COMMANDS, NAMES
 from chexseg.config import reference
 
@@ -75,12 +77,47 @@ def test_no_torch_below_the_models(room):
         assert not re.search(r"^(import|from) (torch|lightning)", path.read_text(), re.M), path
 
 
-def test_every_stage_has_a_command_and_a_rule():
+def test_every_stage_has_a_command():
     modules = {path.stem for path in (ROOT / "chexseg" / "stages").glob("[!_]*.py")}
     assert {command.replace("-", "_") for command in NAMES + COMMANDS} == modules
-    rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
-    for stage in NAMES:
-        assert f"chexseg {stage} " in rules, stage
+
+
+def test_every_stage_has_a_rule_that_asks_for_a_gpu_if_it_needs_one(rules):
+    stages = {rule.shellcmd.split()[1] for rule in rules.values()}
+    assert stages == set(NAMES)
+    for name, rule in rules.items():
+        assert rule.shellcmd.startswith("chexseg "), name
+        assert ("gpu" in rule.resources) == stage(rule.shellcmd.split()[1]).gpu, name
+
+
+def test_one_container_serves_all_rules(rules):
+    assert {rule.container_img for rule in rules.values()} == {"envs/chexseg.sif"}
+    assert [name for name, rule in rules.items() if rule.conda_env] == []
+
+
+@pytest.mark.parametrize("recipe", ["Dockerfile", "chexseg.def"])
+def test_the_images_have_the_oldest_python_and_the_pins(recipe):
+    text = (ROOT / "envs" / recipe).read_text()
+    assert re.findall(r"(?mi)^from:? (\S+)$", text) == ["python:3.11-slim"]
+    installed = re.findall(r"pip install --no-cache-dir (.+)$", text, re.M)
+    assert installed == ["--requirement requirements.txt", "--no-deps ."]
+
+
+def test_the_version_stands_in_changelog_and_citation():
+    releases = re.findall(r"(?m)^## \[(\d\S*)\]", (ROOT / "CHANGELOG.md").read_text())
+    assert releases[0] == __version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
+
+
+def test_the_entry_of_the_workflow_catalog():
+    """The keys that the catalog reads, and the files that it looks for."""
+    entry = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    deployment = {"conda": False, "apptainer": True, "apptainer+conda": False, "report": True}
+    assert entry.pop("software-stack-deployment") == deployment
+    assert set(entry.pop("mandatory-flags")) == {"desc", "flags"}
+    assert entry == {}
+    for name in ("workflow/Snakefile", "config/README.md", "config/config.yaml"):
+        assert (ROOT / name).is_file(), name
 
 
 def pins(lines) -> dict[str, str]:

@@ -30,11 +30,11 @@ TINY = {
         "small": {"architecture": "densenet_small", "stride": 8},
         "resnet18": {"architecture": "resnet18"},
     },
-    "saliency": {"gradcam": {"classifiers": ["small"]}},
-    "pseudo_masks": {
-        "cam": {"method": "threshold", "saliency": "gradcam"},
+    "saliency": {"gradcam": {"method": "gradcam", "classifiers": ["small"]}},
+    "masks": {
+        "cam": {"source": "threshold", "saliency": "gradcam"},
         "irnet": {
-            "method": "irnet",
+            "source": "irnet",
             "saliency": "gradcam",
             "backbone": "resnet18",
             "backbone_architecture": "resnet18",

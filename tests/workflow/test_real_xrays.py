@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from chexseg.data.images import Letterbox, open_image
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.data.masks import decode, read_masks
 from chexseg.files.store import Store
 from chexseg.inference.native_size import to_native_size
@@ -28,7 +29,7 @@ ANATOMY = ("Left Lung", "Right Lung", "Cardiomediastinum", "COVID-19 Infection")
 SMALL = {
     "data": {"root": str(REAL), "images": {"image_size": 96}, "index": {"shards": 2}},
     "classifiers": {"densenet121": {"epochs": 1}, "resnet18": {"epochs": 1}},
-    "pseudo_masks": {"irnet": {"training": {"epochs": 1, "radius": 5}}},
+    "masks": {"irnet": {"training": {"epochs": 1, "radius": 5}}},
     "defaults": {"segmenters": {"epochs": 1, "samples_per_epoch": 40}},
 }
 
@@ -63,7 +64,9 @@ def study(imagenet, new_workflow, tmp_path_factory):
 def test_the_summary_scores_what_was_drawn(study):
     summary = pd.read_csv(study / "summary.csv").set_index(["run", "pathology", "metric"])
     assert set(summary.index.unique("run")) == {"weak_cam", "weak_irnet", "full", "chexseg"}
-    truth = read_masks(REAL / "CheXlocalize" / "gt_segmentations_test.json")
+    truth = read_masks(
+        REAL / "CheXlocalize" / "gt_segmentations_test.json", pathologies=PATHOLOGIES
+    )
     drawn = sum(decode(masks["Airspace Opacity"]).any() for masks in truth.values())
     n_images = summary["n_images"]["full", "Airspace Opacity", "iou_dataset"]
     assert drawn == 19

@@ -107,9 +107,10 @@ WORDS = {"onecycle": "constant", "densenet_small": "densenet121"}
 DIRECTLY = {
     "seed": (
         "make_phantom", "build_index", "train_classifier", "train_irnet", "train_segmenter",
-        "evaluate", "compare_runs",
+        "score_runs",
     ),
     "phantom": ("make_phantom",),
+    "contrasts": ("compare_runs",),
     "data.index": ("build_index",),
     "data.images": ("store_images", "store_masks"),
     "classifiers.densenet": ("train_classifier densenet",),
@@ -141,32 +142,32 @@ ANOTHER = {
     ),
     "data.index.shards": ({"data": {"index": {"shards": 3}}}, ["build_index"]),
     "saliency.gradcam.classifiers": (
-        {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
+        {"saliency": {"gradcam": {"method": "gradcam", "classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
     ),
     "pseudo_masks.cam.method": (
-        {"pseudo_masks": {"cam": {"method": "irnet", "threshold": ..., "backbone": "none"}}},
+        {"masks": {"cam": {"source": "irnet", "threshold": ..., "backbone": "none"}}},
         [f"{rule} cam" for rule in STAGES_OF_IRNET],
     ),
     "pseudo_masks.cam.saliency": (
-        {"saliency": OTHER_MAPS, "pseudo_masks": {"cam": {"saliency": "maps"}}},
+        {"saliency": OTHER_MAPS, "masks": {"cam": {"saliency": "maps"}}},
         ["compute_saliency maps", "threshold_saliency cam"],
     ),
     "pseudo_masks.irnet.saliency": (
-        {"saliency": OTHER_MAPS, "pseudo_masks": {"irnet": {"saliency": "maps"}}},
+        {"saliency": OTHER_MAPS, "masks": {"irnet": {"saliency": "maps"}}},
         ["compute_saliency maps", "label_affinity irnet", "walk_saliency irnet"],
     ),
     "pseudo_masks.irnet.method": (
-        {"pseudo_masks": {"irnet": {
-            "method": "threshold", "backbone": ..., "backbone_architecture": ..., "labels": ...,
+        {"masks": {"irnet": {
+            "source": "threshold", "backbone": ..., "backbone_architecture": ..., "labels": ...,
             "training": ..., "walk": ...,
         }}},
         ["threshold_saliency irnet"],
     ),
     "pseudo_masks.irnet.backbone": (
-        {"pseudo_masks": {"irnet": {"backbone": "none"}}}, ["train_irnet irnet"],
+        {"masks": {"irnet": {"backbone": "none"}}}, ["train_irnet irnet"],
     ),
     "pseudo_masks.irnet.backbone_architecture": (
-        {"pseudo_masks": {"irnet": {"backbone": "none", "backbone_architecture": "resnet50"}}},
+        {"masks": {"irnet": {"backbone": "none", "backbone_architecture": "resnet50"}}},
         ["train_irnet irnet"],
     ),
     **{
@@ -183,6 +184,10 @@ ONLY = {"saliency.gradcam.method"}
 
 def other(key, value):
     """Another value of the same kind."""
+    if key.startswith("contrasts"):
+        return next(
+            name for name in DEMO["segmenters"] if f"{name}_" not in f"{key}_".replace(".", "_")
+        )
     if value == "resnet18":
         return "resnet50"
     if key.endswith("initial_weights"):
@@ -330,7 +335,7 @@ def test_a_fresh_clone_and_a_moved_study_are_up_to_date(study, demo, tmp_path, m
     [
         ("images/0000.h5", "store_images 0000"),
         ("segmenters/full/checkpoint.pt", "train_segmenter full"),
-        ("summary.csv", "compare_runs"),
+        ("summary.csv", "score_runs"),
         ("phantom/CheXpert/train.csv", "make_phantom"),
         ("index.csv.provenance.json", "build_index"),
     ],

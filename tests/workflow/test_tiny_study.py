@@ -6,7 +6,7 @@ import h5py
 import pandas as pd
 import pytest
 
-from chexseg.data.pathologies import PATHOLOGIES, observation_of
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny")]
 
@@ -45,9 +45,9 @@ def test_every_artifact_is_a_file(tiny_study):
         "pseudo_masks/irnet/affinity_labels/0000.h5", "pseudo_masks/irnet/irnet.pt",
         "pseudo_masks/irnet/affinity/0001.h5", "pseudo_masks/irnet/masks/0001.h5",
         "segmenters/chexseg/checkpoint.pt", "segmenters/chexseg/metrics.csv",
-        "predictions/chexseg.json", "evaluation/chexseg.csv", "comparisons.csv",
-        "false_positives.csv", "figures/gallery.png", "figures/scores.png",
-        "figures/training.png", "figures/scores.html",
+        "predictions/chexseg.json", "overlaps/chexseg.csv", "replicates.npz", "comparisons.csv",
+        "false_positives.csv", "figures/gallery.png", "figures/bars.png",
+        "figures/curves.png", "figures/table.html", "figures/lineage.png",
     ):  # fmt: skip
         assert (folder / path).stat().st_size > 0, path
     assert not list(folder.rglob(".*.partial*"))
@@ -56,7 +56,7 @@ def test_every_artifact_is_a_file(tiny_study):
 def test_pseudo_masks_are_gated_by_the_labels(tiny_study):
     folder = results(tiny_study[0])
     index = pd.read_csv(folder / "index.csv", index_col="cxr_id")
-    columns = [observation_of(pathology) for pathology in PATHOLOGIES]
+    columns = list(PATHOLOGIES)
     drawn = 0
     for shard in ("0000", "0001"):
         for name in ("cam", "irnet"):
@@ -73,7 +73,9 @@ def test_report_works_offline(tiny_study):
     report = workflow.folder / "report.html"
     workflow.run(config, "--report", str(report))
     page = report.read_text()
-    assert "gallery.png" in page
+    for figure in ("gallery.png", "bars.png", "curves.png", "table.html", "lineage.png"):
+        assert figure in page
+    assert "know the label of the test X-ray" in page
     assert "summary.csv" in page
     assert '<script src="http' not in page
     assert '<link rel="stylesheet" href="http' not in page
@@ -88,30 +90,33 @@ def test_same_config_same_bits(tiny_study, other_tiny_study):
     assert tiny_study[0].contents() == other_tiny_study.contents()
 
 
-TAIL = {"predict_masks": 1, "evaluate": 1, "compare_runs": 1, "draw_figures": 1, "draw_lineage": 1}
+SCORED = {"score_runs": 1, "compare_runs": 1}
+"""What runs behind overlaps, but for figures: all five of them, behind a training too."""
+TAIL = {"predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 5}
 CHANGES = [
     (("segmenters", "full", "epochs"), 2, {"train_segmenter": 1, **TAIL}),
     (
-        ("pseudo_masks", "irnet", "walk", "beta"),
+        ("masks", "irnet", "walk", "beta"),
         8,
         {"walk_saliency": 2, "train_segmenter": 1, **TAIL},
     ),
     (
-        ("pseudo_masks", "cam", "threshold"),
+        ("masks", "cam", "threshold"),
         0.4,
         {"threshold_saliency": 2, "train_segmenter": 1, **TAIL},
     ),
     (
-        ("pseudo_masks", "irnet", "training", "epochs"),
+        ("masks", "irnet", "training", "epochs"),
         2,
         {"train_irnet": 1, "compute_affinity": 2, "walk_saliency": 2, "train_segmenter": 1, **TAIL},
     ),
     (
         ("evaluation", "replicates"),
         500,
-        {"evaluate": 4, "compare_runs": 1, "draw_figures": 1, "draw_lineage": 1},
+        {**SCORED, "draw_figure": 3},  # bars, table, lineage
     ),
-    (("figures", "gallery_rows"), 3, {"draw_figures": 1}),
+    (("contrasts",), {"gain": {"run": "chexseg", "against": "full"}}, {"compare_runs": 1}),
+    (("figures", "gallery_rows"), 3, {"draw_figure": 1}),
 ]
 
 
@@ -148,7 +153,7 @@ def test_predict_writes_masks_and_overlays(tiny_study, tmp_path):
     checkpoint = folder / "segmenters" / "chexseg" / "checkpoint.pt"
     out = tmp_path / "out"
     assert main(["predict", *paths, "--checkpoint", str(checkpoint), "--out", str(out)]) == 0
-    masks = read_masks(out / "masks.json")
+    masks = read_masks(out / "masks.json", pathologies=PATHOLOGIES)
     assert set(masks) == set(names)
     for name, x_ray in zip(names, x_rays, strict=True):
         width, height = Image.open(x_ray).size

@@ -1,12 +1,8 @@
-# Needs the index and the image store; makes a checkpoint and the figures of every epoch.
-# Fetches ImageNet weights, for all trainings.
+# REQUIRED INPUTS: the index and the image store.
+# OUTPUTS: classifiers/<name>/: a checkpoint, and the figures of every epoch; ImageNet weights.
 
 
 # On the head: nodes may have no internet. The file serves all studies of this folder.
-localrules:
-    fetch_weights,
-
-
 rule fetch_weights:
     output:
         "weights/imagenet/{architecture}.pt",
@@ -14,18 +10,20 @@ rule fetch_weights:
         "weights/imagenet/{architecture}.log",
     wildcard_constraints:
         architecture=r"\w+",
-    conda:
-        "../../envs/chexseg.yaml"
+    localrule: True
     shell:
         "chexseg fetch-weights --architecture {wildcards.architecture:q} --out {output:q}"
         " > {log:q} 2>&1"
 
 
+TRAININGS += [f"classifiers/{name}" for name in study.classifiers]
+
+
 rule train_classifier:
     input:
         index=rules.build_index.output,
-        images=shards("images"),
-        weights=lambda wildcards: initial_weights(
+        images=PATHS.store("images"),
+        weights=lambda wildcards: PATHS.weights(
             study.classifiers[wildcards.classifier].initial_weights,
             study.classifiers[wildcards.classifier].architecture,
         ),
@@ -34,8 +32,6 @@ rule train_classifier:
         metrics=f"{RESULTS}/classifiers/{{classifier}}/metrics.csv",
     log:
         f"{RESULTS}/logs/train_classifier/{{classifier}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(16_000),
         runtime=1440,  # a longer training goes on in its next attempt

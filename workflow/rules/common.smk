@@ -7,20 +7,19 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
+import chexseg
 from chexseg.files.artifacts import WORKFLOW
 from chexseg.files.atomic import check_writable
-from chexseg.config.study import (
-    IRNetEntry,
-    ThresholdEntry,
-    read_study,
-)
+from chexseg.config.defaults import EXPERT
+from chexseg.config.flags import flags
+from chexseg.config.links import HUMAN, contrasts_of, runs_of
+from chexseg.config.paths import Paths
+from chexseg.config.study import read_study
 from chexseg.scheduling.cost import CostModel
 from chexseg.errors import InputError, Problem, nearest, told
-from chexseg.config.defaults import EXPERT
 from chexseg.scheduling.profiles import command_of_workflow
 from chexseg.scheduling.snakemake_questions import ask_records
-from chexseg.config.links import HUMAN
-from chexseg.config.settings import flags
+from chexseg.config.settings import FigureSettings
 
 
 def in_words(error):
@@ -39,42 +38,45 @@ except InputError as error:
     raise in_words(error) from None
 
 
+# Artifacts and records name each other by paths that begin in the working directory.
+if workflow.modifier.modify_path("results") != "results":
+    raise WorkflowError(
+        "CheXseg as a module takes no prefix: its artifacts lie in results/<study>/."
+    )
+
 # What to type to go on, for records and messages. The process that runs a job elsewhere has it from
 # the one that submitted the job.
 to_type = command_of_workflow(workflow)
 if not workflow.is_main_process:
     to_type = os.environ.get(WORKFLOW, to_type)
 # `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.
-# Snakemake formats the prefix, so braces are doubled.
-shell.prefix(
-    (
-        f'export PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}'
-        f" {WORKFLOW}={shlex.quote(to_type)}; "
+variables = [
+    f'PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}',
+    f"{WORKFLOW}={shlex.quote(to_type)}",
+]
+# In a checkout, jobs use its package as this process does, whichever version is installed.
+checkout = os.path.dirname(os.path.dirname(os.path.abspath(chexseg.__file__)))
+if os.path.isfile(f"{checkout}/Snakefile"):
+    variables.append(
+        f'PYTHONPATH={shlex.quote(checkout)}"${{PYTHONPATH:+:$PYTHONPATH}}"'
     )
-    .replace("{", "{{")
-    .replace("}", "}}")
-)
+# Snakemake formats the prefix, so braces are doubled.
+shell.prefix(f"export {' '.join(variables)}; ".replace("{", "{{").replace("}", "}}"))
 
+PATHS = Paths(study)
 COST = CostModel(study)
-RESULTS = f"results/{study.study}"
-DATA = study.data.root or f"{RESULTS}/phantom"
-SHARDS = [f"{shard:04d}" for shard in range(study.data.index.shards)]
+RESULTS, DATA = PATHS.results, PATHS.root
 PATHOLOGIES = study.data.pathologies
-THRESHOLD_MASKS = [
-    n for n, e in study.pseudo_masks.items() if isinstance(e, ThresholdEntry)
-]
-IRNET_MASKS = [n for n, e in study.pseudo_masks.items() if isinstance(e, IRNetEntry)]
-HUMAN_RUNS = [HUMAN] if study.data.radiologist_masks else []
-TRAININGS = [
-    *(f"classifiers/{name}" for name in study.classifiers),
-    *(f"pseudo_masks/{name}" for name in IRNET_MASKS),
-    *(f"segmenters/{name}" for name in study.segmenters),
-]
-RUNS = [*study.segmenters, *HUMAN_RUNS]
+# The truth of the test X-rays, and behind it what other readers drew.
+TEST_MASKS = [str(path) for path in study.data.mask_files(DATA, "test")]
+NAMED_MASKS = [name for name in study.masks if name != EXPERT]
+MADE_MASKS = [name for name, source in study.masks.items() if source.made]
+TRAININGS = []  # folders with a metrics.csv: each file of rules adds its own
+RUNS = runs_of(study)
 
 
 def check_rule_names(rules):
-    """A profile or a command line that says what an unknown rule needs has a slip of the pen."""
+    """Refuses resources for rules that do not exist, on the command line or in a profile."""
     names, settings = [*rules], workflow.resource_settings
     asked = {*settings.overwrite_resources, *settings.overwrite_threads}
     problems = [
@@ -114,32 +116,9 @@ wildcard_constraints:
     shard=r"\d{4}",
     classifier=one_of(study.classifiers),
     saliency=one_of(study.saliency),
-    masks=one_of(study.pseudo_masks),
+    masks=one_of(study.masks),
     segmenter=one_of(study.segmenters),
     run=one_of(RUNS),
-
-
-def data(name):
-    """Path of one of the data's own files, by its key in the config."""
-    return f"{DATA}/{getattr(study.data, name)}"
-
-
-def shards(folder):
-    """All shards of a store."""
-    return [f"{RESULTS}/{folder}/{shard}.h5" for shard in SHARDS]
-
-
-def initial_weights(name, architecture):
-    """The file behind a setting of initial weights: fetched, a classifier's, or at a path."""
-    if name == "none":
-        return []
-    if name == "imagenet":
-        return f"weights/imagenet/{architecture}.pt"
-    return (
-        f"{RESULTS}/classifiers/{name}/checkpoint.pt"
-        if name in study.classifiers
-        else name
-    )
 
 
 def quoted(*words):
@@ -147,16 +126,17 @@ def quoted(*words):
     return " ".join(shlex.quote(str(word)) for word in words)
 
 
-def saliency_shard(wildcards):
-    """The shard of saliency maps that pseudo masks are made from."""
-    entry = study.pseudo_masks[wildcards.masks]
-    return f"{RESULTS}/saliency/{entry.saliency}/{wildcards.shard}.h5"
+def flags_of_files(files):
+    """Flags of a command for files: one for each role."""
+    return quoted(
+        *(word for role, paths in files.items() for word in (f"--{role}", *paths))
+    )
 
 
 def predictions_of_run(wildcards):
     """A segmenter's masks, or those of the second reader."""
     if wildcards.run == HUMAN:
-        return data("radiologist_masks")
+        return TEST_MASKS[1]
     return f"{RESULTS}/predictions/{wildcards.run}.json"
 
 

@@ -1,21 +1,19 @@
 # Needs the data's tables, X-rays and masks (or a phantom section in the config);
 # checks them, and makes the index, the image store and the store of expert masks.
 
+from chexseg.data.phantom.files import PHANTOM_ANATOMY, PHANTOM_FILES
 
 if study.phantom:
 
     rule make_phantom:
         output:
-            train_csv=data("train_csv"),
-            val_csv=data("val_csv"),
-            test_csv=data("test_csv"),
-            val_masks=data("val_masks"),
-            test_masks=data("test_masks"),
-            radiologist_masks=f"{DATA}/CheXlocalize/hb_segmentations_test.json",
+            *[f"{DATA}/{name}" for name in PHANTOM_ANATOMY],
+            **{
+                role: [f"{DATA}/{name}" for name in names]
+                for role, names in PHANTOM_FILES.items()
+            },
         log:
             f"{RESULTS}/logs/make_phantom.log",
-        conda:
-            "../../envs/chexseg.yaml"
         resources:
             mem_mb=memory(2000),
             runtime=limit("make_phantom"),
@@ -26,13 +24,15 @@ if study.phantom:
             "chexseg make-phantom --out {params.root:q} {params.flags} > {log:q} 2>&1"
 
 
-RELEASE = dict(
-    train_csv=data("train_csv"),
-    val_csv=data("val_csv"),
-    test_csv=data("test_csv"),
-    val_masks=data("val_masks"),
-    test_masks=data("test_masks"),
-    radiologist_masks=[data("radiologist_masks")] if HUMAN_RUNS else [],
+# The files of the data by their roles in the layout, and what reads them: the same for both rules.
+RELEASE = study.data.files(DATA)
+READ_RELEASE = " ".join(
+    [
+        quoted("--layout", study.data.layout, "--root", DATA),
+        flags_of_files(RELEASE),
+        quoted("--findings", *study.data.findings),
+        quoted("--pathologies", *study.data.pathologies),
+    ]
 )
 
 
@@ -50,22 +50,14 @@ rule check_data:
         f"{RESULTS}/logs/check_data.log",
     # No rule needs the report, since it changes no artifact; yet it is among the first to start.
     priority: 100
-    conda:
-        "../../envs/chexseg.yaml"
     threads: 2
     resources:
         mem_mb=memory(4000),
         runtime=limit("check_data"),
     params:
-        root=lambda wildcards: DATA,
-        pathologies=quoted(*PATHOLOGIES),
+        release=READ_RELEASE,
     shell:
-        "chexseg check-data --root {params.root:q}"
-        " --train-csv {input.train_csv:q} --val-csv {input.val_csv:q}"
-        " --test-csv {input.test_csv:q} --val-masks {input.val_masks:q}"
-        " --test-masks {input.test_masks:q} --radiologist-masks {input.radiologist_masks:q}"
-        " --out {output:q} --pathologies {params.pathologies}"
-        " --threads {threads} > {log:q} 2>&1"
+        "chexseg check-data {params.release} --out {output:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule build_index:
@@ -75,22 +67,14 @@ rule build_index:
         f"{RESULTS}/index.csv",
     log:
         f"{RESULTS}/logs/build_index.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(4000),
         runtime=limit("build_index"),
     params:
-        root=lambda wildcards: DATA,
+        release=READ_RELEASE,
         flags=flags(study.data.index),
-        pathologies=quoted(*PATHOLOGIES),
     shell:
-        "chexseg build-index --root {params.root:q}"
-        " --train-csv {input.train_csv:q} --val-csv {input.val_csv:q}"
-        " --test-csv {input.test_csv:q} --val-masks {input.val_masks:q}"
-        " --test-masks {input.test_masks:q} --radiologist-masks {input.radiologist_masks:q}"
-        " --out {output:q} {params.flags}"
-        " --pathologies {params.pathologies} > {log:q} 2>&1"
+        "chexseg build-index {params.release} --out {output:q} {params.flags} > {log:q} 2>&1"
 
 
 rule store_images:
@@ -100,8 +84,6 @@ rule store_images:
         f"{RESULTS}/images/{{shard}}.h5",
     log:
         f"{RESULTS}/logs/store_images/{{shard}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     threads: 2
     resources:
         mem_mb=memory(2000),
@@ -113,25 +95,3 @@ rule store_images:
         "chexseg store-images --index {input.index:q} --root {params.root:q}"
         " --shard {wildcards.shard} --out {output:q} {params.flags}"
         " --threads {threads} > {log:q} 2>&1"
-
-
-rule store_masks:
-    input:
-        index=rules.build_index.output,
-        masks=data("val_masks"),
-    output:
-        f"{RESULTS}/expert_masks.h5",
-    log:
-        f"{RESULTS}/logs/store_masks.log",
-    conda:
-        "../../envs/chexseg.yaml"
-    resources:
-        mem_mb=memory(2000),
-        runtime=limit("store_masks"),
-    params:
-        flags=flags(study.data.images),
-        pathologies=quoted(*PATHOLOGIES),
-    shell:
-        "chexseg store-masks --index {input.index:q}"
-        " --masks {input.masks:q} --out {output:q} {params.flags}"
-        " --pathologies {params.pathologies} > {log:q} 2>&1"

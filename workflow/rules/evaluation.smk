@@ -1,34 +1,29 @@
-# Needs predictions and expert masks of the test set; makes scores, the summary and figures.
+# Needs predictions and expert masks of the test set; makes scores of all runs, and comparisons.
 
 
-rule evaluate:
+rule count_overlaps:
     input:
         index=rules.build_index.output,
-        truth=data("test_masks"),
-        predictions=predictions_of_run,
+        truth=TEST_MASKS[:1],
+        prediction=predictions_of_run,
     output:
-        scores=f"{RESULTS}/evaluation/{{run}}.csv",
-        overlaps=f"{RESULTS}/evaluation/{{run}}_overlaps.csv",
+        f"{RESULTS}/overlaps/{{run}}.csv",
     log:
-        f"{RESULTS}/logs/evaluate/{{run}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
+        f"{RESULTS}/logs/count_overlaps/{{run}}.log",
     resources:
         mem_mb=memory(4000),
-        runtime=limit("evaluate"),
+        runtime=limit("count_overlaps"),
     params:
-        flags=flags(study.evaluation),
         pathologies=quoted(*PATHOLOGIES),
     shell:
-        "chexseg evaluate --gt {input.truth:q} --pred {input.predictions:q}"
-        " --index {input.index:q} --run-name {wildcards.run:q} --out {output.scores:q}"
-        " --overlaps {output.overlaps:q} --pathologies {params.pathologies} {params.flags}"
-        " > {log:q} 2>&1"
+        "chexseg count-overlaps --index {input.index:q} --truth {input.truth:q}"
+        " --prediction {input.prediction:q} --out {output:q}"
+        " --pathologies {params.pathologies} > {log:q} 2>&1"
 
 
-rule compare_runs:
+rule score_runs:
     input:
-        overlaps=expand(rules.evaluate.output.overlaps, run=RUNS),
+        overlaps=expand(rules.count_overlaps.output, run=RUNS),
     output:
         summary=report(
             f"{RESULTS}/summary.csv",
@@ -36,12 +31,7 @@ rule compare_runs:
             labels={"file": "summary.csv"},
             caption="../report/summary.rst",
         ),
-        comparisons=report(
-            f"{RESULTS}/comparisons.csv",
-            category="Scores",
-            labels={"file": "comparisons.csv"},
-            caption="../report/comparisons.rst",
-        ),
+        replicates=f"{RESULTS}/replicates.npz",
         false_positives=report(
             f"{RESULTS}/false_positives.csv",
             category="Scores",
@@ -49,104 +39,42 @@ rule compare_runs:
             caption="../report/false_positives.rst",
         ),
     log:
-        f"{RESULTS}/logs/compare_runs.log",
-    conda:
-        "../../envs/chexseg.yaml"
+        f"{RESULTS}/logs/score_runs.log",
     resources:
         mem_mb=memory(2000),
-        runtime=limit("compare_runs"),
+        runtime=limit("score_runs"),
     params:
         flags=flags(study.evaluation),
         names=quoted(*RUNS),
     shell:
-        "chexseg compare-runs --overlaps {input.overlaps:q} --names {params.names}"
-        " --out {output.summary:q} --comparisons {output.comparisons:q}"
+        "chexseg score-runs --overlaps {input.overlaps:q} --names {params.names}"
+        " --out {output.summary:q} --replicates-out {output.replicates:q}"
         " --false-positives {output.false_positives:q} {params.flags} > {log:q} 2>&1"
 
 
-rule draw_figures:
-    input:
-        index=rules.build_index.output,
-        images=shards("images"),
-        truth=data("test_masks"),
-        summary=rules.compare_runs.output.summary,
-        predictions=expand(rules.predict_masks.output, segmenter=study.segmenters),
-        overlaps=expand(rules.evaluate.output.overlaps, run=study.segmenters),
-        metrics=[f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
-        saliency=[
-            path
-            for name in [*study.saliency][:1]
-            for path in shards(f"saliency/{name}")
-        ],
-        masks=[
-            p
-            for name in study.pseudo_masks
-            for p in shards(f"pseudo_masks/{name}/masks")
-        ],
-    output:
-        gallery=report(
-            f"{RESULTS}/figures/gallery.png",
-            category="Gallery",
-            labels={"figure": "what each method sees"},
-            caption="../report/gallery.rst",
-        ),
-        bars=report(
-            f"{RESULTS}/figures/scores.png",
-            category="Scores",
-            labels={"file": "scores, as bars"},
-            caption="../report/scores.rst",
-        ),
-        curves=report(
-            f"{RESULTS}/figures/training.png",
-            category="Training",
-            labels={"figure": "training curves"},
-            caption="../report/training.rst",
-        ),
-        table=report(
-            f"{RESULTS}/figures/scores.html",
-            category="Scores",
-            labels={"file": "scores, as a table"},
-            caption="../report/table.rst",
-        ),
-    log:
-        f"{RESULTS}/logs/draw_figures.log",
-    conda:
-        "../../envs/chexseg.yaml"
-    resources:
-        mem_mb=memory(4000),
-        runtime=limit("draw_figures"),
-    params:
-        flags=flags(study.figures),
-        runs=quoted(*study.segmenters),
-        trainings=quoted(*TRAININGS),
-        mask_names=quoted(*[name for name in study.pseudo_masks for _ in SHARDS]),
-    shell:
-        "chexseg draw-figures --index {input.index:q}"
-        " --images {input.images:q} --truth {input.truth:q} --summary {input.summary:q}"
-        " --runs {params.runs} --predictions {input.predictions:q} --overlaps {input.overlaps:q}"
-        " --trainings {params.trainings} --metrics {input.metrics:q}"
-        " --saliency {input.saliency:q} --mask-names {params.mask_names} --masks {input.masks:q}"
-        " --gallery-out {output.gallery:q} --bars-out {output.bars:q}"
-        " --curves-out {output.curves:q} --table-out {output.table:q} {params.flags}"
-        " > {log:q} 2>&1"
+CONTRASTS = contrasts_of(study)
 
 
-rule draw_lineage:
+rule compare_runs:
     input:
-        rules.compare_runs.output.summary,
+        replicates=rules.score_runs.output.replicates,
     output:
         report(
-            f"{RESULTS}/figures/lineage.png",
-            category="Lineage",
-            labels={"figure": "from X-rays to scores"},
-            caption="../report/lineage.rst",
+            f"{RESULTS}/comparisons.csv",
+            category="Scores",
+            labels={"file": "comparisons.csv"},
+            caption="../report/comparisons.rst",
         ),
     log:
-        f"{RESULTS}/logs/draw_lineage.log",
-    conda:
-        "../../envs/chexseg.yaml"
+        f"{RESULTS}/logs/compare_runs.log",
     resources:
-        mem_mb=memory(1000),
-        runtime=limit("draw_lineage"),
+        mem_mb=memory(2000),
+        runtime=limit("compare_runs"),
+    params:
+        contrasts=quoted(*CONTRASTS),
+        runs=quoted(*[run for run, _ in CONTRASTS.values()]),
+        against=quoted(*[against for _, against in CONTRASTS.values()]),
     shell:
-        "chexseg draw-lineage --artifact {input:q} --out {output:q} > {log:q} 2>&1"
+        "chexseg compare-runs --replicates {input.replicates:q} --out {output:q}"
+        " --contrasts {params.contrasts} --runs {params.runs} --against {params.against}"
+        " > {log:q} 2>&1"

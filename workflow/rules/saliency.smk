@@ -1,29 +1,27 @@
-# Needs classifiers and the image store; makes the saliency store, shard by shard.
+# REQUIRED INPUTS: classifiers and the image store.
+# OUTPUTS: saliency/<name>/<shard>.h5.
 
 
 rule compute_saliency:
     input:
         images=f"{RESULTS}/images/{{shard}}.h5",
         classifiers=lambda wildcards: [
-            f"{RESULTS}/classifiers/{name}/checkpoint.pt"
+            PATHS.checkpoint("classifiers", name)
             for name in study.saliency[wildcards.saliency].classifiers
         ],
     output:
         f"{RESULTS}/saliency/{{saliency}}/{{shard}}.h5",
     log:
         f"{RESULTS}/logs/compute_saliency/{{saliency}}/{{shard}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(8000),
         runtime=limit("compute_saliency"),
         gpu=1,
     params:
-        flags=lambda wildcards: flags(
-            study.saliency[wildcards.saliency], without=("classifiers",)
-        ),
-        pathologies=quoted(*PATHOLOGIES),
+        method=lambda wildcards: study.saliency[wildcards.saliency].method,
+        flags=lambda wildcards: flags(study.saliency[wildcards.saliency].settings()),
+        classes=quoted(*study.data.pathologies),
     shell:
-        "chexseg compute-saliency --images {input.images:q} --classifiers {input.classifiers:q}"
-        " --out {output:q} {params.flags} --pathologies {params.pathologies}"
+        "chexseg compute-saliency --method {params.method:q} --images {input.images:q} --classifiers {input.classifiers:q}"
+        " --out {output:q} {params.flags} --classes {params.classes}"
         " --threads {threads} > {log:q} 2>&1"

@@ -1,18 +1,31 @@
-# Needs expert masks, pseudo masks, or both; makes segmenters, and their masks of the test set.
+# REQUIRED INPUTS: the index, the image store, and the masks that each segmenter names.
+# OUTPUTS: segmenters/<name>/, and predictions/<name>.json: its masks of the test X-rays.
+
+
+def masks_of_segmenter(wildcards):
+    """The shards of all masks that teach a segmenter, those of the first source first."""
+    names, _ = study.segmenters[wildcards.segmenter].mixture()
+    return [shard for name in names for shard in PATHS.store(f"masks/{name}")]
+
+
+def mixture_of_segmenter(wildcards):
+    """Flags: the names of these sources, and their weights if there are any."""
+    names, weights = study.segmenters[wildcards.segmenter].mixture()
+    return quoted("--sources", *names, *(["--mixing", *weights] if weights else []))
+
+
+TRAININGS += [f"segmenters/{name}" for name in study.segmenters]
 
 
 rule train_segmenter:
     input:
         index=rules.build_index.output,
-        images=shards("images"),
-        expert_masks=rules.store_masks.output,
-        pseudo_masks=lambda wildcards: [
-            shard
-            for name in study.segmenters[wildcards.segmenter].masks
-            if name != EXPERT
-            for shard in shards(f"pseudo_masks/{name}/masks")
-        ],
-        weights=lambda wildcards: initial_weights(
+        images=PATHS.store("images"),
+        truth=lambda wildcards: PATHS.store(
+            f"masks/{study.segmenters[wildcards.segmenter].validation}"
+        ),
+        masks=masks_of_segmenter,
+        weights=lambda wildcards: PATHS.weights(
             study.segmenters[wildcards.segmenter].initial_weights,
             study.segmenters[wildcards.segmenter].encoder,
         ),
@@ -21,8 +34,6 @@ rule train_segmenter:
         metrics=f"{RESULTS}/segmenters/{{segmenter}}/metrics.csv",
     log:
         f"{RESULTS}/logs/train_segmenter/{{segmenter}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(16_000),
         runtime=1440,  # a longer training goes on in its next attempt
@@ -30,14 +41,12 @@ rule train_segmenter:
     params:
         state=f"{RESULTS}/.state/train_segmenter/{{segmenter}}.pt",
         execution=execution,
-        flags=lambda wildcards: flags(
-            study.segmenters[wildcards.segmenter], without=("masks",)
-        ),
-        expert=lambda wildcards: EXPERT in study.segmenters[wildcards.segmenter].masks,
+        mixture=mixture_of_segmenter,
+        flags=lambda wildcards: flags(study.segmenters[wildcards.segmenter]),
     shell:
         "chexseg train-segmenter --index {input.index:q} --images {input.images:q}"
-        " --expert-masks {input.expert_masks:q} --expert {params.expert}"
-        " --pseudo-masks {input.pseudo_masks:q} --weights {input.weights:q}"
+        " --truth {input.truth:q} --masks {input.masks:q} {params.mixture}"
+        " --weights {input.weights:q}"
         " --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
         " --state {params.state:q} {params.execution} > {log:q} 2>&1"
 
@@ -45,14 +54,12 @@ rule train_segmenter:
 rule predict_masks:
     input:
         index=rules.build_index.output,
-        images=shards("images"),
+        images=PATHS.store("images"),
         checkpoint=rules.train_segmenter.output.checkpoint,
     output:
         f"{RESULTS}/predictions/{{segmenter}}.json",
     log:
         f"{RESULTS}/logs/predict_masks/{{segmenter}}.log",
-    conda:
-        "../../envs/chexseg.yaml"
     resources:
         mem_mb=memory(8000),
         runtime=limit("predict_masks"),

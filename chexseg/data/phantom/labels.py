@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chexseg.config.settings import PhantomSettings
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES, observation_of
+from chexseg.data.layouts.chexpert import LABEL_COLUMNS, PATHOLOGIES, column_of
 
 _NORMAL = 0.13
 
@@ -60,12 +60,12 @@ def _draw_sick(rng: np.random.Generator) -> set[str]:
 
 def pathologies_of(findings: frozenset[str]) -> list[str]:
     """Returns the pathologies, by their names in masks, that these observations stand for."""
-    return [pathology for pathology in PATHOLOGIES if observation_of(pathology) in findings]
+    return [pathology for pathology in PATHOLOGIES if column_of(pathology) in findings]
 
 
 def true_labels(findings: frozenset[str]) -> list[str]:
     """Returns the 14 labels as an expert panel writes them: 1.0 or 0.0."""
-    return ["1.0" if name in findings else "0.0" for name in OBSERVATIONS]
+    return ["1.0" if name in findings else "0.0" for name in LABEL_COLUMNS]
 
 
 def report_labels(
@@ -73,7 +73,7 @@ def report_labels(
 ) -> list[str]:
     """Returns the 14 labels as a report labeller writes them: some wrong, -1.0 or blank."""
     labels = []
-    for name in OBSERVATIONS:
+    for name in LABEL_COLUMNS:
         flipped, uncertain, unmentioned = rng.random(3) < (
             settings.label_noise,
             settings.uncertain,

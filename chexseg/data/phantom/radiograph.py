@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chexseg.data.pathologies import PATHOLOGIES
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.data.phantom import pathology
 from chexseg.data.phantom.anatomy import Chest, draw_build, draw_chest
 from chexseg.data.phantom.devices import support_devices

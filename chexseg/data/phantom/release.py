@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
-from chexseg.config.settings import PhantomSettings, flags
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
+from chexseg.config.flags import flags
+from chexseg.config.settings import PhantomSettings
+from chexseg.data.layouts.chexpert import LABEL_COLUMNS, PATHOLOGIES
 from chexseg.data.phantom.geometry import Mask
 from chexseg.data.phantom.labels import (
     draw_findings,
@@ -30,7 +31,7 @@ from chexseg.data.phantom.reader import second_reading
 from chexseg.errors import InputError, Problem
 from chexseg.files.progress import progress
 
-_COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS)
+_COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *LABEL_COLUMNS)
 _FIRST_PATIENT = {"train": 1, "val": 70001, "test": 85001}
 _MARKER = "PHANTOM.txt"
 _STUDIES = 3  # at most, of one patient
@@ -178,7 +179,7 @@ def _write_tables(folder: Path, split: str, rows: list[tuple[object, ...]]) -> N
     """Writes a split's CSVs under the names, and with the quirks, of the real releases."""
     if split == "test":  # no sex, age or view, and its own prefix
         table = [(f"test/{row[0]}", *row[5:]) for row in rows]
-        _write_csv(folder / "test_labels.csv", ("Path", *OBSERVATIONS), table)
+        _write_csv(folder / "test_labels.csv", ("Path", *LABEL_COLUMNS), table)
         return
     prefix = {"train": "CheXpert-v1.0/train", "val": "CheXpert-v1.0/valid"}[split]
     table = [(f"{prefix}/{row[0]}", *row[1:]) for row in rows]

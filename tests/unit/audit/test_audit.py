@@ -98,8 +98,8 @@ FLIPPED = [
     "pseudo_masks/irnet/masks/0000.h5",
     "segmenters/chexseg/checkpoint.pt",
     "predictions/full.json",
-    "evaluation/full.csv",
-    "evaluation/full_overlaps.csv",
+    "overlaps/full.csv",
+    "replicates.npz",
     "summary.csv",
     "comparisons.csv",
     "figures/gallery.png",
@@ -157,8 +157,8 @@ TAMPERED = {
         "edited record", [f"{FULL[0]}.provenance.json"],
     ),
     "file edited, and the digest in its record": (
-        lambda s: edit_with_record(s / "evaluation/full.csv"),
-        "edited record", ["evaluation/full.csv.provenance.json"],
+        lambda s: edit_with_record(s / "overlaps/full.csv"),
+        "edited record", ["overlaps/full.csv.provenance.json"],
     ),
     "another seed": (
         lambda s: [reseal(s / f, lambda r: r.update(seed=9)) for f in FULL], "other seed", FULL,
@@ -251,7 +251,7 @@ def test_times_companions_and_moves_are_no_findings(study, home):
 
 
 def test_a_companion_that_has_a_record_is_an_artifact(study, toy_stage):
-    toy_stage("draw-figures", {"summary": [study / "summary.csv"]}, {"out": study / "report.html"})
+    toy_stage("draw-figure", {"summary": [study / "summary.csv"]}, {"out": study / "report.html"})
     assert "report.html" in audit(Study(study)).contents
     flip(study / "report.html")
     findings = {(f.kind, f.files) for f in audit(Study(study)).findings if f.is_error}

@@ -17,7 +17,7 @@ def test_a_clean_study_is_exit_code_0_with_a_table(study, capsys):
     facts = dict(re.findall(r"^  (\S.*?)  +(\S.*)$", out, re.MULTILINE))
     assert facts["artifacts"].endswith("files")
     assert facts["X-rays"] == "3 checked"
-    assert facts["seeds"] == "3 (9 jobs)"
+    assert facts["seeds"] == "3 (7 jobs)"
     assert facts["commits"].startswith("c0ffeec0ffee (")
     assert out.endswith("Every file is what its record says, and every input is recorded.\n")
 
@@ -115,7 +115,7 @@ def test_the_lineage_of_a_row_leads_to_the_x_rays_and_not_to_other_runs(study, c
     assert code == 0
     assert lines[0] == "run full, pathology Edema, metric iou_dataset, value 0.30"
     named = re.findall(r"^[ │├└─]*(\S+)", out, re.MULTILINE)
-    for name in ("evaluation/full_overlaps.csv", "segmenters/full/checkpoint.pt", "index.csv"):
+    for name in ("overlaps/full.csv", "segmenters/full/checkpoint.pt", "index.csv"):
         assert name in named
     assert "chexseg" not in " ".join(named)
     assert "3 X-rays, digest of their digests" in out

@@ -37,7 +37,7 @@ def test_a_record_that_differs_from_its_siblings_was_edited(study, key, edited):
 
 def test_of_three_the_odd_one_is_named(study, toy_stage):
     out = {name: f"results/mini/figures/{name}.png" for name in ("one", "two", "three")}
-    toy_stage("draw-figures", {"summary": [study / "summary.csv"]}, out)
+    toy_stage("draw-figure", {"summary": [study / "summary.csv"]}, out)
     reseal(study / "figures/two.png", lambda r: r.update(seed=9))
     findings = [f for f in audit(Study(study)).findings if f.kind == "edited record"]
     assert [f.files for f in findings] == [("figures/two.png.provenance.json",)]
@@ -47,7 +47,7 @@ def test_of_three_the_odd_one_is_named(study, toy_stage):
 def test_siblings_of_other_folders_are_alike(study, toy_stage):
     out = {"out": "results/mini/figures/a.png", "table": "results/mini/b.csv"}
     (study / "index.csv").touch()
-    toy_stage("evaluate", {"pred": [study / "predictions/full.json"]}, out, seed=3)
+    toy_stage("count-overlaps", {"prediction": [study / "predictions/full.json"]}, out, seed=3)
     assert [f for f in audit(Study(study)).findings if f.is_error] == []
 
 
@@ -100,7 +100,7 @@ def test_a_record_under_another_name_tells_whose_it_is(study):
     assert told == {
         ("images/0000.h5",): "its record is that of images/0001.h5",
         ("images/0001.h5",): "its record is that of images/0000.h5",
-        ("summary2.csv",): "its record is that of summary.csv or comparisons.csv",
+        ("summary2.csv",): "its record is that of summary.csv or replicates.npz",
     }
 
 

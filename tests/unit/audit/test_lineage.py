@@ -126,7 +126,7 @@ def test_json_has_the_errors_and_the_graph(study, capsys):
     assert code == 1
     assert told["rows"][0]["value"] == "0.30"
     nodes = {node["name"]: node for node in told["artifacts"]}
-    assert nodes["summary.csv"]["inputs"] == ["evaluation/full_overlaps.csv"]
+    assert nodes["summary.csv"]["inputs"] == ["overlaps/full.csv"]
     assert nodes[CHECKPOINT]["errors"] == [f"{CHECKPOINT} is not there"]
     assert set(nodes["images/*.h5"]["files"]) == {"images/0000.h5", "images/0001.h5"}
 

@@ -15,14 +15,14 @@ GOOD = {
         "dense": {"architecture": "densenet121"},
         "res18": {"architecture": "resnet18"},
     },
-    "saliency": {"gradcam": {"classifiers": ["dense"]}},
-    "pseudo_masks": {
-        "cam": {"method": "threshold", "saliency": "gradcam"},
-        "irnet": {"method": "irnet", "saliency": "gradcam", "backbone": "none"},
+    "saliency": {"gradcam": {"method": "gradcam", "classifiers": ["dense"]}},
+    "masks": {
+        "cam": {"source": "threshold", "saliency": "gradcam"},
+        "irnet": {"source": "irnet", "saliency": "gradcam", "backbone": "none"},
     },
     "segmenters": {
         "full": {"masks": ["expert"]},
-        "both": {"masks": ["expert", "irnet"], "initial_weights": "res18"},
+        "both": {"masks": {"expert": 0.9, "irnet": 0.1}, "initial_weights": "res18"},
     },
 }
 

@@ -1,11 +1,8 @@
 import pytest
 import yaml
 
-from chexseg.config.study import (
-    files_of_weights,
-    load_data,
-    read_study,
-)
+from chexseg.config.links import files_of_weights
+from chexseg.config.study import load_data, read_study
 from tests.unit.config.small_config import GOOD, found_in, good, problems_of
 
 # What is refused, and where it stands
@@ -26,14 +23,14 @@ classifiers:
   d: {epochs: many}
 saliency:
   g: {method: gradcam}
-pseudo_masks:
-  irnet: {method: threshold, saliency: g, threshold: 2, treshold: 1}
+masks:
+  irnet: {source: threshold, saliency: g, threshold: 2, treshold: 1}
   threshold:
-    method: irnet
+    source: irnet
     walk: {betta: 5, radius: 1}
     trainig: {}
   c: {saliency: g}
-  d: {method: thresold}
+  d: {source: thresold}
 segmenters:
   s: {masks: [expert]}
   t: {masks: []}
@@ -52,17 +49,17 @@ EXPECTED = {
     "12:7": ("'densnet121' for 'classifiers.c.architecture'", "Did you mean 'densenet121'?"),
     "13:7": ("'many' for 'classifiers.d.epochs'", "Correct 'classifiers.d.epochs'."),
     "15:3": ("no 'saliency.g.classifiers'", "Add 'classifiers'."),
-    "17:43": ("2 for 'pseudo_masks.irnet.threshold'", "Correct 'pseudo_masks.irnet.threshold'."),
-    "17:57": ("unknown key 'pseudo_masks.irnet.treshold'", "Did you mean 'threshold'?"),
-    "18:3": ("no 'pseudo_masks.threshold.saliency'", "Add 'saliency'."),
-    "20:12": ("unknown key 'pseudo_masks.threshold.walk.betta'", "Did you mean 'beta'?"),
+    "17:43": ("2 for 'masks.irnet.threshold'", "Correct 'masks.irnet.threshold'."),
+    "17:57": ("unknown key 'masks.irnet.treshold'", "Did you mean 'threshold'?"),
+    "18:3": ("no 'masks.threshold.saliency'", "Add 'saliency'."),
+    "20:12": ("unknown key 'masks.threshold.walk.betta'", "Did you mean 'beta'?"),
     "20:22": (
-        "1 for 'pseudo_masks.threshold.walk.radius'",
-        "Correct 'pseudo_masks.threshold.walk.radius'.",
+        "1 for 'masks.threshold.walk.radius'",
+        "Correct 'masks.threshold.walk.radius'.",
     ),
-    "21:5": ("unknown key 'pseudo_masks.threshold.trainig'", "Did you mean 'training'?"),
-    "22:3": ("no 'pseudo_masks.c.method'", "Add 'method'."),
-    "23:7": ("'thresold' for 'pseudo_masks.d.method'", "Did you mean 'threshold'?"),
+    "21:5": ("unknown key 'masks.threshold.trainig'", "Did you mean 'training'?"),
+    "22:3": ("no 'masks.c.source'", "Add 'source'."),
+    "23:7": ("'thresold' for 'masks.d.source'", "Did you mean 'threshold'?"),
     "26:7": ("[] for 'segmenters.t.masks'", "Correct 'segmenters.t.masks'."),
     "27:14": ("unknown key 'prediction.batchsize'", "Did you mean 'batch_size'?"),
 }
@@ -78,7 +75,7 @@ def test_what_is_expected_is_said(tmp_path):
     expected = {where: expected for where, _, expected, _ in problems_of(BAD, tmp_path)}
     assert expected["6:21"] == "greater than or equal to 1"
     assert expected["12:7"] == "'densenet121', 'densenet_small', 'resnet18' or 'resnet50'"
-    assert expected["23:7"] == "'threshold', 'irnet'"
+    assert expected["23:7"] == "'drawn', 'threshold', 'irnet'"
 
 
 REFERENCES = """\
@@ -91,33 +88,36 @@ classifiers:
   resnet18: {architecture: resnet18, initial_weights: dense}
   imagenet: {}
 saliency:
-  gradcam: {classifiers: [dense, densse]}
-pseudo_masks:
-  expert: {method: threshold, saliency: gradcam}
-  cam: {method: threshold, saliency: gradcm}
-  irnet: {method: irnet, saliency: gradcam, backbone: resnet18}
+  gradcam: {method: gradcam, classifiers: [dense, densse]}
+masks:
+  expert: {source: threshold, saliency: gradcam}
+  cam: {source: threshold, saliency: gradcm}
+  irnet: {source: irnet, saliency: gradcam, backbone: resnet18}
 segmenters:
   a: {masks: [exprt]}
   b: {masks: [expert, irnett], initial_weights: none}
-  c: {masks: [irnet, cam]}
+  c: {masks: {irnet: 0, cam: 0}, initial_weights: none}
   d: {masks: [expert, expert], initial_weights: dense}
   radiologists: {masks: [irnet], initial_weights: models/moco.pth.tar}
+  e: {masks: {expert: 0.5, irnt: 0.5}, validation: expertt, initial_weights: none}
 """
 
 EXPECTED_REFERENCES = {
     "4:16": ("'resnet'", "Did you mean 'resnet18'?"),
     "7:38": ("'dense'", "Did you mean 'imagenet'?"),
     "8:3": ("'imagenet'", "It means initial weights."),
-    "10:34": ("'densse'", "Did you mean 'dense'?"),
-    "12:3": ("'expert'", "'expert' means the expert masks."),
+    "10:51": ("'densse'", "Did you mean 'dense'?"),
+    "12:3": ("'expert'", "'expert' means masks that are drawn."),
     "13:28": ("'gradcm'", "Did you mean 'gradcam'?"),
     "14:45": ("'resnet18'", "Did you mean 'imagenet'?"),
     "16:15": ("'exprt'", "Did you mean 'expert'?"),
     "17:23": ("'irnett'", "Did you mean 'irnet'?"),
-    "18:7": ("['irnet', 'cam']", "Correct it."),
-    "19:7": ("['expert', 'expert']", "Correct it."),
+    "18:7": ("weights that are all 0", "Correct one."),
+    "19:7": ("'expert' twice", "Give weights instead."),
     "19:32": ("'dense'", "Did you mean 'resnet18'?"),
     "20:3": ("'radiologists'", "It means the human benchmark."),
+    "21:28": ("'irnt'", "Did you mean 'irnet'?"),
+    "21:40": ("'expertt'", "Did you mean 'expert'?"),
 }
 
 
@@ -125,6 +125,16 @@ def test_references_are_checked_all_at_once(tmp_path):
     found = problems_of(REFERENCES, tmp_path)
     assert {where: (found, remedy) for where, found, _, remedy in found} == EXPECTED_REFERENCES
     assert len(found) == len(EXPECTED_REFERENCES)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    ["[irnet]", "{expert: 0.9, irnet: -0.1}", "{expert: x}", "[]", "{}", "irnet", "[[expert]]"],
+)
+def test_masks_of_a_segmenter_that_are_no_list_and_no_weights(tmp_path, masks):
+    text = f"study: s\nphantom: {{}}\nsegmenters:\n  a: {{masks: {masks}, initial_weights: none}}\n"
+    (found,) = problems_of(text, tmp_path)
+    assert found[0].startswith("4:")
 
 
 def test_weights_of_a_classifier_must_fit_the_network(tmp_path):
@@ -153,7 +163,7 @@ def test_a_classifier_named_like_a_file_is_still_a_classifier():
     "name",
     ["a b", "../x", "$(x)", "a/b", "", ".hidden", "-x", "a\n", "é", "x" * 65, "a;b", "'a'", '"a"'],
 )
-@pytest.mark.parametrize("section", ["classifiers", "segmenters", "saliency", "pseudo_masks"])
+@pytest.mark.parametrize("section", ["classifiers", "segmenters", "saliency", "masks"])
 def test_names_of_entries_are_names_of_folders(section, name):
     entry = next(iter(GOOD[section].values()))
     found = found_in(good(**{section: {name: entry}}))
@@ -206,9 +216,7 @@ def test_defaults_are_checked_whoever_inherits_them(tmp_path, shared, found, hei
 
 def test_a_wrong_entry_of_a_list_is_one_problem(tmp_path):
     text = "study: s\nphantom: {}\ndata: {pathologies: [Edma]}\n"
-    assert [problem[:2] for problem in problems_of(text, tmp_path)] == [
-        ("3:22", "'Edma' for 'data.pathologies.0'")
-    ]
+    assert {problem[:2] for problem in problems_of(text, tmp_path)} == {("3:22", "'Edma'")}
     text = "study: s\nphantom: {}\ndata: {pathologies: []}\n"
     assert [problem[:2] for problem in problems_of(text, tmp_path)] == [
         ("3:8", "[] for 'data.pathologies'")
@@ -218,11 +226,9 @@ def test_a_wrong_entry_of_a_list_is_one_problem(tmp_path):
 @pytest.mark.parametrize(
     ("section", "name", "remedy"),
     [
-        ("segmenters", "full_overlaps", "The overlaps of 'full' are written under this name."),
-        ("segmenters", "radiologists_overlaps", "The overlaps of 'radiologists' are written"),
         ("segmenters", "full.json.provenance", "Records are named so: take '.provenance' out."),
         ("classifiers", "a.provenance.json", "Records are named so: take '.provenance' out."),
-        ("pseudo_masks", "a.provenance.json", "Records are named so: take '.provenance' out."),
+        ("masks", "a.provenance.json", "Records are named so: take '.provenance' out."),
     ],
 )
 def test_names_of_entries_whose_files_would_meet(section, name, remedy):
@@ -233,8 +239,8 @@ def test_names_of_entries_whose_files_would_meet(section, name, remedy):
 
 
 def test_a_name_that_meets_no_other():
-    config = good(segmenters={"other_overlaps": {"masks": ["expert"]}})
-    assert "other_overlaps" in read_study(config).segmenters
+    config = good(segmenters={"full_overlaps": {"masks": ["expert"]}})
+    assert "full_overlaps" in read_study(config).segmenters
     assert found_in(good(study="s.provenance.json"))[0][0] == "'s.provenance.json'"
 
 
@@ -246,9 +252,9 @@ def test_files_of_initial_weights_and_their_networks():
             "more": {"masks": ["expert"], "initial_weights": "a.pt", "encoder": "densenet121"},
         },
     )
-    config["pseudo_masks"]["irnet"]["backbone"] = "b/c"
+    config["masks"]["irnet"]["backbone"] = "b/c"
     assert files_of_weights(read_study(config)) == [
-        ("a.pt", "densenet121"), ("a.pt", "resnet50"), ("b/c", "resnet50"),
+        ("a.pt", "densenet121"), ("b/c", "resnet50"), ("a.pt", "resnet50"),
     ]  # fmt: skip
 
 
@@ -281,9 +287,11 @@ def test_the_data_are_either_real_or_a_phantom():
 
 def test_pathologies_are_named_once_and_some_of_them_select():
     config = good(data={"pathologies": ["Edema", "Edema"]})
-    found = found_in(config)
-    assert found[0] == ("'Edema' twice", "Delete one of the two.")
-    assert {remedy for _, remedy in found[1:]} == {"Set 'selection'."}
+    config["segmenters"]["full"]["selection"] = ["Edema", "Atelectasis"]
+    assert found_in(config) == [
+        ("'Edema' twice", "Delete one of the two."),
+        ("'Atelectasis'", "Did you mean 'Edema'? Otherwise add it to data.pathologies."),
+    ]
 
 
 def test_shards_that_no_command_could_name():

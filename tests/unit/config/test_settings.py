@@ -7,14 +7,15 @@ import tyro
 from pydantic import ValidationError
 
 from chexseg.config import settings as module
+from chexseg.config.flags import flags
 from chexseg.config.settings import (
     ClassifierSettings,
     IndexSettings,
     SegmenterSettings,
     Settings,
-    WalkSettings,
-    flags,
 )
+from chexseg.mask_sources import irnet
+from chexseg.mask_sources.irnet import WalkSettings
 
 CHANGED = {
     "PhantomSettings": {
@@ -32,27 +33,27 @@ CHANGED = {
         "initial_weights": "my weights/$(rm x)'\".pt", "uncertain": "multiclass",
         "blank": "ignore",
     },
-    "SaliencySettings": {"batch_size": 5},
     "AffinityLabelSettings": {"foreground": 0.3, "background": 0.05, "iterations": 0},
     "IRNetSettings": {"learning_rate": 0.05, "radius": 5, "schedule": "constant"},
     "AffinitySettings": {"batch_size": 1},
     "WalkSettings": {"radius": 5, "beta": 10, "steps_log2": 8, "background": 0.25},
-    "ThresholdSettings": {"threshold": 0.15},
     "SegmenterSettings": {
         "architecture": "unet", "encoder": "densenet121", "decoder_channels": 64,
-        "initial_weights": "none", "mixing": "concatenation", "expert_probability": 0.1,
+        "initial_weights": "none",
         "samples_per_epoch": 700, "selection": ("Pleural Effusion", "Edema"),
     },
     "PredictionSettings": {"batch_size": 4},
-    "EvaluationSettings": {"replicates": 10, "confidence": 0.9, "seed": 2},
+    "EvaluationSettings": {"metrics": ("iou_image",), "replicates": 10, "confidence": 0.9, "seed": 2},
     "FigureSettings": {"gallery_rows": 3},
 }  # fmt: skip
 
 
 def all_settings():
-    """Every class of settings that is defined in the module."""
-    classes = [value for value in vars(module).values() if isinstance(value, type)]
-    return [entry for entry in classes if issubclass(entry, Settings) and entry is not Settings]
+    """Every class of settings that stages take, but those of methods."""
+    both = [*vars(module).values(), *vars(irnet).values()]
+    classes = dict.fromkeys(value for value in both if isinstance(value, type))
+    return [c for c in classes if issubclass(c, Settings) and c.__name__.endswith("Settings")
+            and c is not Settings]  # fmt: skip
 
 
 def parse(settings_class, text):
@@ -130,8 +131,7 @@ def test_names_with_spaces_are_one_word_each():
         (ClassifierSettings, {"seed": 2**32}),
         (IndexSettings, {"seed": -1}),
         (ClassifierSettings, {"stride": 7}),
-        (SegmenterSettings, {"expert_probability": 1.01}),
-        (SegmenterSettings, {"selection": ("Lung Opacity",)}),
+        (SegmenterSettings, {"selection": (3,)}),
         (SegmenterSettings, {"samples_per_epoch": 0}),
         (IndexSettings, {"shards": 0}),
     ],

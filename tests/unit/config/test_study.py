@@ -4,13 +4,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chexseg.config.settings import flags
-from chexseg.config.study import (
-    IRNetEntry,
-    ThresholdEntry,
-    load_study,
-    read_study,
-)
+from chexseg.config.flags import flags
+from chexseg.config.study import load_study, read_study
+from chexseg.mask_sources.drawn import Drawn
+from chexseg.mask_sources.irnet import IRNet
+from chexseg.mask_sources.threshold import Threshold
 from tests.unit.config.small_config import GOOD, good
 
 CONFIGS = Path(__file__).parents[3] / "config"
@@ -21,6 +19,9 @@ CONFIGS = Path(__file__).parents[3] / "config"
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_configs_load(path):
     study = load_study(path)
+    if path.stem == "config":  # what users edit
+        assert (study.study, list(study.segmenters)) == ("mine", ["weak", "full", "mixed"])
+        return
     assert study.study == path.stem
     assert list(study.segmenters) == ["weak_cam", "weak_irnet", "full", "chexseg"]
 
@@ -28,9 +29,9 @@ def test_shipped_configs_load(path):
 def test_a_good_config_is_read():
     study = read_study(good())
     assert study.study == "small"
-    assert isinstance(study.pseudo_masks["cam"], ThresholdEntry)
-    assert isinstance(study.pseudo_masks["irnet"], IRNetEntry)
-    assert study.segmenters["both"].masks == ("expert", "irnet")
+    kinds = {"cam": Threshold, "expert": Drawn, "irnet": IRNet}
+    assert {name: type(source) for name, source in study.masks.items()} == kinds
+    assert study.segmenters["both"].masks == {"expert": 0.9, "irnet": 0.1}
     assert study.data.images.image_size == 320
 
 
@@ -76,7 +77,8 @@ def seeds(study):
         "index": study.data.index.seed,
         "phantom": study.phantom.seed,
         "classifier": study.classifiers["dense"].seed,
-        "irnet": study.pseudo_masks["irnet"].training.seed,
+        "drawn": study.masks["expert"].seed,
+        "irnet": study.masks["irnet"].training.seed,
         "segmenter": study.segmenters["full"].seed,
         "evaluation": study.evaluation.seed,
     }
@@ -112,9 +114,10 @@ def test_an_own_seed_wins_over_the_seed_of_the_study():
         evaluation={"seed": 5},
         defaults={"segmenters": {"seed": 6}},
     )
-    config["pseudo_masks"]["irnet"]["training"] = {"seed": 4}
+    config["masks"]["irnet"]["training"] = {"seed": 4}
     assert seeds(read_study(config)) == {
         "index": 1, "phantom": 2, "classifier": 3, "irnet": 4, "evaluation": 5, "segmenter": 6,
+        "drawn": 7,
     }  # fmt: skip
 
 
@@ -134,3 +137,81 @@ def test_the_order_of_keys_does_not_change_flags():
         assert flags(one.classifiers[name]) == flags(other.classifiers[name])
     for name in GOOD["segmenters"]:
         assert flags(one.segmenters[name]) == flags(other.segmenters[name])
+
+
+# Masks: a list, or weights
+
+
+def mixture(masks):
+    config = good(segmenters={"both": {"masks": masks, "initial_weights": "none"}})
+    return read_study(config).segmenters["both"].mixture()
+
+
+@pytest.mark.parametrize(
+    ("masks", "names", "weights"),
+    [
+        (["irnet", "expert"], ("expert", "irnet"), ()),
+        (["cam", "expert", "irnet"], ("cam", "expert", "irnet"), ()),
+        ({"irnet": 0.15, "expert": 0.85}, ("expert", "irnet"), (0.85, 0.15)),
+        ({"expert": 3, "irnet": 1}, ("expert", "irnet"), (0.75, 0.25)),
+        ({"expert": 1, "irnet": 0}, ("expert",), ()),
+        ({"expert": 0.3}, ("expert",), ()),
+    ],
+)
+def test_the_masks_of_a_segmenter(masks, names, weights):
+    assert mixture(masks) == (names, weights)
+
+
+def test_every_study_has_the_masks_that_experts_drew():
+    study = read_study(good(data={"pathologies": ["Edema", "Atelectasis"]}))
+    settings = study.masks["expert"].settings(study)
+    assert settings.classes == ("Edema", "Atelectasis")
+    assert flags(settings) == (
+        "--classes Edema Atelectasis --split expert --number None --share None"
+    )
+    config = good(masks={"expert": {"source": "drawn", "images": 20}})
+    study = read_study(config)
+    assert flags(study.masks["expert"].settings(study)).endswith(
+        "--number 20 --share None --seed 7"
+    )
+
+
+# Settings that change nothing do not reach the command
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "value", "reaches"),
+    [
+        ({"stride": 32}, "dilate", True, False),
+        ({"stride": 16}, "dilate", True, True),
+    ],
+)
+def test_a_setting_of_a_classifier_that_changes_nothing(entry, key, value, reaches):
+    one = read_study(good(classifiers={"dense": entry})).classifiers["dense"]
+    other = read_study(good(classifiers={"dense": {**entry, key: value}})).classifiers["dense"]
+    assert (flags(one) != flags(other)) == reaches
+
+
+CRF = {
+    "gaussian_sigma": 1, "gaussian_compatibility": 1, "bilateral_sigma": 1, "intensity_sigma": 1,
+    "bilateral_compatibility": 1, "ground_truth_probability": 0.6,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("labels", "unused"),
+    [
+        ({}, set()),
+        ({"iterations": 0}, set(CRF) - {"ground_truth_probability"}),
+        ({"gaussian_compatibility": 0}, {"gaussian_sigma"}),
+        ({"bilateral_compatibility": 0}, {"bilateral_sigma", "intensity_sigma"}),
+    ],
+)
+def test_settings_of_a_crf_that_change_nothing(labels, unused):
+    def flags_with(**changes):
+        config = good(masks={"irnet": {**GOOD["masks"]["irnet"], "labels": {**labels, **changes}}})
+        return flags(read_study(config).masks["irnet"].labels)
+
+    silent = {key for key, value in CRF.items() if key not in labels
+              and flags_with(**{key: value}) == flags_with()}  # fmt: skip
+    assert silent == unused

@@ -1,10 +1,10 @@
 """Tables of labels, written for a test and read as the package reads them."""
 
-from chexseg.data.layouts.chexpert import read_labels
-from chexseg.data.pathologies import OBSERVATIONS
+from chexseg.data.layouts.chexpert import LABEL_COLUMNS
+from chexseg.data.layouts.chexpert_tables import read_labels
 from chexseg.errors import Problems
 
-HEADER = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS)
+HEADER = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *LABEL_COLUMNS)
 PATIENT = "patient00001/study1/view1_frontal.jpg"
 
 

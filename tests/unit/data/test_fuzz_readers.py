@@ -21,9 +21,9 @@ from chexseg.config.settings import ClassifierSettings
 from chexseg.config.study import load_study
 from chexseg.data.images import image_size, letterboxed, open_image
 from chexseg.data.index import read_index
-from chexseg.data.layouts.chexpert import find_images, read_labels
+from chexseg.data.layouts.chexpert import FINDINGS, LABEL_COLUMNS, PATHOLOGIES
+from chexseg.data.layouts.chexpert_tables import find_images, read_labels
 from chexseg.data.masks import decode, encode, read_masks
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
 from chexseg.errors import Problems
 from chexseg.files.store import KINDS, Store, write_store
 from chexseg.models.classifier import build_classifier
@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 def table(rows):
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS])
+    writer.writerow(["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *LABEL_COLUMNS])
     writer.writerows(rows)
     return text.getvalue().encode()
 
@@ -76,7 +76,7 @@ def test_tables(folder, content):
 
 
 INDEX = (
-    "cxr_id,path,patient,study,split,shard,height,width," + ",".join(OBSERVATIONS) + "\n"
+    "cxr_id,path,patient,study,split,shard,height,width," + ",".join(FINDINGS) + "\n"
     "a,a.jpg,patient1,study1,train,0,,," + ",".join(["1.0"] * 13) + "\n"
     "b,b.jpg,patient2,study1,test,1,20,30," + ",".join([""] * 13) + ",-1\n"
 ).encode()
@@ -141,8 +141,8 @@ STUDY = {
     "defaults": {"segmenters": {"epochs": 2}},
     "classifiers": {"c": {"architecture": "resnet18", "initial_weights": "none"}},
     "saliency": {"g": {"classifiers": ["c"]}},
-    "pseudo_masks": {"m": {"method": "threshold", "saliency": "g"},
-                     "i": {"method": "irnet", "saliency": "g", "backbone": "none"}},
+    "masks": {"m": {"source": "threshold", "saliency": "g"},
+                     "i": {"source": "irnet", "saliency": "g", "backbone": "none"}},
     "segmenters": {"x": {"masks": ["expert", "m"], "selection": ["Edema"]}},
 }  # fmt: skip
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
@@ -283,7 +283,7 @@ def checkpoints(folder):
     path, found = folder / "m.pt", []
     tensors = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.ones(2)}
     save_checkpoint(path, state_dict=tensors, kind="classifier", settings={"epochs": 1},
-                    pathologies=OBSERVATIONS, extra={})  # fmt: skip
+                    pathologies=FINDINGS, extra={})  # fmt: skip
     found.append(path.read_bytes())
     torch.save({"state_dict": tensors}, path, _use_new_zipfile_serialization=False)
     found.append(path.read_bytes())
@@ -325,11 +325,11 @@ def state():
 @given(
     key=st.sampled_from(["kind", "settings", "pathologies", "extra", "description", "state_dict",
                          "version", "format", "architecture", "stride", "none"]),
-    value=PLAIN | st.lists(st.sampled_from(OBSERVATIONS), max_size=14),
+    value=PLAIN | st.lists(st.sampled_from(FINDINGS), max_size=14),
 )  # fmt: skip
 def test_strange_checkpoints(folder, state, key, value):
     description = {"kind": "classifier", "settings": dict(SETTINGS), "extra": {},
-                   "pathologies": list(OBSERVATIONS)}  # fmt: skip
+                   "pathologies": list(FINDINGS)}  # fmt: skip
     content = {"format": "chexseg checkpoint", "version": 1, "state_dict": state()}
     inner = {**description, **description["settings"]}
     if key in description:

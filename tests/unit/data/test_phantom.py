@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chexseg.config.settings import PhantomSettings
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
+from chexseg.data.layouts.chexpert import LABEL_COLUMNS, PATHOLOGIES
 from chexseg.data.phantom.geometry import distance_to_curves, draw_pose, smooth_field
 from chexseg.data.phantom.labels import draw_findings, pathologies_of, report_labels, true_labels
 from chexseg.data.phantom.radiograph import render
@@ -148,7 +148,7 @@ def test_report_labels_follow_the_settings():
     assert report_labels(np.random.default_rng(0), findings, clean) == true_labels(findings)
     silent = PhantomSettings(label_noise=0, uncertain=0, blank=1)
     written = report_labels(np.random.default_rng(0), findings, silent)
-    assert {name for name, label in zip(OBSERVATIONS, written, strict=True) if label} == findings
+    assert {name for name, label in zip(LABEL_COLUMNS, written, strict=True) if label} == findings
     unsure = PhantomSettings(label_noise=0, uncertain=1, blank=0)
     written = report_labels(np.random.default_rng(0), findings, unsure)
     assert written == ["0.0"] + ["-1.0"] * 13

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexseg.data.splits import SPLITS, check_disjoint, choose_patients
+from chexseg.data.splits import SPLITS, check_disjoint, choose_patients, first_by_hash
 from chexseg.errors import Problems
 
 
@@ -118,3 +118,20 @@ def test_one_table_given_for_two_splits_is_one_problem():
     assert [(problem.where, problem.found, problem.expected) for problem in problems.found] == [
         ("train.csv:0:Path", "the 3 X-rays of validation", "X-rays of train")
     ]
+
+
+def test_the_first_x_rays_are_part_of_more_of_them():
+    ids = [f"x{number}" for number in range(100)]
+    twenty, fifty = first_by_hash(ids, 20, 0), first_by_hash(ids, 50, 0)
+    assert (len(twenty), len(fifty)) == (20, 50)
+    assert set(twenty) < set(fifty)
+    assert twenty == sorted(twenty, key=ids.index)
+    assert set(first_by_hash(reversed(ids), 20, 0)) == set(twenty)
+    assert set(first_by_hash(ids, 20, 1)) != set(twenty)
+    # X-rays that are added, or left out, do not change the choice among the others.
+    assert set(first_by_hash(ids[:-1], 20, 0)) >= set(twenty) - {ids[-1]}
+
+
+def test_no_more_x_rays_than_there_are():
+    assert first_by_hash(["b", "a"], 5, 0) == ["b", "a"]
+    assert first_by_hash(["b", "a"], 0, 0) == []

@@ -13,7 +13,8 @@ PREDICTION = np.array([[0, 1, 1], [0, 1, 1]], bool)
 
 
 def counts_of(truth, prediction, **options):
-    table = overlap_table(truth, prediction, **options)
+    patients = dict.fromkeys(sorted({*truth, *prediction}), "p")
+    table = overlap_table(truth, prediction, patients=patients, **options)
     names = zip(table["cxr_id"], table["pathology"], strict=True)
     return dict(zip(names, table[list(COUNTS)].to_numpy().tolist(), strict=True))
 
@@ -22,11 +23,12 @@ def test_counts_of_one_mask():
     table = overlap_table(
         {"patient1_study1_view1_frontal": {"Edema": encode(TRUTH)}},
         {"patient1_study1_view1_frontal": {"Edema": encode(PREDICTION)}},
+        patients={"patient1_study1_view1_frontal": "007"},
         pathologies=("Edema",),
     )
     assert tuple(table.columns) == COLUMNS
     assert table.to_numpy().tolist() == [
-        ["patient1_study1_view1_frontal", "patient1", "Edema", 2, 5, 3, 4]
+        ["patient1_study1_view1_frontal", "007", "Edema", 2, 5, 3, 4]
     ]
     assert (table[list(COUNTS)].dtypes == np.int64).all()
 
@@ -46,13 +48,15 @@ def test_absent_entries_are_empty_masks():
 
 def test_only_given_x_rays_count_in_their_order():
     masks = {name: {"Edema": encode(TRUTH)} for name in "abc"}
-    table = overlap_table(masks, masks, cxr_ids=["c", "z", "a"], pathologies=("Edema",))
+    patients = {"c": "one", "z": "two", "a": "one"}
+    table = overlap_table(masks, masks, patients=patients, pathologies=("Edema",))
     assert table["cxr_id"].tolist() == ["c", "z", "a"]
+    assert table["patient"].tolist() == ["one", "two", "one"]
     assert table["intersection"].tolist() == [3, 0, 3]
 
 
 def test_no_x_rays():
-    table = overlap_table({}, {})
+    table = overlap_table({}, {}, patients={}, pathologies=("Edema",))
     assert table.empty
     assert tuple(table.columns) == COLUMNS
 
@@ -62,7 +66,7 @@ def test_all_differences_of_size_at_once():
     truth = {name: {"Edema": mask, "Cardiomegaly": mask} for name in "ab"}
     other = {"Edema": transposed, "Cardiomegaly": mask}
     with pytest.raises(InputError) as caught:
-        overlap_table(truth, {"a": other, "b": other}, pathologies=("Edema", "Cardiomegaly"))
+        counts_of(truth, {"a": other, "b": other}, pathologies=("Edema", "Cardiomegaly"))
     assert [problem.where for problem in caught.value.problems] == ["a:Edema", "b:Edema"]
 
 

@@ -2,18 +2,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexseg.evaluation.scores import difference, false_positives, gap_closed, score_run
+from chexseg.errors import InputError
+from chexseg.evaluation.scores import read_scores, score, write_scores
+from tests.unit.evaluation.tables import METRICS, SMALL, random_table, table
 
 NAN = np.nan
 
 
-def table(*rows):
-    """Overlaps from rows (cxr_id, pathology, intersection, truth pixels, predicted pixels)."""
-    names = ["cxr_id", "pathology", "intersection", "truth_pixels", "predicted_pixels"]
-    frame = pd.DataFrame(rows, columns=names)
-    frame["patient"] = frame["cxr_id"].str.split("_").str[0]
-    frame["union"] = frame["truth_pixels"] + frame["predicted_pixels"] - frame["intersection"]
-    return frame
+def scored(frame, replicates=20, confidence=0.95, seed=0, metrics=METRICS):
+    return score(
+        frame, metrics=metrics, replicates=replicates, confidence=confidence, seed=seed
+    ).table()
 
 
 def value_of(scores, metric, pathology, column="value"):
@@ -21,21 +20,8 @@ def value_of(scores, metric, pathology, column="value"):
     return rows[column].item()
 
 
-SMALL = table(
-    ("p1_a", "Edema", 1, 2, 2),  # IoU 1/3
-    ("p1_b", "Edema", 4, 4, 5),  # IoU 4/5
-    ("p2_a", "Edema", 0, 0, 3),  # false positive
-    ("p1_a", "Nodule", 0, 0, 0),
-    ("p1_b", "Nodule", 0, 0, 0),
-    ("p2_a", "Nodule", 0, 7, 0),  # missed
-    ("p1_a", "Nothing", 0, 0, 0),
-    ("p1_b", "Nothing", 0, 0, 0),
-    ("p2_a", "Nothing", 0, 0, 0),
-)
-
-
 def test_values_by_hand():
-    scores = score_run(SMALL)
+    scores = scored(SMALL)
     assert value_of(scores, "iou_dataset", "Edema") == pytest.approx(5 / (3 + 5 + 3))
     assert value_of(scores, "iou_image", "Edema") == pytest.approx((1 / 3 + 4 / 5) / 2)
     assert value_of(scores, "iou_dataset", "Nodule") == 0
@@ -43,7 +29,7 @@ def test_values_by_hand():
 
 
 def test_what_has_no_value_is_nan_and_not_in_the_mean():
-    scores = score_run(SMALL)
+    scores = scored(SMALL)
     for column in ("value", "ci_low", "ci_high"):
         assert np.isnan(value_of(scores, "iou_dataset", "Nothing", column))
         assert np.isnan(value_of(scores, "iou_image", "Nothing", column))
@@ -52,15 +38,23 @@ def test_what_has_no_value_is_nan_and_not_in_the_mean():
 
 
 def test_number_of_images_behind_each_value():
-    scores = score_run(SMALL)
+    scores = scored(SMALL)
     assert scores["n_images"].tolist() == [3, 1, 0, 3, 2, 0, 0, 3]
     assert scores["pathology"].tolist() == ["Edema", "Nodule", "Nothing", "mean"] * 2
 
 
 def test_no_value_anywhere_gives_a_mean_of_nan():
-    scores = score_run(table(("p1_a", "Edema", 0, 0, 0)))
+    scores = scored(table(("p1_a", "Edema", 0, 0, 0)))
     assert scores["value"].isna().all()
     assert scores["n_images"].tolist() == [0, 1, 0, 1]
+
+
+def test_only_the_metrics_asked_for_are_computed_each_once():
+    scores = scored(SMALL, metrics=("iou_image", "iou_image"))
+    assert scores["metric"].tolist() == ["iou_image"] * 4
+    both = scored(SMALL)
+    alone = both[both["metric"] == "iou_image"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(scores, alone, check_exact=True)
 
 
 def loop(frame, replicates, confidence, seed):
@@ -82,20 +76,9 @@ def loop(frame, replicates, confidence, seed):
     return {metric: np.nanpercentile(values, tails) for metric, values in found.items()}
 
 
-def random_table(seed, pathologies=("Edema",)):
-    rng = np.random.default_rng(seed)
-    rows = []
-    for number in range(24):
-        for pathology in pathologies:
-            truth, predicted = rng.integers(0, 9, 2) * rng.integers(0, 2, 2)
-            shared = rng.integers(0, min(truth, predicted) + 1)
-            rows.append((f"p{number // 2:02d}_{number}", pathology, shared, truth, predicted))
-    return table(*rows)
-
-
 def test_intervals_are_those_of_a_loop_over_resampled_patients():
     frame = random_table(3)
-    scores = score_run(frame, replicates=200, confidence=0.9, seed=5)
+    scores = scored(frame, replicates=200, confidence=0.9, seed=5)
     for metric, (low, high) in loop(frame, 200, 0.9, 5).items():
         assert value_of(scores, metric, "Edema", "ci_low") == pytest.approx(low, abs=1e-12)
         assert value_of(scores, metric, "Edema", "ci_high") == pytest.approx(high, abs=1e-12)
@@ -103,68 +86,45 @@ def test_intervals_are_those_of_a_loop_over_resampled_patients():
 
 def test_same_seed_same_bits():
     frame = random_table(3, ("Edema", "Nodule"))
-    first = score_run(frame, replicates=50, seed=1)
-    pd.testing.assert_frame_equal(first, score_run(frame, replicates=50, seed=1), check_exact=True)
-    assert not first["ci_low"].equals(score_run(frame, replicates=50, seed=2)["ci_low"])
+    first = scored(frame, replicates=50, seed=1)
+    pd.testing.assert_frame_equal(first, scored(frame, replicates=50, seed=1), check_exact=True)
+    assert not first["ci_low"].equals(scored(frame, replicates=50, seed=2)["ci_low"])
 
 
 def test_x_rays_of_one_patient_are_drawn_together():
     frame = table(("p1_a", "Edema", 1, 1, 1), ("p1_b", "Edema", 0, 1, 0))
-    scores = score_run(frame, replicates=20)
+    scores = scored(frame)
     for column in ("value", "ci_low", "ci_high"):  # one patient: all resamples are alike
         assert value_of(scores, "iou_dataset", "Edema", column) == 0.5
 
 
-def test_a_run_does_not_differ_from_itself():
-    frame = random_table(4, ("Edema", "Nodule"))
-    same = difference(frame, frame, replicates=50)
-    assert (same[["difference", "ci_low", "ci_high", "probability_better"]] == 0).all(axis=None)
+def scores_of(frame, seed=0):
+    return score(frame, metrics=METRICS, replicates=30, confidence=0.9, seed=seed)
 
 
-def test_a_run_that_is_always_better():
-    worse = table(*[(f"p{n}_a", "Edema", 1 + n % 2, 4, 4) for n in range(6)])
-    better = table(*[(f"p{n}_a", "Edema", 3 + n % 2, 4, 4) for n in range(6)])
-    rows = difference(better, worse, replicates=100)
-    assert rows["pathology"].tolist() == ["Edema", "mean"] * 2
-    assert (rows["probability_better"] == 1).all()
-    assert (rows["ci_low"] > 0).all()
-    values = score_run(better)["value"] - score_run(worse)["value"]
-    np.testing.assert_array_equal(rows["difference"], values)
-    # Paired: the interval of the difference is narrower than that of a score.
-    width = score_run(better, replicates=100).eval("ci_high - ci_low")
-    assert (rows.eval("ci_high - ci_low") < width).all()
+def test_scores_are_read_as_they_were_written(tmp_path):
+    runs = {name: scores_of(random_table(n, ("Edema", "Nodule"))) for n, name in enumerate("ab")}
+    paths = [tmp_path / name for name in ("one.npz", "two.npz")]
+    for path in paths:
+        write_scores(path, runs)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    read = read_scores(paths[0])
+    assert list(read) == ["a", "b"]
+    for name, scores in runs.items():
+        for attribute, value in vars(scores).items():
+            np.testing.assert_array_equal(getattr(read[name], attribute), value)
 
 
-def test_difference_to_nothing_is_nan():
-    nothing = table(("p1_a", "Edema", 0, 0, 0))
-    rows = difference(nothing, nothing)
-    assert rows[["difference", "ci_low", "ci_high", "probability_better"]].isna().all(axis=None)
+@pytest.mark.parametrize("content", [None, b"", b"not zipped", b"PK\x03\x04 cut off"])
+def test_files_that_hold_no_scores(tmp_path, content):
+    path = tmp_path / "replicates.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="chexseg score-runs"):
+        read_scores(path)
 
 
-def test_runs_of_different_x_rays_cannot_be_compared():
-    with pytest.raises(ValueError, match="different X-rays"):
-        difference(table(("p1_a", "Edema", 1, 1, 1)), table(("p2_a", "Edema", 1, 1, 1)))
-
-
-def test_false_positives():
-    rows = false_positives(SMALL).to_dict("records")
-    assert rows[0] == {
-        "pathology": "Edema", "negatives": 1, "false_positives": 1, "share": 1.0, "mean_pixels": 3.0
-    }  # fmt: skip
-    assert rows[1] == {
-        "pathology": "Nodule", "negatives": 2, "false_positives": 0, "share": 0.0, "mean_pixels": 0.0
-    }  # fmt: skip
-
-
-def test_no_negatives_have_no_share():
-    (row,) = false_positives(table(("p1_a", "Edema", 1, 1, 1))).to_dict("records")
-    assert (row["negatives"], row["false_positives"]) == (0, 0)
-    assert np.isnan(row["share"])
-    assert np.isnan(row["mean_pixels"])
-
-
-def test_gap_closed():
-    assert gap_closed(0.3, 0.2, 0.4) == pytest.approx(0.5)
-    assert gap_closed(0.5, 0.2, 0.4) == pytest.approx(1.5)
-    assert np.isnan(gap_closed(0.3, 0.4, 0.4))
-    assert np.isnan(gap_closed(0.3, NAN, 0.4))
+def test_another_npz_is_no_scores(tmp_path):
+    np.savez(tmp_path / "other.npz", run=[1])
+    with pytest.raises(InputError, match="no scores"):
+        read_scores(tmp_path / "other.npz")

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import pickle
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -10,6 +11,21 @@ from torch.utils.data import DataLoader, Dataset
 
 from chexseg.errors import InputError
 from chexseg.files.store import KINDS, Store, write_store
+
+
+def test_the_axes_of_a_kind_say_how_many_dimensions_an_item_has():
+    assert {kind: len(KINDS[kind].axes) for kind in KINDS} == {
+        kind: len(shape) for kind, shape in SHAPES.items()
+    }
+    assert str(KINDS["affinity"]) == "[h, w] edge probability"
+
+
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_the_meaning_of_a_kind_is_only_told(tmp_path, monkeypatch, kind):
+    path = write(tmp_path / "a.h5", kind, items_of(kind, 2))
+    monkeypatch.setitem(KINDS, kind, replace(KINDS[kind], meaning="a [1, 2, 3], or so"))
+    assert len(Store([path], kind)) == 2
+
 
 SHAPES = {
     "images": (20, 20),

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from chexseg.config.settings import ClassifierSettings, SegmenterSettings
-from chexseg.data.pathologies import OBSERVATIONS, PATHOLOGIES
+from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.errors import InputError
 from chexseg.models.trained import (
     check_weights,
@@ -23,7 +23,7 @@ EXTRA = {"image_size": 64, "thresholds": [0.5, 0.25]}
 def states():
     torch.manual_seed(0)
     return {
-        "classifier": classifier_of(CLASSIFIER).state_dict(),
+        "classifier": classifier_of(CLASSIFIER, 14).state_dict(),
         "segmenter": segmenter_of(SEGMENTER, 2).state_dict(),
         "irnet": {},
     }
@@ -33,13 +33,13 @@ def states():
 def save(tmp_path, states):
     def write(kind, **changes):
         good = {
-            "classifier": {"settings": CLASSIFIER.model_dump(), "pathologies": OBSERVATIONS},
+            "classifier": {"settings": CLASSIFIER.model_dump(), "classes": FINDINGS},
             "segmenter": {
                 "settings": SEGMENTER.model_dump(),
-                "pathologies": PATHOLOGIES[:2],
+                "classes": PATHOLOGIES[:2],
                 "extra": EXTRA,
             },
-            "irnet": {"settings": {}, "pathologies": PATHOLOGIES},
+            "irnet": {"settings": {}, "classes": PATHOLOGIES},
         }
         path = tmp_path / f"{kind}.pt"
         save_checkpoint(path, **({"kind": kind, "state_dict": states[kind]} | good[kind] | changes))
@@ -64,18 +64,28 @@ def test_what_was_saved_is_loaded(save):
 
 @pytest.mark.parametrize(
     "names",
-    [OBSERVATIONS[::-1], OBSERVATIONS[:13], ("Cat",) * 14, ()],
+    [FINDINGS[:13], ("Cat",) * 14, ()],
     ids=lambda names: len(names),
 )
-def test_a_classifier_of_another_list_of_names(save, names):
-    problem = problem_of(load_classifier, save("classifier", pathologies=names))
-    assert "another list of names" in problem.remedy
+def test_a_classifier_whose_outputs_are_not_those_that_it_names(save, names):
+    problem = problem_of(load_classifier, save("classifier", classes=names))
+    assert problem.remedy.startswith("Train ")
 
 
-@pytest.mark.parametrize("names", [("Edema", "Left Lung"), ("Edema", "Edema"), ()])
-def test_a_segmenter_of_another_list_of_names(save, names):
-    problem = problem_of(load_segmenter, save("segmenter", pathologies=names))
-    assert "another list of names" in problem.remedy
+def test_a_classifier_names_its_outputs(save):
+    names = tuple(f"finding {number}" for number in range(14))
+    assert load_classifier(save("classifier", classes=names))[2] == names
+
+
+@pytest.mark.parametrize("names", [("Edema",), ("Edema", "Edema"), ()])
+def test_a_segmenter_whose_outputs_are_not_those_that_it_names(save, names):
+    problem = problem_of(load_segmenter, save("segmenter", classes=names))
+    assert problem.remedy.startswith("Train ")
+
+
+def test_a_segmenter_of_any_classes(save):
+    names = ("Left Lung", "Tuberculosis")
+    assert load_segmenter(save("segmenter", classes=names))[1].classes == names
 
 
 @pytest.mark.parametrize(

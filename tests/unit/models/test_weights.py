@@ -24,7 +24,7 @@ def save(path, **changes):
         "state_dict": TENSORS,
         "kind": "classifier",
         "settings": {"architecture": "resnet18", "stride": 32},
-        "pathologies": ["Edema", "Atelectasis"],
+        "classes": ["Edema", "Atelectasis"],
         "extra": {"auroc": [0.5, None]},
     }
     save_checkpoint(path, **(values | changes))
@@ -48,7 +48,7 @@ def test_checkpoint_round_trip(tmp_path):
     checkpoint = load_checkpoint(tmp_path / "model.pt", kind="classifier")
     assert checkpoint.kind == "classifier"
     assert checkpoint.settings == {"architecture": "resnet18", "stride": 32}
-    assert checkpoint.pathologies == ("Edema", "Atelectasis")
+    assert checkpoint.classes == ("Edema", "Atelectasis")
     assert checkpoint.extra == {"auroc": [0.5, None]}
     assert list(checkpoint.state_dict) == ["weight", "bias"]
     assert torch.equal(checkpoint.state_dict["weight"], TENSORS["weight"])
@@ -102,7 +102,7 @@ def test_another_version(tmp_path, monkeypatch):
     monkeypatch.setattr("chexseg.models.weights.VERSION", 99)
     save(tmp_path / "model.pt")
     monkeypatch.undo()
-    with pytest.raises(InputError, match="found format version 99, expected version 1"):
+    with pytest.raises(InputError, match="found format version 99, expected version 2"):
         load_checkpoint(tmp_path / "model.pt", kind="classifier")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.files.artifacts import Folder, Output
+from chexseg.files.artifacts import Execution, Folder, Output
 from chexseg.provenance.digests import sha256
 from chexseg.provenance.record import (
     flags_of,
@@ -74,6 +74,23 @@ def test_what_a_record_says(job):
     assert record["software"]["python"]
     assert record["peak_memory_mb"] > 10
     assert read_record("a/x.pt") == (record_path(Path("a/x.pt")), record)
+
+
+def test_how_a_training_is_computed_is_told_apart_from_its_settings(job):
+    def train(*, images: tuple[Path, ...], out: Output, execution: Execution) -> None:
+        out.write_text("weights")
+
+    images, out = (Path("0.h5"),), Path("a/x.pt")
+    words = "--images 0.h5 --out a/x.pt --seed 3 --threads 2 --state s.pt --save-every 9"
+    run = recorded("train-segmenter", train, words.split())
+    run(images=images, out=out, execution=Execution(threads=2, state=Path("s.pt"), save_every=9))
+    record = json.loads(record_path(out).read_text())
+    assert record["settings"] == {"seed": "3"}
+    assert set(record["inputs"]) == {"images"}
+    assert record["execution"] == {
+        "threads": "2", "devices": "1", "nodes": "1", "state": "s.pt", "save_every": "9",
+        "scratch": "None",
+    }  # fmt: skip
 
 
 def test_what_was_typed_is_recorded(job, monkeypatch):

@@ -4,8 +4,9 @@ from PIL import Image
 
 from chexseg.audit.lineage import lineage_of
 from chexseg.audit.study import Study
-from chexseg.report.lineage import _arrange, _boxes
-from chexseg.stages.draw_lineage import run
+from chexseg.config.settings import FigureSettings
+from chexseg.report.figure import Inputs
+from chexseg.report.lineage import _arrange, _boxes, draw
 
 
 def drawn(study):
@@ -16,13 +17,15 @@ def drawn(study):
 def test_stages_are_bands_behind_what_they_need(study):
     bands, named, _ = drawn(study)
     assert bands[:2] == ["make-phantom", "build-index"]
-    assert bands[-1] == "compare-runs"
+    assert bands[-1] == "score-runs"
     order = ["train-classifier", "compute-saliency", "label-affinity", "train-irnet"]
     assert sorted(order, key=bands.index) == order
     entries = {(bands[box.band], box.label.split("\n")[0]) for box in named}
-    assert {("train-segmenter", "full"), ("evaluate", "chexseg"), ("store-images", "images")} < (
-        entries
-    )
+    assert {
+        ("train-segmenter", "full"),
+        ("count-overlaps", "chexseg"),
+        ("store-images", "images"),
+    } < (entries)
 
 
 def test_an_arrow_that_others_replace_is_left_out(study):
@@ -46,7 +49,7 @@ def test_boxes_of_a_band_do_not_overlap(study):
 
 def test_the_picture_is_the_same_each_time(study):
     for name in ("a.png", "b.png"):
-        run(artifact=study / "summary.csv", out=Path(name))
+        draw(Inputs(summary=study / "summary.csv"), FigureSettings(), Path(name))
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
     with Image.open("a.png") as image:
         assert image.height > 600
@@ -55,5 +58,5 @@ def test_the_picture_is_the_same_each_time(study):
 def test_raw_data_are_a_box(home):
     bands, _, _ = drawn("results/real")
     assert bands[0] == "raw data"
-    run(artifact=Path("results/real/summary.csv"), out=Path("c.svg"))
+    draw(Inputs(summary=Path("results/real/summary.csv")), FigureSettings(), Path("c.svg"))
     assert Path("c.svg").read_text().startswith("<?xml")

@@ -24,14 +24,13 @@ def slurm_profile(**site):
     return yte.process_yaml(text, require_use_yte=True)
 
 
-def gpu_rules():
-    text = "\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
-    rules = re.split(r"(?m)^\s*rule (?=\w+:)", text)[1:]
-    return {rule.partition(":")[0] for rule in rules if re.search(r"\bgpu=", rule)}
+@pytest.fixture
+def gpu_rules(rules):
+    return {name for name, rule in rules.items() if "gpu" in rule.resources}
 
 
-def test_profile_knows_all_gpu_rules():
-    assert set(slurm_profile()["set-threads"]) == gpu_rules() > TRAININGS
+def test_profile_knows_all_gpu_rules(gpu_rules):
+    assert set(slurm_profile()["set-threads"]) == gpu_rules > TRAININGS
 
 
 def test_partition_per_kind_of_gpu():
@@ -43,11 +42,11 @@ def test_partition_per_kind_of_gpu():
     }
 
 
-def test_one_partition_with_models_of_gpus():
+def test_one_partition_with_models_of_gpus(gpu_rules):
     profile = slurm_profile(gpu_model="a100")
     assert "slurm_partition" not in profile["default-resources"]
     assert {rule["gpu_model"] for rule in profile["set-resources"].values()} == {"'a100'"}
-    assert set(profile["set-resources"]) == gpu_rules()  # a job with a model gets a GPU
+    assert set(profile["set-resources"]) == gpu_rules  # a job with a model gets a GPU
 
 
 def test_preemptible_queue():
@@ -175,3 +174,11 @@ def test_local_gpu_jobs_are_as_many_as_gpus(monkeypatch):
 def test_without_gpus_nothing_limits_gpu_jobs(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "resources" not in default_profile(monkeypatch)
+
+
+def test_the_default_study_is_named_in_a_checkout_alone(monkeypatch, tmp_path):
+    """A deployed workflow brings this profile, and its Snakefile names its own config."""
+    monkeypatch.chdir(ROOT)
+    assert default_profile(monkeypatch)["configfile"] == "config/demo.yaml"
+    monkeypatch.chdir(tmp_path)
+    assert "configfile" not in default_profile(monkeypatch)

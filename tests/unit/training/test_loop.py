@@ -3,13 +3,13 @@ import csv
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
 
 from chexseg.config.settings import TrainingSettings
 from chexseg.training import loop
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import shuffled
 from chexseg.training.state import StateFile
+from chexseg.training.task import Task
 
 NOT_KEPT = StateFile(None, 0, "train-classifier", TrainingSettings(), ())
 SETTINGS = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05, "augmentation": 0}
@@ -21,11 +21,27 @@ def data(number=16):
     return points, (points[:, :1] - points[:, 1:] > 0).float()
 
 
+def items(number=16):
+    """The same as items of a data set."""
+    return [{"point": point, "side": side} for point, side in zip(*data(number), strict=True)]
+
+
 def forward(model, batch, noise):
-    return model(batch[0]), batch[1]
+    return model(batch["point"]), batch["side"]
 
 
 loss_of = nn.functional.binary_cross_entropy_with_logits
+
+
+class Points(Task):
+    """Which side of the line a point lies on."""
+
+    def step(self, batch, noise):
+        logits, labels = forward(self.model, batch, noise)
+        return {"logits": logits, "labels": labels}
+
+    def loss(self, logits, labels):
+        return loss_of(logits, labels)
 
 
 class Training:
@@ -35,37 +51,33 @@ class Training:
         self, folder, scores=None, number=16, forward=forward, loss=loss_of, dropout=0.0, **changes
     ):
         settings = TrainingSettings(**(SETTINGS | changes))
-        fabric = start(settings, 1)
+        fabric = start(settings)
         self.model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, 1))
         self.states, self.modes, self.batches = [], [], []
-        points, labels = data(number)
+        training = self
 
-        def counted(model, batch, noise):
-            self.modes.append(model.training)
-            self.batches.append(len(batch[0]))
-            return forward(model, batch, noise)
+        class Watched(Points):
+            def step(self, batch, noise):
+                training.modes.append(self.model.training)
+                training.batches.append(len(batch["point"]))
+                logits, labels = forward(self.model, batch, noise)
+                return {"logits": logits, "labels": labels}
 
-        def validate(model):
-            self.modes.append(model.training or torch.is_grad_enabled())
-            state = model.state_dict()
-            self.states.append({name: value.clone() for name, value in state.items()})
-            epoch = len(self.states)
-            score = 0.0 if scores is None else scores[epoch - 1]
-            return {"accuracy": epoch / 10, SCORE: score}, {"validated": epoch}
+            def loss(self, logits, labels):
+                return loss(logits, labels)
+
+            def validate(self):
+                training.modes.append(self.model.training or torch.is_grad_enabled())
+                state = self.model.state_dict()
+                training.states.append({name: value.clone() for name, value in state.items()})
+                epoch = len(training.states)
+                score = 0.0 if scores is None else scores[epoch - 1]
+                return {"accuracy": epoch / 10, SCORE: score}, {"validated": epoch}
 
         self.metrics = folder / "metrics.csv"
-        best = fit(
-            fabric,
-            self.model,
-            TensorDataset(points, labels),
-            shuffled(number),
-            counted,
-            loss,
-            validate,
-            settings,
-            metrics=self.metrics,
-            file=NOT_KEPT,
-        )
+        self.task = Watched(self.model)
+        draw, options = shuffled(number), {"metrics": self.metrics, "file": NOT_KEPT}
+        best = fit(fabric, self.task, items(number), draw, settings, **options)
         self.state, self.epoch, self.extra = best.state_dict, best.epoch, best.extra
 
     def rows(self):
@@ -137,7 +149,7 @@ def test_the_loss_of_a_row_is_the_mean_over_its_batches(tmp_path):
 
 def noisy(model, batch, noise):
     """Moves points by noise, as augmentation moves X-rays."""
-    return model(batch[0] + noise[:, :2]), batch[1]
+    return model(batch["point"] + noise[:, :2]), batch["side"]
 
 
 def test_same_seed_same_bits(tmp_path):
@@ -163,13 +175,18 @@ def test_every_epoch_has_its_own_order(tmp_path):
     shown = []
 
     def watched(model, batch, noise):
-        shown.append(batch[0][:, 0].tolist())
+        shown.append(batch["point"][:, 0].tolist())
         return forward(model, batch, noise)
 
     Training(tmp_path, forward=watched)
     epochs = [sum(shown[start : start + 4], []) for start in (0, 4, 8)]
     assert epochs[0] != epochs[1] != epochs[2]
     assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(data()[0][:, 0].tolist())
+
+
+def test_a_task_has_its_own_model_back_when_the_training_is_over(tmp_path):
+    training = Training(tmp_path)
+    assert training.task.model is training.model
 
 
 def test_training_and_evaluation_modes_alternate(tmp_path):
@@ -212,19 +229,14 @@ def test_only_given_parameters_are_trained(tmp_path):
     settings = TrainingSettings(**SETTINGS)
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    state = fit(
-        start(settings, 1),
-        model,
-        TensorDataset(*data()),
-        shuffled(16),
-        forward,
-        loss_of,
-        lambda model: ({}, {}),
-        settings,
-        metrics=tmp_path / "metrics.csv",
-        file=NOT_KEPT,
-        parameters=[{"params": list(model[1].parameters())}],
-    ).state_dict
+
+    class Last(Points):
+        def parameters(self):
+            return [{"params": list(model[1].parameters())}]
+
+    options = {"metrics": tmp_path / "metrics.csv", "file": NOT_KEPT}
+    best = fit(start(settings), Last(model), items(), shuffled(16), settings, **options)
+    state = best.state_dict
     assert torch.equal(state["0.weight"], before["0.weight"])
     assert not torch.equal(state["1.weight"], before["1.weight"])
 

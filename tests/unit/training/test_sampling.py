@@ -12,7 +12,7 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("draw", [shuffled(50), mixed(20, 30, 0.5, 60)])
+@pytest.mark.parametrize("draw", [shuffled(50), mixed([20, 30], [0.5, 0.5], 60)])
 def test_same_seed_same_draw(draw):
     assert draw(generator(1)) == draw(generator(1))
     assert draw(generator(1)) != draw(generator(2))
@@ -43,7 +43,7 @@ def test_every_item_comes_once_before_any_comes_twice(samples):
 @pytest.mark.parametrize("rho", [0.1, 0.5, 0.9])
 def test_the_share_of_experts_is_rho(rho):
     samples = 20_000
-    items = mixed(40, 600, rho, samples)(generator())
+    items = mixed([40, 600], [rho, 1 - rho], samples)(generator())
     share = sum(item < 40 for item in items) / samples
     deviation = (rho * (1 - rho) / samples) ** 0.5
     assert abs(share - rho) < 4 * deviation
@@ -51,19 +51,70 @@ def test_the_share_of_experts_is_rho(rho):
 
 
 def test_each_sample_is_drawn_on_its_own():
-    items = torch.tensor(mixed(5, 5, 0.5, 20_000)(generator())) < 5
+    items = torch.tensor(mixed([5, 5], [0.5, 0.5], 20_000)(generator())) < 5
     followed = items[1:][items[:-1]].float().mean()
     assert abs(followed - 0.5) < 0.02
 
 
 @pytest.mark.parametrize(("rho", "allowed"), [(0.0, range(40, 100)), (1.0, range(40))])
 def test_rho_0_and_1_are_exact(rho, allowed):
-    items = mixed(40, 60, rho, 5000)(generator())
+    items = mixed([40, 60], [rho, 1 - rho], 5000)(generator())
     assert set(items) == set(allowed)
 
 
+@pytest.mark.parametrize("rho", [0, 0.1, 0.3, 0.85, 0.9, 1])
+def test_two_sources_are_drawn_as_the_paper_draws_them(rho):
+    """Written out for two: the experts' where a number in [0, 1) lies below rho."""
+    experts = torch.rand(200, generator=(drawn := generator(7))) < rho
+
+    def passes(count):
+        orders = [torch.randperm(20, generator=drawn).tolist() for _ in range(-(-count // 20))]
+        return iter(sum(orders, []))
+
+    first, second = passes(int(experts.sum())), passes(int((~experts).sum()))
+    expected = [next(first) if expert else 20 + next(second) for expert in experts]
+    assert mixed([20, 20], [rho, 1 - rho], 200)(generator(7)) == expected
+
+
+def test_the_shares_of_several_sources_are_their_weights():
+    weights, counts, samples = [0.5, 0, 0.2, 0.3], [10, 10, 40, 600], 20_000
+    items = torch.tensor(mixed(counts, weights, samples)(generator()))
+    bounds = torch.tensor([0, 10, 20, 60, 660])
+    shares = torch.histogram(items.double(), bounds.double()).hist / samples
+    torch.testing.assert_close(shares, torch.tensor(weights).double(), atol=0.015, rtol=0)
+    assert shares[1] == 0
+
+
+def test_a_last_source_of_weight_0_is_never_drawn(monkeypatch):
+    """Though a sum may be a little less than 1, and a number lie between."""
+    highest = 1 - 2**-24
+    monkeypatch.setattr(torch, "rand", lambda n, generator: torch.full((n,), highest))
+    weights = [0.5, 0.4999995, 0.0]
+    assert sum(weights) < highest
+    assert set(mixed([3, 3, 3], weights, 9)(generator())) == {3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("weights", "wrong"),
+    [
+        ((0.5,), "1 weights for 2 sources"),
+        ((0.6, 0.5), "whose sum is 1.1"),
+        ((0.5, 0.499), "whose sum is 0.999"),
+        ((1.5, -0.5), "below 0"),
+        ((float("nan"), 1.0), "below 0"),
+    ],
+)
+def test_weights_that_are_no_chances(weights, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        mixed([5, 5], weights, 10)
+
+
+def test_weights_may_miss_1_by_what_floats_cannot_say():
+    assert len(mixed([5, 5, 5], [0.3333333, 0.3333333, 0.3333333], 10)(generator())) == 10
+
+
 def test_within_a_source_samples_come_in_passes():
-    items = mixed(10, 20, 0.3, 300)(generator())
+    items = mixed([10, 20], [0.3, 0.7], 300)(generator())
     for first, last in ((0, 10), (10, 30)):
         source = [item for item in items if first <= item < last]
         counts = Counter(source)
@@ -72,10 +123,10 @@ def test_within_a_source_samples_come_in_passes():
 
 
 def test_a_source_without_items_can_only_be_left_out():
-    assert set(mixed(0, 3, 0.0, 9)(generator())) == {0, 1, 2}
-    assert set(mixed(3, 0, 1.0, 9)(generator())) == {0, 1, 2}
+    assert set(mixed([0, 3], [0, 1], 9)(generator())) == {0, 1, 2}
+    assert set(mixed([3, 0], [1, 0], 9)(generator())) == {0, 1, 2}
     with pytest.raises(ValueError, match="without items"):
-        mixed(0, 3, 0.5, 50)(generator())
+        mixed([0, 3], [0.5, 0.5], 50)(generator())
     with pytest.raises(ValueError, match="without items"):
         shuffled(0, 5)(generator())
     assert shuffled(0)(generator()) == []

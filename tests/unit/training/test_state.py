@@ -9,7 +9,6 @@ from multiprocessing import active_children
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
 
 from chexseg.config.settings import TrainingSettings
 from chexseg.inference.signals import Stopped
@@ -17,6 +16,7 @@ from chexseg.training import loop
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import shuffled
 from chexseg.training.state import FORMAT, StateFile
+from chexseg.training.task import Task
 
 STEPS, EPOCHS = 4, 3
 SETTINGS = {"batch_size": 4, "epochs": EPOCHS, "learning_rate": 0.05}
@@ -43,26 +43,27 @@ def train(folder, act=lambda moment: None, *, every=1e9, kept=True, **changes):
     file = StateFile(path, every, "train-classifier", settings, (given,))
     calls = itertools.count()
 
-    def forward(model, batch, noise):
-        step, part = divmod(next(calls), settings.gradient_accumulation)
-        if part == 0:
-            act(step + 1)
-        return model(batch[0] + 0.1 * noise[:, :2]), batch[1]
+    class Toy(Task):
+        def step(self, batch, noise):
+            step, part = divmod(next(calls), settings.gradient_accumulation)
+            if part == 0:
+                act(step + 1)
+            return {"input": self.model(batch["x"] + 0.1 * noise[:, :2]), "target": batch["y"]}
 
-    def validate(model):
-        seen = int(model.state_dict()["1.num_batches_tracked"])
-        epoch = seen // STEPS // settings.gradient_accumulation
-        act(f"validation {epoch}")
-        return {SCORE: SCORES[epoch - 1]}, {"thresholds": [epoch / 10]}
+        def loss(self, **outputs):
+            return nn.functional.binary_cross_entropy_with_logits(**outputs)
+
+        def validate(self):
+            seen = int(self.model.state_dict()["1.num_batches_tracked"])
+            epoch = seen // STEPS // settings.gradient_accumulation
+            act(f"validation {epoch}")
+            return {SCORE: SCORES[epoch - 1]}, {"thresholds": [epoch / 10]}
 
     best = fit(
         fabric,
-        nn.Sequential(*layers),
-        TensorDataset(points, (points[:, :1] > 0).float()),
+        Toy(nn.Sequential(*layers)),
+        [{"x": point, "y": (point[:1] > 0).float()} for point in points],
         shuffled(len(points)),
-        forward,
-        nn.functional.binary_cross_entropy_with_logits,
-        validate,
         settings,
         metrics=folder / "metrics.csv",
         file=file,

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from chexseg.errors import InputError
+from chexseg.files.artifacts import Execution
 from chexseg.files.store import Store
 from chexseg.training import staging
 from chexseg.training.loop import start
@@ -15,7 +16,7 @@ from tests.unit.training.two_processes import SETTINGS, train
 
 
 def main(folder, nodes, devices):
-    fabric = start(SETTINGS, devices=devices, nodes=nodes)
+    fabric = start(SETTINGS, Execution(devices=devices, nodes=nodes))
     store, scratch = Store([folder / "images.h5"], "images"), folder / "scratch"
     with staging.staged(fabric, scratch, [store], store.ids):
         copies = len(list(scratch.rglob("*.h5")))

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
 
 from chexseg.config.settings import TrainingSettings
+from chexseg.files.artifacts import Execution
 from chexseg.inference.signals import Stopped
 from chexseg.losses.dice import dice_loss
 from chexseg.training.loop import SCORE, fit, start
 from chexseg.training.sampling import shuffled
 from chexseg.training.state import StateFile
+from chexseg.training.task import Task
 
 SETTINGS = TrainingSettings(batch_size=4, epochs=3, learning_rate=0.05)
 PARTS = SETTINGS.model_copy(update={"gradient_accumulation": 2})
@@ -36,25 +37,31 @@ def train(
     masks = (images[:, :, 1:-1, 1:-1] > 0.5).expand(-1, 2, -1, -1).float()
     seen = []
 
-    def forward(model, batch, noise):
-        seen.append(batch[0][:, 0, 0, 0].int().tolist())
-        act(len(seen))
-        return model(batch[0] * (1 + 0.1 * noise[:, 0].reshape(-1, 1, 1, 1))), batch[1]
+    class Toy(Task):
+        def step(self, batch, noise):
+            image = batch["image"]
+            seen.append(image[:, 0, 0, 0].int().tolist())
+            act(len(seen))
+            image = image * (1 + 0.1 * noise[:, 0].reshape(-1, 1, 1, 1))
+            return {"logits": self.model(image), "masks": batch["masks"]}
 
-    def validate(model):
-        return {SCORE: -float(dice_loss(model(images), masks))}, {}
+        def loss(self, logits, masks):
+            return dice_loss(logits, masks)
+
+        def validate(self):
+            return {SCORE: -float(dice_loss(self.model(images), masks))}, {}
 
     file = StateFile(state, 1e9, "train-segmenter", settings, ())
-    data = TensorDataset(images, masks)
+    data = [{"image": image, "masks": mask} for image, mask in zip(images, masks, strict=True)]
     options = {"metrics": folder / f"{name}.csv", "file": file}
-    best = fit(fabric, model, data, shuffled(18), forward, dice_loss, validate, settings, **options)
+    best = fit(fabric, Toy(model), data, shuffled(18), settings, **options)
     if fabric.is_global_zero:
         torch.save({"state_dict": best.state_dict, "seen": seen}, folder / f"{name}.pt")
     return seen
 
 
 def main(folder, devices):
-    fabric = start(SETTINGS, devices=devices)
+    fabric = start(SETTINGS, Execution(devices=devices))
     train(fabric, folder, "plain")
     train(fabric, folder, "parts", PARTS)
     if devices == 1:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from chexseg.data.pathologies import OBSERVATIONS
+from chexseg.data.layouts.chexpert import FINDINGS, LABEL_COLUMNS
 from tests.unit.data.tables import HEADER, PATIENT, read, read_well, write
 
 
@@ -12,7 +12,7 @@ def test_columns_and_values_of_a_row(tmp_path):
         [{"Path": f"CheXpert-v1.0/train/{PATIENT}", "Frontal/Lateral": "Frontal", "Edema": "1.0"}],
     )
     table = read_well(path)
-    assert list(table) == ["row", "cxr_id", "image", "patient", "study", "view", *OBSERVATIONS]
+    assert list(table) == ["row", "cxr_id", "image", "patient", "study", "view", *FINDINGS]
     row = table.iloc[0]
     assert row["row"] == 2
     assert row["cxr_id"] == "patient00001_study1_view1_frontal"
@@ -69,7 +69,8 @@ def test_missing_columns_are_all_told_with_the_nearest(tmp_path):
         (f"{path}:1", "no column 'Edema'"),
         (f"{path}:1", "no column 'Pneumonia'"),
     ]
-    assert found[1].remedy == "Add it; the nearest column there is 'Pneumona'."
+    remedy = "Add it, or correct data.findings; the nearest column is 'Pneumona'."
+    assert found[1].remedy == remedy
 
 
 @pytest.mark.parametrize("prefix", ["CheXpert-v1.0/", "CheXpert-v1.0-small/", "CheXpert/", ""])
@@ -108,7 +109,7 @@ def test_lateral_by_column_and_without_it_by_the_name_of_the_file(tmp_path):
     assert read_well(write(tmp_path / "t.csv", rows))["view"].tolist() == [
         "frontal", "lateral", "lateral", "frontal",
     ]  # fmt: skip
-    header = ("Path", *OBSERVATIONS)
+    header = ("Path", *LABEL_COLUMNS)
     assert read_well(write(tmp_path / "test_labels.csv", rows, header))["view"].tolist() == [
         "frontal", "frontal", "lateral", "frontal",
     ]  # fmt: skip

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.data.layouts.chexpert import find_images, read_labels
+from chexseg.data.layouts.chexpert_tables import find_images, read_labels
 from chexseg.errors import Problems
 from tests.unit.data.tables import PATIENT, read_well, write
 

@@ -1,0 +1,94 @@
+"""The sections of named entries of a config, and the model of each entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Union
+
+from pydantic import Discriminator, Field, Tag
+
+from chexseg import catalog
+from chexseg.config.settings import (
+    ClassifierSettings,
+    Name,
+    Reference,
+    SegmenterSettings,
+    Settings,
+)
+
+Weight = Annotated[float, Field(ge=0)]
+MaskName = Annotated[Name, Reference("masks")]
+
+
+class SegmenterEntry(SegmenterSettings):
+    """A segmenter, and the masks that it learns from."""
+
+    masks: Annotated[
+        Annotated[tuple[MaskName, ...], Field(min_length=1), Tag("list")]
+        | Annotated[dict[MaskName, Weight], Field(min_length=1), Tag("weights")],
+        Discriminator(lambda value: "weights" if isinstance(value, Mapping) else "list"),
+    ] = Field(
+        description="Names of masks: a list, whose X-rays are laid end to end and shuffled; or "
+        "names with weights, from which the source of each sample is drawn (CheXseg's rho).",
+    )
+    validation: MaskName = Field(
+        "expert", description="The masks by which epoch and thresholds are chosen."
+    )
+
+    def mixture(self) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """Returns the masks that teach, in the order of their names, and their weights.
+
+        The weights sum to 1; there are none for a list, and none for a single source. Masks of
+        weight 0 do not teach.
+        """
+        names = tuple(sorted(self.masks))
+        if not isinstance(self.masks, Mapping):
+            return names, ()
+        names = tuple(name for name in names if self.masks[name] > 0)
+        if len(names) == 1:
+            return names, ()
+        total = sum(self.masks[name] for name in names)
+        return names, tuple(self.masks[name] / total for name in names)
+
+
+class ContrastEntry(Settings):
+    """Two runs whose scores are compared on the same resamples of the patients."""
+
+    run: Name = Field(description="Name of a segmenter, or radiologists.")
+    against: Name = Field(description="The run whose score is subtracted.")
+
+
+KINDS = {"saliency": ("saliency", "method"), "masks": ("mask_source", "source")}
+"""Section -> the kind of its methods in the catalog, and the key that names the method."""
+
+MODELS: dict[str, type[Settings]] = {
+    "classifiers": ClassifierSettings,
+    "segmenters": SegmenterEntry,
+    "contrasts": ContrastEntry,
+}
+"""The other sections -> the model of their entries."""
+
+SECTIONS = ("classifiers", "saliency", "masks", "segmenters")
+"""The sections whose entries are artifacts, in the order of the pipeline."""
+
+
+def methods(section: str) -> dict[str, type[Settings]]:
+    """Returns the methods of a section: name -> the model of an entry."""
+    kind = KINDS[section][0]
+    return {name: catalog.load(kind, name) for name in catalog.names(kind)}
+
+
+def union(section: str) -> Any:
+    """Returns the type of an entry of a section: one of the models of its methods."""
+    models = tuple(methods(section).values())
+    if len(models) == 1:
+        return models[0]
+    return Annotated[Union[models], Field(discriminator=KINDS[section][1])]  # noqa: UP007
+
+
+def model_of(section: str, method: str | None = None) -> type[Settings]:
+    """Returns the model of an entry of a section, for a section of methods by its method."""
+    if section in MODELS:
+        return MODELS[section]
+    models = methods(section)
+    return models.get(method, next(iter(models.values())))

@@ -1,0 +1,62 @@
+"""Where the files of a study are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chexseg.config.study import Study
+
+
+class Paths:
+    """The paths of a study's files, relative to the folder that Snakemake runs in.
+
+    Args:
+        study: the study.
+
+    Attributes:
+        results: the study's folder.
+        root: the folder of the data: the study's own where it makes a phantom.
+        shards: names of the shards of every store.
+    """
+
+    def __init__(self, study: Study):
+        self._study = study
+        self.results = f"results/{study.study}"
+        self.root = study.data.root or f"{self.results}/phantom"
+        self.shards = [f"{shard:04d}" for shard in range(study.data.index.shards)]
+
+    def data(self, file: str) -> str:
+        """Returns the path of one of the data's own files, which the config gives below the root."""
+        return f"{self.root}/{file}"
+
+    def own_masks(self) -> list[str]:
+        """Returns the files of the masks that the data bring along and that may teach."""
+        return [str(path) for path in self._study.data.mask_files(self.root, "validation")[:1]]
+
+    def shard(self, store: str, shard: str) -> str:
+        """Returns one shard of a store, such as `saliency/gradcam`."""
+        return f"{self.results}/{store}/{shard}.h5"
+
+    def store(self, store: str) -> list[str]:
+        """Returns all shards of a store."""
+        return [self.shard(store, shard) for shard in self.shards]
+
+    def checkpoint(self, section: str, name: str) -> str:
+        """Returns the checkpoint of a classifier or a segmenter."""
+        return f"{self.results}/{section}/{name}/checkpoint.pt"
+
+    def weights(self, initial_weights: str, network: str) -> list[str]:
+        """Returns the file behind a setting of initial weights; none for 'none'.
+
+        Args:
+            initial_weights: 'none', 'imagenet', the name of a classifier of the study, or a path.
+            network: the architecture.
+        """
+        if initial_weights == "none":
+            return []
+        if initial_weights == "imagenet":
+            return [f"weights/imagenet/{network}.pt"]
+        if initial_weights in self._study.classifiers:
+            return [self.checkpoint("classifiers", initial_weights)]
+        return [initial_weights]

@@ -1,0 +1,133 @@
+"""Pydantic's errors, said in the words of a config: what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from chexseg.config.data import DEFAULT_LAYOUT, section_of
+from chexseg.config.defaults import origin
+from chexseg.config.entries import KINDS, MODELS, SECTIONS, methods, model_of
+from chexseg.config.links import Place
+from chexseg.config.settings import MISFIT, Settings
+from chexseg.errors import Problems, nearest
+
+_QUOTED = r"'([^']*)'"
+
+
+TAGS = ("list", "weights")
+"""What pydantic puts behind the key `masks` of a segmenter: see `chexseg.config.entries`."""
+
+
+def add_problems(
+    problems: Problems,
+    place: Place,
+    error: ValidationError,
+    config: Mapping[str, Any],
+    study: type[Settings],
+    within: tuple[str, ...] = (),
+) -> None:
+    """Adds a problem for each of pydantic's errors.
+
+    Args:
+        problems: receives them.
+        place: where each key stands.
+        error: of the study, or of the settings in `defaults` of a section.
+        config: the mapping that was checked.
+        study: the model of a study.
+        within: for `defaults`: the section and "", which stands for any of its entries. An entry
+            may have what is missing here, and a key that is no text is reported with the study.
+    """
+    details = error.errors()
+    lists = {detail["loc"][:-1] for detail in details}
+    for detail in details:
+        # Pydantic counts only the right items of a list.
+        short = detail["type"] == "too_short" and detail["loc"] in lists
+        if not short and not (within and detail["type"] in ("missing", "invalid_key")):
+            detail["loc"] = (*within, *detail["loc"])
+            _add_problem(problems, place, detail, config, study)
+
+
+def check_defaults(
+    config: Mapping[str, Any], place: Place, problems: Problems, study: type[Settings]
+) -> None:
+    """Checks the settings that entries share even if no entry inherits them."""
+    defaults = config.get("defaults")
+    for section, shared in defaults.items() if isinstance(defaults, Mapping) else ():
+        if section in MODELS and isinstance(shared, Mapping):
+            try:
+                MODELS[section].model_validate(dict(shared))
+            except ValidationError as error:
+                add_problems(problems, place, error, config, study, within=(section, ""))
+
+
+def _model_at(
+    location: tuple[str | int, ...], method: str | None, study: type[Settings]
+) -> type[BaseModel]:
+    """Returns the model whose fields may stand behind `location`; `method` is that of its entry."""
+    section, *steps = location or ("",)
+    model: Any = study
+    if location == ("data",):
+        return section_of(method)
+    if section in (*SECTIONS, *MODELS):
+        model, steps = model_of(str(section), method), steps[1:]
+    else:
+        steps = list(location)
+    for step in steps:
+        annotation = model.model_fields[step].annotation
+        model = next(part for part in (*get_args(annotation), annotation) if isinstance(part, type))
+    return model
+
+
+def _add_problem(
+    problems: Problems,
+    place: Place,
+    detail: Mapping[str, Any],
+    config: Mapping[str, Any],
+    study: type[Settings],
+) -> None:
+    kind, context = detail["type"], detail.get("ctx") or {}
+    location, method = _without_tags(detail["loc"])
+    if kind.startswith("union_tag"):
+        location = (*location, KINDS[location[0]][1])
+    where, key = place(*location), ".".join(str(step) for step in origin(location, config))
+    if kind == "extra_forbidden":
+        if location[:1] == ("data",) and isinstance(config["data"], Mapping):
+            method = config["data"].get("layout", DEFAULT_LAYOUT)
+        fields = tuple(_model_at(location[:-1], method, study).model_fields)
+        near = nearest(str(location[-1]), fields)
+        problems.add(where, f"unknown key {key!r}", "a known key", f"Did you mean {near!r}?")
+    elif kind in ("missing", "union_tag_not_found"):
+        problems.add(where, f"no {key!r}", "this key", f"Add {location[-1]!r}.")
+    elif kind == "string_pattern_mismatch":
+        expected = "a name of letters, digits, '_', '-' and '.', starting with a letter or digit"
+        if location[0] == "data":
+            expected = "a path without braces that begins with no '-'; all but root, with no '/'"
+        problems.add(where, repr(detail["input"]), expected, "Rename it.")
+    elif kind == MISFIT:
+        problems.add(where, context["found"], context["expected"], context["remedy"])
+    else:
+        found, remedy = detail["input"], f"Correct {key!r}."
+        expected = re.sub(r"^(Input should be|Value error,) ", "", detail["msg"])
+        if kind == "union_tag_invalid":
+            found, expected = context["tag"], context["expected_tags"]
+        if kind in ("union_tag_invalid", "literal_error") and isinstance(found, str):
+            remedy = f"Did you mean {nearest(found, tuple(re.findall(_QUOTED, expected)))!r}?"
+        problems.add(where, f"{found!r} for {key!r}", expected, remedy)
+
+
+def _without_tags(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], str | None]:
+    """Splits pydantic's location into the steps of the config, and the method of the entry.
+
+    Pydantic puts the method behind the name of an entry that may be of several, the form behind
+    the masks of a segmenter, and "[key]" behind a key that is itself wrong.
+    """
+    steps = tuple(step for step in location if step != "[key]")
+    if steps[:1] == ("segmenters",) and steps[2:3] == ("masks",):
+        return tuple(step for step in steps if step not in TAGS), None
+    if steps and steps[0] in KINDS and len(steps) > 2 and steps[2] in methods(str(steps[0])):
+        return (*steps[:2], *steps[3:]), str(steps[2])
+    return steps, None

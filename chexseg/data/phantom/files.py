@@ -1,0 +1,19 @@
+"""Where the phantom's files lie below its folder."""
+
+from __future__ import annotations
+
+PHANTOM_LAYOUT = "chexpert"
+"""The layout in which the phantom is written."""
+
+PHANTOM_FILES = {
+    "train_csv": ("CheXpert/train.csv",),
+    "val_csv": ("CheXpert/val_labels.csv", "CheXpert/val.csv"),
+    "test_csv": ("CheXpert/test_labels.csv",),
+    "val_masks": ("CheXlocalize/gt_segmentations_val.json",),
+    "test_masks": ("CheXlocalize/gt_segmentations_test.json",),
+    "radiologist_masks": ("CheXlocalize/hb_segmentations_test.json",),
+}
+"""Role in the layout -> its file; where there are several, their content is the same."""
+
+PHANTOM_ANATOMY = ("anatomy/segmentations_val.json", "anatomy/segmentations_test.json")
+"""Masks of lungs, heart and bones, in the form of CheXlocalize's."""

@@ -1,0 +1,32 @@
+"""AUROC of classifiers whose labels are in part uncertain or blank."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+from torchmetrics.functional.classification import binary_auroc
+
+
+def auroc_of_each(probability: Tensor, labels: Tensor) -> np.ndarray:
+    """Returns the AUROC of each finding.
+
+    Args:
+        probability: [N, F].
+        labels: [N, F]; only 1 and 0 count, neither -1 (uncertain) nor NaN (blank).
+
+    Returns:
+        float64 [F]; NaN for a finding whose labels are not of both kinds.
+    """
+    values = np.full(labels.shape[1], np.nan)
+    for column in range(labels.shape[1]):
+        truth = labels[:, column]
+        known = (truth == 0) | (truth == 1)
+        if truth[known].unique().numel() == 2:
+            values[column] = float(binary_auroc(probability[known, column], truth[known].long()))
+    return values
+
+
+def mean_of_known(values: np.ndarray) -> float:
+    """Returns the mean of the values that are not NaN; NaN if there is none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,36 @@
+"""Confidence intervals from a bootstrap over patients.
+
+CheXlocalize resamples X-rays; but X-rays of one patient are not independent observations, so
+patients are resampled here, each with all of its X-rays. The resamples depend on the seed and on
+the number of patients only: runs scored on the same X-rays see the same resamples, which makes
+their differences paired.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def resample(sums: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Sums over resamples of the patients: one matrix product.
+
+    Args:
+        sums: [..., patients, pathologies] float64.
+        number: of resamples R.
+        seed: of the resamples.
+
+    Returns:
+        [..., R, pathologies] float64.
+    """
+    patients = sums.shape[-2]
+    share = np.full(patients, 1 / patients)
+    drawn = np.random.default_rng(seed).multinomial(patients, share, size=number)
+    return drawn.astype(np.float64) @ sums
+
+
+def interval(replicates: np.ndarray, confidence: float) -> dict[str, float]:
+    """Returns the percentile interval of replicates [R], NaN left out; NaN if none is left."""
+    valid = replicates[~np.isnan(replicates)]
+    bounds = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = np.quantile(valid, bounds) if len(valid) else (np.nan, np.nan)
+    return {"ci_low": low, "ci_high": high}

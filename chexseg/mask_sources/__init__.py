@@ -1,0 +1,1 @@
+"""Sources of masks: whatever teaches a segmenter ends in a store `masks/<name>/<shard>.h5`."""

@@ -1,0 +1,163 @@
+"""What every source of masks has: an entry of the config, the files it needs, and its masks.
+
+A new source is one file with a subclass of `MaskSource`, and one line in `chexseg.catalog`. The
+Snakefile reads these files in every job, so torch, numpy and pandas are imported where masks are
+made, not at the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from chexseg.config.flags import command_settings
+from chexseg.config.paths import Paths
+from chexseg.config.settings import Name, Reference, Settings
+from chexseg.files.artifacts import Inputs
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from chexseg.config.study import Study
+
+Saliency = Annotated[Name, Reference("saliency")]
+"""The name of a saliency entry."""
+
+
+BATCH = 32
+"""X-rays whose masks are made at once."""
+
+
+class MaskSource(Settings):
+    """An entry of the section `masks`.
+
+    A subclass narrows `source` to its own name, and adds its settings and references. It declares
+    the roles of the files that it reads, and says in `inputs` which they are for a shard.
+
+    Attributes:
+        source: name of the source.
+        roles: role -> what its files are. Each is a flag of `chexseg make-masks`, such as
+            `--saliency`.
+        made: whether the workflow makes the masks, and people have not drawn them.
+        gpu: whether masks are made on a GPU where there is one.
+        core_seconds: what the masks of an X-ray of 320 px take on a core, for the cost model.
+    """
+
+    source: str
+    roles: ClassVar[Mapping[str, str]] = {}
+    made: ClassVar[bool] = True
+    gpu: ClassVar[bool] = False
+    core_seconds: ClassVar[float] = 0.01
+
+    def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
+        """Returns the files that a shard of masks is made from, by role.
+
+        Args:
+            paths: of the study.
+            name: of this entry.
+            shard: of the store.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def command_settings(cls) -> type[Settings]:
+        """Returns the model of the settings that `make_masks` is given."""
+        return command_settings(cls, "source")
+
+    def settings(self, study: Study) -> Settings:
+        """Returns the settings that `make_masks` is given."""
+        model = self.command_settings()
+        return model(**{name: getattr(self, name) for name in model.model_fields})
+
+    @staticmethod
+    def make_masks(settings: Any, inputs: Inputs, shard: Shard) -> Masks:
+        """Makes the masks of a shard.
+
+        Args:
+            settings: an instance of `command_settings()`.
+            inputs: the files of `MaskSource.inputs`, by role.
+            shard: the X-rays.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks of a shard.
+
+    Attributes:
+        classes: names of the channels.
+        splits: the splits whose X-rays may teach a segmenter with these masks. A source may make
+            masks of other X-rays too: of `validation`, to select by them, or to look at them.
+        items: (cxr_id, mask bool [C, S, S]) of each X-ray that has masks.
+    """
+
+    classes: tuple[str, ...]
+    splits: tuple[str, ...]
+    items: Iterator[tuple[str, np.ndarray]]
+
+
+@dataclass
+class Shard:
+    """The X-rays of a shard.
+
+    Attributes:
+        index: of the study, all of it; cxr_id labels the rows.
+        ids: the X-rays of the shard, in the order of the image store.
+        size: side of its images in pixels, and of the masks.
+        threads: CPU threads.
+    """
+
+    index: pd.DataFrame
+    ids: list[str]
+    size: int
+    threads: int = 1
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The rows of the index of these X-rays."""
+        return self.index.loc[self.ids]
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The GPU, or the CPU if there is none.
+
+        Raises:
+            InputError: there is no GPU where one is required; see `chexseg.inference.device`.
+        """
+        from chexseg.inference.batching import device_for_inference
+
+        return device_for_inference(self.threads)
+
+    def masks_by_label(
+        self,
+        classes: tuple[str, ...],
+        masks_of: Callable[[list[str], torch.Tensor], torch.Tensor],
+    ) -> Masks:
+        """Makes masks for the classes that each X-ray is labelled with, batch by batch.
+
+        They teach with the X-rays of the split `train`.
+
+        Args:
+            classes: names of the channels.
+            masks_of: (cxr_ids, their positive labels bool [B, C]) -> masks bool [B, C, S, S].
+        """
+        import torch
+
+        from chexseg.data.index import positives_of
+        from chexseg.files.progress import progress
+
+        positives = torch.from_numpy(positives_of(self.rows, classes))
+
+        def items() -> Iterator[tuple[str, np.ndarray]]:
+            starts = range(0, len(self.ids), BATCH)
+            for start in progress(starts, "masks", len(starts)):
+                batch = self.ids[start : start + BATCH]
+                made = masks_of(batch, positives[start : start + BATCH])
+                yield from zip(batch, made.cpu().numpy(), strict=True)
+
+        return Masks(classes, ("train",), items())

@@ -1,0 +1,64 @@
+"""Bars: the scores of all runs with their intervals, one panel for each metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chexseg.config.links import HUMAN
+from chexseg.config.settings import FigureSettings
+from chexseg.report.figure import Figure, Inputs
+
+
+def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+    """Draws a bar for each run, grouped by pathology; the human benchmark is grey."""
+    import numpy as np
+    import pandas as pd
+    from matplotlib.figure import Figure as Picture
+
+    from chexseg.report.pictures import HUMAN_COLOUR, RUN_COLOURS, save
+
+    summary = pd.read_csv(inputs.summary)
+    runs, pathologies, metrics = (
+        list(dict.fromkeys(summary[column])) for column in ("run", "pathology", "metric")
+    )
+    picture = Picture(
+        figsize=(max(6.0, 1.6 + 1.05 * len(pathologies)), 3.1 * len(metrics)),
+        dpi=110,
+        layout="constrained",
+    )
+    panels = picture.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
+    width = 0.84 / len(runs)
+    for axes, metric in zip(panels, metrics, strict=True):
+        for number, run in enumerate(runs):
+            rows = summary[(summary["run"] == run) & (summary["metric"] == metric)]
+            rows = rows.set_index("pathology").reindex(pathologies)
+            where = np.arange(len(pathologies)) - 0.42 + (number + 0.5) * width
+            errors = [rows["value"] - rows["ci_low"], rows["ci_high"] - rows["value"]]
+            colour = HUMAN_COLOUR if run == HUMAN else RUN_COLOURS[number % len(RUN_COLOURS)]
+            axes.bar(
+                where, rows["value"], width, color=colour, label=run,
+                yerr=np.nan_to_num(np.clip(errors, 0, None)), error_kw={"lw": 0.8, "ecolor": "#444"},
+            )  # fmt: skip
+        axes.set_ylabel(metric)
+        axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
+        axes.grid(axis="y", lw=0.4, alpha=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    labels = [name.replace(" ", "\n") for name in pathologies]
+    panels[-1].set_xticks(range(len(pathologies)), labels, fontsize=8)
+    panels[-1].set_xlim(-0.6, len(pathologies) - 0.4)
+    columns = min(len(runs), max(1, round(picture.get_figwidth() / 1.5)))
+    handles = panels[0].get_legend_handles_labels()
+    picture.legend(*handles, loc="outside upper center", ncols=columns, frameon=False)
+    save(picture, out)
+
+
+BARS = Figure(
+    draw,
+    roles=("summary",),
+    category="Scores",
+    title="scores, as bars",
+    description="Scores on the test set by pathology, with bootstrap intervals over patients; "
+    "``iou_dataset`` and ``iou_image`` are explained beside summary.csv. Grey: a second reader, "
+    "scored like a model.",
+)

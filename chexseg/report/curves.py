@@ -1,0 +1,61 @@
+"""Curves: loss and validation score of every training, one panel for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chexseg.config.settings import FigureSettings
+from chexseg.report.figure import Figure, Inputs
+
+LOSS, SCORE = "#4292c6", "#d94801"
+
+
+def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+    """Draws the course of every training by epoch, and marks the epoch that was kept."""
+    import pandas as pd
+    from matplotlib.figure import Figure as Picture
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
+
+    from chexseg.report.pictures import save
+
+    columns = max(1, min(4, len(inputs.trainings)))
+    lines = max(1, -(-len(inputs.trainings) // columns))
+    picture = Picture(
+        figsize=(max(6.4, 3.2 * columns), 2.5 * lines + 0.3), dpi=110, layout="constrained"
+    )
+    panels = picture.subplots(lines, columns, squeeze=False).ravel()
+    for axes in panels[len(inputs.trainings) :]:
+        axes.set_axis_off()
+    for axes, (name, path) in zip(panels, inputs.trainings.items(), strict=False):
+        rows = pd.read_csv(path)
+        alone = "o" if len(rows) == 1 else None  # one epoch is no line
+        axes.plot(rows["epoch"], rows["loss"], color=LOSS, marker=alone)
+        axes.set_title(name, fontsize=9)
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.tick_params(labelsize=7)
+        if "score" in rows:
+            right = axes.twinx()
+            right.plot(rows["epoch"], rows["score"], color=SCORE, marker=alone)
+            right.tick_params(labelsize=7, colors=SCORE)
+            if rows["score"].notna().any():
+                right.axvline(rows["epoch"][rows["score"].idxmax()], color="#888", lw=1, ls=":")
+        axes.tick_params(axis="y", colors=LOSS)
+    handles = [
+        Line2D([], [], color=LOSS, label="training loss"),
+        Line2D([], [], color=SCORE, label="validation score (right axis)"),
+        Line2D([], [], color="#888", ls=":", label="epoch kept"),
+    ]
+    picture.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    save(picture, out)
+
+
+CURVES = Figure(
+    draw,
+    roles=("trainings",),
+    category="Training",
+    title="training curves",
+    description="Loss and validation score of every training, by epoch. The dotted line marks "
+    "the epoch that was kept.",
+)

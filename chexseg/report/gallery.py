@@ -1,0 +1,142 @@
+"""Gallery: test X-rays, and what each saliency map, mask source and segmenter sees in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chexseg.config.links import HUMAN
+from chexseg.config.settings import FigureSettings
+from chexseg.report.figure import Figure, Inputs
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Cells = dict[str, tuple[np.ndarray | None, np.ndarray | None]]
+    """Title of a column -> image and mask. An image is [H, W] uint8, or [H, W] float in [0, 1] for
+    a saliency map, shown in colours, or None for an empty cell; a mask [H, W] bool, or None."""
+
+
+def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+    """Draws one test X-ray for each pathology, a row each, what each method sees side by side.
+
+    It is the X-ray whose mean IoU over the segmenters is the median, so it flatters nobody.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from chexseg.data.images import Letterbox
+    from chexseg.data.index import read_index
+    from chexseg.data.masks import decode, read_masks
+    from chexseg.files.store import Store
+
+    tables = pd.concat([pd.read_csv(p) for name, p in inputs.overlaps.items() if name != HUMAN])
+    pathologies = tuple(dict.fromkeys(tables["pathology"]))
+    masks = {name: Store(paths, "masks") for name, paths in inputs.masks.items()}
+    maps = {name: Store(paths, "saliency") for name, paths in inputs.saliency.items()}
+    images = Store(inputs.images, "images")
+    drawn = {"expert": inputs.truth, **inputs.predictions}
+    drawn = {name: read_masks(path, pathologies=pathologies) for name, path in drawn.items()}
+    test = read_index(inputs.index, "test")
+
+    def row(pathology: str, cxr_id: str) -> Cells:
+        letterbox = Letterbox(
+            test["height"][cxr_id], test["width"][cxr_id], images.meta["image_size"]
+        )
+        image = images[cxr_id]
+
+        def outlined(name: str) -> tuple[np.ndarray, np.ndarray]:
+            mask = decode(drawn[name][cxr_id][pathology])
+            return image, letterbox.masks(mask[None])[0]
+
+        def stored(store: Store) -> np.ndarray | None:
+            if cxr_id not in store or pathology not in store.meta["pathologies"]:
+                return None
+            return store[cxr_id][store.meta["pathologies"].index(pathology)]
+
+        cells = {"X-ray": (image, None), "expert": outlined("expert")}
+        for name, store in maps.items():
+            if (values := stored(store)) is not None:
+                values = values.astype(np.float64)
+                values = values / max(values.max(), 1e-12)
+            cells[f"{name} map"] = (values, None)
+        for name, store in masks.items():
+            mask = stored(store)
+            cells[f"{name} mask"] = (None if mask is None else image, mask)
+        return cells | {name: outlined(name) for name in inputs.predictions}
+
+    chosen = _median_x_rays(tables, settings.gallery_rows)
+    _draw([(pathology, row(pathology, cxr_id)) for pathology, cxr_id in chosen], pathologies, out)
+
+
+def _median_x_rays(overlaps: pd.DataFrame, most: int) -> list[tuple[str, str]]:
+    """Chooses (pathology, cxr_id): the X-ray of median IoU, for as many pathologies as fit."""
+    import numpy as np
+
+    drawn = overlaps[overlaps["truth_pixels"] > 0].copy()
+    drawn["iou"] = drawn["intersection"] / drawn["union"]
+    mean = drawn.groupby(["pathology", "cxr_id"], sort=False)["iou"].mean()
+    chosen = []
+    for pathology in dict.fromkeys(overlaps["pathology"]):
+        if pathology in mean.index.get_level_values(0):
+            ranked = mean[pathology].sort_index().sort_values(kind="stable")
+            chosen.append((pathology, ranked.index[len(ranked) // 2]))
+    if len(chosen) > most:
+        chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, most).round().astype(int)]
+    return chosen
+
+
+def _draw(rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], out: Path) -> None:
+    """Draws rows of (pathology, cells), all with the same columns."""
+    import numpy as np
+    from matplotlib.figure import Figure as Picture
+
+    from chexseg.report.pictures import colours_of, outline, save
+
+    if not rows:
+        picture = Picture(figsize=(6, 1.5), dpi=110)
+        picture.text(0.5, 0.5, "No test X-ray has an expert mask.", ha="center")
+        save(picture, out)
+        return
+    colours, titles = colours_of(pathologies), list(rows[0][1])
+    cell, left, top, gap = 1.72, 0.6, 0.28, 0.05  # inches
+    width = left + len(titles) * (cell + gap)
+    height = top + len(rows) * (cell + gap)
+    picture = Picture(figsize=(width, height), dpi=110)
+    for r, (pathology, cells) in enumerate(rows):
+        for c, (title, (image, mask)) in enumerate(cells.items()):
+            x, y = left + c * (cell + gap), height - top - (r + 1) * (cell + gap) + gap
+            axes = picture.add_axes((x / width, y / height, cell / width, cell / height))
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+            if image is None:
+                axes.text(0.5, 0.5, "–", ha="center", va="center", transform=axes.transAxes)
+            elif image.dtype == np.uint8:
+                axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+            else:
+                axes.imshow(image, cmap="inferno", vmin=0, vmax=1)
+            if mask is not None:
+                outline(axes, mask, colours[pathology])
+            if r == 0:
+                axes.set_title(title, fontsize=10)
+            if c == 0:
+                axes.set_ylabel(pathology.replace(" ", "\n"), fontsize=9)
+    save(picture, out)
+
+
+GALLERY = Figure(
+    draw,
+    roles=("index", "images", "truth", "overlaps", "predictions", "saliency", "masks"),
+    settings=("gallery_rows",),
+    category="Gallery",
+    title="what each method sees",
+    description="Test X-rays, each of another pathology, as many as ``figures.gallery_rows``: the "
+    "one whose IoU, averaged over the segmenters, is the median. Columns with *map* are saliency "
+    "maps of classifiers, each divided by its maximum. Masks of the pathology are outlined. "
+    "Columns with *mask* know the label of the test X-ray: such masks are made only for the "
+    "pathologies that an X-ray is labelled with, so they cannot be compared with those of the "
+    "segmenters, which see the X-ray alone.",
+)

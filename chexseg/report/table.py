@@ -1,0 +1,81 @@
+"""Table: the scores of all runs side by side, as a page."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chexseg.config.links import HUMAN
+from chexseg.config.settings import FigureSettings
+from chexseg.report.figure import Figure, Inputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STYLE = """\
+body{font:15px/1.4 system-ui,sans-serif;margin:2em;color:#222}
+table{border-collapse:collapse}
+td,th{padding:.35em .8em;text-align:right}
+th:first-child{text-align:left}
+tr+tr{border-top:1px solid #ddd}
+small{color:#777;display:block;font-weight:400;white-space:nowrap}
+.mean{border-top:2px solid #444!important}
+.best{font-weight:700}
+"""
+
+
+def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+    """Writes a table for each metric: runs across, pathologies down, the best model bold."""
+    import pandas as pd
+
+    from chexseg.files.atomic import atomic
+
+    summary = pd.read_csv(inputs.summary)
+    parts = []
+    for metric, rows in summary.groupby("metric", sort=False):
+        runs = list(dict.fromkeys(rows["run"]))
+        head = "".join(f"<th>{html.escape(run)}</th>" for run in runs)
+        lines = [
+            _line(pathology, scores.set_index("run").reindex(runs))
+            for pathology, scores in rows.groupby("pathology", sort=False)
+        ]
+        parts.append(
+            f"<h2>{html.escape(metric)}</h2><table><tr><th></th>{head}</tr>{''.join(lines)}</table>"
+        )
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Scores</title>'
+        f"<style>{STYLE}</style>{''.join(parts)}"
+        "<p>Below each value its interval (bootstrap over patients) and the number of X-rays"
+        " behind it. – : nothing to score.</p></html>"
+    )
+    with atomic(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _line(pathology: str, scores: pd.DataFrame) -> str:
+    """Returns a row of the table, from the scores of the runs on a pathology."""
+    best = scores["value"].drop(HUMAN, errors="ignore").max()
+    cells = "".join(_cell(row, row["value"] == best) for _, row in scores.iterrows())
+    kind = ' class="mean"' if pathology == "mean" else ""
+    return f"<tr{kind}><th>{html.escape(pathology)}</th>{cells}</tr>"
+
+
+def _cell(score: pd.Series, best: bool) -> str:
+    """Returns a cell: value, interval and number of X-rays."""
+    if score.isna()["value"]:
+        return "<td>–</td>"
+    kind = ' class="best"' if best else ""
+    interval = f"{score['ci_low']:.3f} – {score['ci_high']:.3f}, n = {score['n_images']:.0f}"
+    return f"<td{kind}>{score['value']:.3f}<small>{interval}</small></td>"
+
+
+TABLE = Figure(
+    draw,
+    roles=("summary",),
+    category="Scores",
+    title="scores, as a table",
+    description="The scores of summary.csv, runs side by side; the best model of each line in "
+    "bold.",
+    suffix=".html",
+)

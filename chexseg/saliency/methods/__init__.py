@@ -1,0 +1,1 @@
+"""Ways to compute saliency, as entries of a config."""

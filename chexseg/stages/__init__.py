@@ -1,0 +1,91 @@
+"""The stages: one module for each command, the only code that opens and writes artifacts.
+
+A stage is a function `run`. Where its command names a method of the catalog (`--source irnet`), two
+of its parameters are what this method makes of them: `settings` are the method's own, and `inputs`
+are files with a flag for each of the method's roles.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chexseg import catalog
+from chexseg.errors import InputError, Problem, nearest
+from chexseg.files.artifacts import Inputs
+
+
+def load(command: str, arguments: Sequence[str] = ()) -> Callable[..., None]:
+    """Returns the function of a command, its parameters fitted to the method that it names.
+
+    Args:
+        command: such as `make-masks`.
+        arguments: the words behind it.
+
+    Raises:
+        InputError: the catalog has no method of the name that a flag gives.
+    """
+    run = importlib.import_module(f"chexseg.stages.{command.replace('-', '_')}").run
+    if command not in {stage.name for stage in catalog.STAGES}:
+        return run
+    methods = [
+        catalog.load(kind, name)
+        for flag, kind in catalog.stage(command).methods.items()
+        for name in _named(flag, kind, arguments)
+    ]
+    takes_files = Inputs in typing.get_type_hints(run).values()
+    fitting = [m for m in methods if hasattr(m, "command_settings") or takes_files]
+    return _fit(run, fitting[0]) if fitting else run
+
+
+def _named(flag: str, kind: str, arguments: Sequence[str]) -> list[str]:
+    """Returns the methods that a flag names on a command line."""
+    values: list[str] = []
+    for number, word in enumerate(arguments):
+        if word == f"--{flag.replace('_', '-')}":
+            following = arguments[number + 1 :]
+            end = next((n for n, w in enumerate(following) if w.startswith("--")), len(following))
+            values = list(following[:end])
+    problems = [
+        Problem(f"--{flag}", repr(name), f"one of {', '.join(catalog.names(kind))}",
+                f"Did you mean {nearest(name, catalog.names(kind))!r}?")
+        for name in values if name not in catalog.names(kind)
+    ]  # fmt: skip
+    if problems:
+        raise InputError(problems)
+    return values
+
+
+def _fit(run: Callable[..., None], method: Any) -> Callable[..., None]:
+    """Gives `run` the settings of a method, and a parameter for each of its roles."""
+    roles: Mapping[str, str] = getattr(method, "roles", {})
+    hints = typing.get_type_hints(run, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(run).parameters.items():
+        if name == "settings" and hasattr(method, "command_settings"):
+            parameters.append(parameter.replace(annotation=method.command_settings()))
+        elif hints[name] == Inputs:
+            kinds = inspect.Parameter.KEYWORD_ONLY, tuple[Path, ...]
+            parameters += [inspect.Parameter(r, kinds[0], annotation=kinds[1]) for r in roles]
+        else:
+            parameters.append(parameter.replace(annotation=hints[name]))
+    inputs = next((name for name, hint in hints.items() if hint == Inputs), None)
+
+    @functools.wraps(run)
+    def fitted(**values: Any) -> None:
+        if inputs is not None:
+            values[inputs] = {role: values.pop(role) for role in roles}
+        run(**values)
+
+    del fitted.__wrapped__  # or its signature would be that of `run`
+    fitted.__signature__ = inspect.Signature(parameters)
+    fitted.__annotations__ = {p.name: p.annotation for p in parameters}
+    help_of_roles = "".join(f"        {role}: {text}\n" for role, text in roles.items())
+    fitted.__doc__ = re.sub(rf"(?m)^ +{inputs}: .*\n", help_of_roles, run.__doc__ or "")
+    return fitted

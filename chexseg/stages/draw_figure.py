@@ -1,0 +1,109 @@
+"""One figure of the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from chexseg.catalog import load, names
+from chexseg.config.settings import FigureSettings
+from chexseg.errors import Problems
+from chexseg.files.artifacts import Output
+from chexseg.report.figure import Inputs
+
+Name = Literal[names("figure")]
+
+
+def run(
+    *,
+    figure: Name,
+    out: Output,
+    settings: FigureSettings,
+    index: Path | None = None,
+    images: tuple[Path, ...] = (),
+    truth: Path | None = None,
+    summary: Path | None = None,
+    comparisons: Path | None = None,
+    false_positives: Path | None = None,
+    overlaps: tuple[Path, ...] = (),
+    overlaps_names: tuple[str, ...] = (),
+    predictions: tuple[Path, ...] = (),
+    predictions_names: tuple[str, ...] = (),
+    trainings: tuple[Path, ...] = (),
+    trainings_names: tuple[str, ...] = (),
+    saliency: tuple[Path, ...] = (),
+    saliency_names: tuple[str, ...] = (),
+    masks: tuple[Path, ...] = (),
+    masks_names: tuple[str, ...] = (),
+) -> None:
+    """Draw a figure of a study.
+
+    A figure is drawn from some of these artifacts, its roles (see the modules of
+    `chexseg/report/`); what others are given does not matter.
+
+    Args:
+        figure: Name of the figure.
+        out: The figure; its suffix says the format.
+        index: The study's index.
+        images: The shards of the image store.
+        truth: Expert masks of the test X-rays (CheXlocalize JSON).
+        summary: The study's summary.csv.
+        comparisons: The study's comparisons.csv.
+        false_positives: The study's false_positives.csv.
+        overlaps: The runs' tables of overlaps.
+        overlaps_names: The runs, in the order of `overlaps`.
+        predictions: The segmenters' masks of the test X-rays.
+        predictions_names: The segmenters, in the order of `predictions`.
+        trainings: The metrics CSVs of trainings.
+        trainings_names: The trainings, in the order of `trainings`.
+        saliency: The shards of saliency stores, those of the first entry first.
+        saliency_names: The saliency entries; each has equally many shards.
+        masks: The shards of stores of masks, those of the first entry first.
+        masks_names: The sources of masks; each has equally many shards.
+
+    Raises:
+        InputError: an artifact of the figure's roles was not given, or names and files differ in
+            number.
+    """
+    chosen, problems = load("figure", figure), Problems()
+    given = {
+        "index": index,
+        "images": images,
+        "truth": truth,
+        "summary": summary,
+        "comparisons": comparisons,
+        "false_positives": false_positives,
+        "overlaps": _one_each("overlaps", overlaps, overlaps_names, problems),
+        "predictions": _one_each("predictions", predictions, predictions_names, problems),
+        "trainings": _one_each("trainings", trainings, trainings_names, problems),
+        "saliency": _shards("saliency", saliency, saliency_names, problems),
+        "masks": _shards("masks", masks, masks_names, problems),
+    }
+    for role in chosen.roles:
+        if given[role] is None:
+            flag = f"--{role.replace('_', '-')}"
+            problems.add(flag, "nothing", f"a file: {figure!r} is drawn from it", f"Give {flag}.")
+    problems.raise_if_any()
+    chosen.draw(Inputs(**{role: given[role] for role in chosen.roles}), settings, out)
+
+
+def _shards(
+    role: str, files: tuple[Path, ...], entries: tuple[str, ...], problems: Problems
+) -> dict[str, tuple[Path, ...]]:
+    """Returns the files of each entry, which follow each other, equally many of each."""
+    each, rest = divmod(len(files), max(1, len(entries)))
+    if rest or len(set(entries)) < len(entries) or bool(files) != bool(entries):
+        found = f"{len(files)} files for {len(set(entries))} different names"
+        remedy = f"Correct --{role} or --{role}-names."
+        problems.add(f"--{role}", found, "equally many files for each name", remedy)
+    return {name: files[n * each : (n + 1) * each] for n, name in enumerate(entries)}
+
+
+def _one_each(
+    role: str, files: tuple[Path, ...], entries: tuple[str, ...], problems: Problems
+) -> dict[str, Path]:
+    """Returns the file of each entry."""
+    if len(files) != len(set(entries)):
+        found, remedy = f"{len(files)} files", f"Correct --{role} or --{role}-names."
+        problems.add(f"--{role}", found, f"{len(set(entries))}, one for each name", remedy)
+    return dict(zip(entries, files, strict=False))

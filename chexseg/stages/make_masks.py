@@ -1,0 +1,48 @@
+"""Masks: what a source of masks makes of the X-rays of a shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chexseg import catalog
+from chexseg.config.settings import Settings
+from chexseg.data.index import read_index
+from chexseg.files.artifacts import Inputs, Output
+from chexseg.files.store import Store, write_store
+from chexseg.mask_sources.source import Shard
+
+
+def run(
+    *,
+    source: str,
+    index: Path,
+    images: Path,
+    inputs: Inputs,
+    out: Output,
+    settings: Settings,
+    threads: int = 1,
+) -> None:
+    """Make the masks of one shard.
+
+    Args:
+        source: Name of the source, as in the section `masks` of the config.
+        index: The study's index.
+        images: One shard of the image store; masks have the size of its images.
+        inputs: The files that the source reads.
+        out: The same shard of the store of masks (HDF5).
+        threads: CPU threads.
+
+    Raises:
+        InputError: an input cannot be used.
+    """
+    store = Store([images], "images")
+    size = store.meta["image_size"]
+    shard = Shard(read_index(index), store.ids, size, threads)
+    masks = catalog.load("mask_source", source).make_masks(settings, inputs, shard)
+    meta = {"columns": size, "classes": list(masks.classes), "splits": list(masks.splits)}
+    drawn = 0
+    with write_store(out, "masks", meta) as writer:
+        for cxr_id, mask in masks.items:
+            writer.append(cxr_id, mask)
+            drawn += int(mask.any((1, 2)).sum())
+    print(f"{drawn} masks that are not empty, of {len(writer.ids)} X-rays.")

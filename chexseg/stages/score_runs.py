@@ -1,0 +1,79 @@
+"""Scores of all runs of a study, with confidence intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from chexseg.config.settings import EvaluationSettings
+from chexseg.errors import Problems
+from chexseg.evaluation.false_positives import false_positives as drawn_where_nothing_is
+from chexseg.evaluation.overlaps import ROW, read_overlaps
+from chexseg.evaluation.scores import MEAN, score, write_scores
+from chexseg.files.artifacts import Output
+from chexseg.files.atomic import atomic
+
+
+def run(
+    *,
+    overlaps: tuple[Path, ...],
+    names: tuple[str, ...],
+    out: Output,
+    replicates_out: Output,
+    false_positives: Output,
+    settings: EvaluationSettings,
+) -> None:
+    """Score runs on the same X-rays.
+
+    Args:
+        overlaps: The runs' pixel counts, as `chexseg count-overlaps` writes them.
+        names: The runs' names, in the order of `overlaps`.
+        out: CSV with the scores of all runs.
+        replicates_out: Scores and their bootstrap replicates (npz), for comparisons.
+        false_positives: CSV that says what runs draw where the truth is empty.
+
+    Raises:
+        InputError: a table is not one of overlaps, or the runs are not of the same X-rays.
+    """
+    tables = _read(overlaps, names)
+    scores = {name: score(table, **settings.model_dump()) for name, table in tables.items()}
+    summary = _stack({name: each.table() for name, each in scores.items()})
+    drawn = _stack({name: drawn_where_nothing_is(table) for name, table in tables.items()})
+    for path, table in ((out, summary), (false_positives, drawn)):
+        with atomic(path) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+    write_scores(replicates_out, scores)
+    means = summary[summary["pathology"] == MEAN]
+    means = means.pivot(index="run", columns="metric", values="value").loc[list(tables)]
+    print(means.round(3).to_string())
+
+
+def _stack(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Lays the tables of runs end to end, the run's name in the first column."""
+    stacked = pd.concat(tables, names=["run", "row"]).reset_index("row", drop=True)
+    return stacked.reset_index()
+
+
+def _read(overlaps: tuple[Path, ...], names: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    """Reads tables of overlaps, and checks that they can be compared."""
+    problems, tables = Problems(), {}
+    if not names or not len(overlaps) == len(names) == len(set(names)):
+        problems.add(
+            "names", f"{len(overlaps)} tables of overlaps and {len(set(names))} different names",
+            "a different name for each table", "Give as many names as tables.",
+        )  # fmt: skip
+    problems.raise_if_any()
+    for name, path in zip(names, overlaps, strict=True):
+        table = read_overlaps(path, problems)
+        if table is None:
+            continue
+        tables[name] = table
+        first = next(iter(tables.values()))
+        if not table[list(ROW)].equals(first[list(ROW)]):
+            problems.add(
+                path, "other X-rays or pathologies", f"those of {overlaps[0]}",
+                "Count the overlaps of all runs with the same --index and --pathologies.",
+            )  # fmt: skip
+    problems.raise_if_any()
+    return tables

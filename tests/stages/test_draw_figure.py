@@ -1,0 +1,177 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from chexseg.config.settings import FigureSettings
+from chexseg.data.masks import encode, write_masks
+from chexseg.errors import InputError
+from chexseg.files.store import write_store
+from chexseg.report.figure import Figure
+from chexseg.stages import draw_figure
+
+SETTINGS = FigureSettings()
+NAMES = ("Edema", "Cardiomegaly")
+RUNS = ("full", "chexseg")
+
+
+def summary_of(path):
+    rows = [
+        (run, pathology, metric, value, 0.1, 0.9, 4)
+        for run, value in zip((*RUNS, "radiologists"), (0.2, 0.4, 0.6), strict=True)
+        for metric in ("iou_dataset", "iou_image")
+        for pathology in (*NAMES, "<script>", "mean")
+    ]
+    columns = ["run", "pathology", "metric", "value", "ci_low", "ci_high", "n_images"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    return path
+
+
+def draw(name, out, **inputs):
+    draw_figure.run(figure=name, out=out, settings=inputs.pop("settings", SETTINGS), **inputs)
+    return out
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    """Everything that the gallery is drawn from: three test X-rays; masks know Edema alone."""
+    rng = np.random.default_rng(0)
+    ids = ("a", "b", "c")
+    columns = {"cxr_id": ids, "path": "x", "patient": ids, "split": "test"}
+    pd.DataFrame({**columns, "height": 40, "width": 30}).to_csv(tmp_path / "index.csv", index=False)
+    with write_store(tmp_path / "images.h5", "images", {"image_size": 32}) as store:
+        for cxr_id in ids:
+            store.append(cxr_id, rng.integers(0, 255, (32, 32), np.uint8))
+    with write_store(tmp_path / "maps.h5", "saliency", {"pathologies": NAMES}) as store:
+        for cxr_id in ids:
+            store.append(cxr_id, rng.random((2, 4, 4), np.float32).astype(np.float16))
+    with write_store(
+        tmp_path / "m.h5", "masks", {"pathologies": NAMES[:1], "columns": 32}
+    ) as store:
+        for cxr_id in ids[:2]:
+            store.append(cxr_id, rng.random((1, 32, 32)) > 0.5)
+    mask = np.zeros((40, 30), bool)
+    mask[10:20, 5:15] = True
+    masks = {cxr_id: dict.fromkeys(NAMES, encode(mask)) for cxr_id in ids}
+    rows = [
+        (cxr_id, cxr_id, name, shared, 100, 100, shared)
+        for name in NAMES
+        for cxr_id, shared in zip(ids, (10, 20, 30), strict=True)
+    ]
+    counts = ["intersection", "union", "truth_pixels", "predicted_pixels"]
+    overlaps = pd.DataFrame(rows, columns=["cxr_id", "patient", "pathology", *counts])
+    for run in RUNS:
+        write_masks(tmp_path / f"{run}.json", masks)
+        overlaps.to_csv(tmp_path / f"{run}.csv", index=False)
+    overlaps.assign(intersection=[99, 1, 50] * 2).to_csv(tmp_path / "human.csv", index=False)
+    write_masks(tmp_path / "truth.json", masks)
+    return {
+        "index": tmp_path / "index.csv",
+        "images": (tmp_path / "images.h5",),
+        "truth": tmp_path / "truth.json",
+        "overlaps": (*(tmp_path / f"{run}.csv" for run in RUNS), tmp_path / "human.csv"),
+        "overlaps_names": (*RUNS, "radiologists"),
+        "predictions": tuple(tmp_path / f"{run}.json" for run in RUNS),
+        "predictions_names": RUNS,
+        "saliency": (tmp_path / "maps.h5",),
+        "saliency_names": ("gradcam",),
+        "masks": (tmp_path / "m.h5",),
+        "masks_names": ("irnet",),
+    }
+
+
+def test_the_gallery_is_the_same_each_time(gallery, tmp_path):
+    one, two = (draw("gallery", tmp_path / name, **gallery) for name in ("one.png", "two.png"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_the_gallery_has_a_row_for_each_pathology_and_as_many_as_set(gallery, tmp_path):
+    both = draw("gallery", tmp_path / "both.png", **gallery)
+    settings = FigureSettings(gallery_rows=1)
+    one = draw("gallery", tmp_path / "one.png", settings=settings, **gallery)
+    heights = [Image.open(path).height for path in (one, both)]
+    assert heights[1] > 1.7 * heights[0]
+
+
+def test_the_gallery_shows_the_x_ray_of_the_segmenters_median(gallery):
+    from chexseg.report.gallery import _median_x_rays
+
+    tables = pd.concat([pd.read_csv(path) for path in gallery["overlaps"][:2]])
+    assert _median_x_rays(tables, 6) == [("Edema", "b"), ("Cardiomegaly", "b")]
+
+
+def test_the_human_does_not_choose_the_x_rays_of_the_gallery(gallery, tmp_path):
+    with_human = draw("gallery", tmp_path / "with.png", **gallery)
+    for key in ("overlaps", "overlaps_names"):
+        gallery[key] = gallery[key][:2]
+    assert draw("gallery", tmp_path / "without.png", **gallery).read_bytes() == (
+        with_human.read_bytes()
+    )
+
+
+def test_a_study_without_maps_and_masks_has_a_gallery(gallery, tmp_path):
+    whole = draw("gallery", tmp_path / "whole.png", **gallery)
+    few = {key: value for key, value in gallery.items() if key[:5] not in ("salie", "masks")}
+    widths = [
+        Image.open(draw("gallery", tmp_path / "few.png", **few)).width,
+        Image.open(whole).width,
+    ]
+    assert widths[0] < widths[1]
+
+
+def test_bars_and_table_of_a_summary(tmp_path):
+    summary = summary_of(tmp_path / "summary.csv")
+    for figure, suffix in (("bars", "png"), ("table", "html")):
+        paths = [tmp_path / f"{number}.{suffix}" for number in (1, 2)]
+        contents = [draw(figure, path, summary=summary).read_bytes() for path in paths]
+        assert contents[0] == contents[1]
+    page = (tmp_path / "1.html").read_text()
+    assert page.count('class="best">0.400') == 2 * 4
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+    assert page.count("<h2>") == 2
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_curves_of_trainings(tmp_path, epochs):
+    rows = {"epoch": range(1, epochs + 1), "loss": 0.5, "score": 0.1}
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame(rows).drop(columns="score").to_csv(tmp_path / "b.csv", index=False)
+    files = {"trainings": (tmp_path / "a.csv", tmp_path / "b.csv"), "trainings_names": ("x", "y")}
+    one, two = (draw("curves", tmp_path / name, **files) for name in ("1.png", "2.png"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_an_artifact_that_a_figure_needs(tmp_path):
+    with pytest.raises(InputError, match="Give --summary"):
+        draw("bars", tmp_path / "bars.png")
+
+
+@pytest.mark.parametrize(
+    ("files", "entries"),
+    [(("a", "b"), ("x",)), (("a", "b"), ("x", "x")), (("a",), ()), ((), ("x",))],
+)
+def test_each_training_has_a_name(tmp_path, files, entries):
+    files = tuple(tmp_path / name for name in files)
+    with pytest.raises(InputError, match="one for each name"):
+        draw("curves", tmp_path / "c.png", trainings=files, trainings_names=entries)
+
+
+@pytest.mark.parametrize("entries", [("x", "y"), (), ("x", "x")])
+def test_each_source_of_masks_has_equally_many_shards(gallery, tmp_path, entries):
+    gallery |= {"masks": gallery["masks"] * 3, "masks_names": entries}
+    with pytest.raises(InputError, match="equally many files for each name"):
+        draw("gallery", tmp_path / "g.png", **gallery)
+
+
+def test_a_figure_of_another_package_gets_the_files_of_its_roles(tmp_path, monkeypatch):
+    def write(inputs, settings, out):
+        out.write_text(f"{inputs.trainings} {inputs.summary}")
+
+    figure = Figure(write, ("trainings",), "Mine", "mine", "Mine.", suffix=".txt")
+    monkeypatch.setattr(
+        draw_figure, "load", lambda kind, name: {("figure", "mine"): figure}[kind, name]
+    )
+    files = {"trainings": (tmp_path / "a",), "trainings_names": ("full",), "summary": tmp_path}
+    out = draw("mine", tmp_path / "mine.txt", **files)
+    assert out.read_text() == f"{ {'full': tmp_path / 'a'} } None"

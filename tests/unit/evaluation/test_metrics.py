@@ -1,0 +1,53 @@
+"""What every metric promises, and the values of each by hand."""
+
+import numpy as np
+import pytest
+
+from chexseg.catalog import load, names
+from chexseg.evaluation.scores import score
+from tests.unit.evaluation.tables import METRICS, SMALL, random_table, table
+
+
+@pytest.mark.parametrize("name", names("metric"))
+class TestContract:
+    def test_terms_are_a_number_for_each_row(self, name):
+        frame = random_table(0, ("Edema", "Nodule"))
+        before = frame.copy()
+        for term in load("metric", name)(frame):
+            assert isinstance(term, np.ndarray)
+            assert term.shape == (len(frame),)
+            assert np.isfinite(term.astype(float)).all()
+        assert frame.equals(before)
+
+    def test_a_row_that_does_not_count_adds_nothing(self, name):
+        numerator, denominator = load("metric", name)(random_table(1))
+        assert (denominator >= 0).all()
+        assert (numerator[denominator == 0] == 0).all()
+
+    def test_rows_are_scored_each_by_itself(self, name):
+        whole = load("metric", name)(SMALL)
+        for number in range(len(SMALL)):
+            alone = load("metric", name)(SMALL.iloc[[number]])
+            assert [term[0] for term in alone] == [term[number] for term in whole]
+
+    def test_an_empty_table(self, name):
+        assert [len(term) for term in load("metric", name)(SMALL.iloc[:0])] == [0, 0]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_perfect_run_has_an_iou_of_1(name):
+    frame = table(("p1_a", "Edema", 4, 4, 4), ("p2_a", "Edema", 9, 9, 9))
+    scores = score(frame, metrics=(name,), replicates=5, confidence=0.9, seed=0)
+    assert (scores.values == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "numerator", "denominator"),
+    [
+        ("iou_dataset", [1, 4, 0, 0, 0, 0, 0, 0, 0], [3, 5, 3, 0, 0, 7, 0, 0, 0]),
+        ("iou_image", [1 / 3, 4 / 5, 0, 0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0]),
+    ],
+)
+def test_terms_by_hand(name, numerator, denominator):
+    terms = load("metric", name)(SMALL)
+    assert [term.tolist() for term in terms] == [numerator, denominator]

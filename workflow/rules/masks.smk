@@ -1,0 +1,40 @@
+# REQUIRED INPUTS: the index, the image store, and what each source of masks names.
+# OUTPUTS: masks/<name>/<shard>.h5, whatever the source.
+
+
+def files_of_source(wildcards):
+    """The files that a shard of masks is made from: role -> files."""
+    return study.masks[wildcards.masks].inputs(PATHS, wildcards.masks, wildcards.shard)
+
+
+rule make_masks:
+    input:
+        unpack(files_of_source),
+        index=rules.build_index.output,
+        images=PATHS.shard("images", "{shard}"),
+    output:
+        PATHS.shard("masks/{masks}", "{shard}"),
+    log:
+        f"{RESULTS}/logs/make_masks/{{masks}}/{{shard}}.log",
+    wildcard_constraints:
+        masks=one_of(n for n, source in study.masks.items() if not source.gpu),
+    resources:
+        mem_mb=memory(8000),
+        runtime=limit("make_masks"),
+    params:
+        files=lambda wildcards: flags_of_files(files_of_source(wildcards)),
+        source=lambda wildcards: study.masks[wildcards.masks].source,
+        flags=lambda wildcards: flags(study.masks[wildcards.masks].settings(study)),
+    shell:
+        "chexseg make-masks --source {params.source:q}"
+        " --index {input.index:q} --images {input.images:q} {params.files}"
+        " --out {output:q} {params.flags} --threads {threads} > {log:q} 2>&1"
+
+
+use rule make_masks as make_masks_on_gpu with:
+    wildcard_constraints:
+        masks=one_of(n for n, source in study.masks.items() if source.gpu),
+    resources:
+        mem_mb=memory(8000),
+        runtime=limit("make_masks"),
+        gpu=1,
