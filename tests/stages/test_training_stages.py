@@ -15,7 +15,7 @@ from chexseg.config.settings import (
     ThresholdSettings,
 )
 from chexseg.data.index import positives_of, read_index
-from chexseg.data.layouts.chexpert import COMPETITION, FINDINGS, PATHOLOGIES
+from chexseg.data.layouts.chexpert import COMMON, COMPETITION, FINDINGS, PATHOLOGIES
 from chexseg.errors import InputError
 from chexseg.files.store import Store
 from chexseg.inference.batching import batch_of
@@ -37,6 +37,7 @@ SHORT = {"initial_weights": "none", "epochs": 1, "learning_rate": 1e-3, "seed": 
 CLASSIFIER = {"architecture": "densenet_small", "stride": 16, "batch_size": 8} | SHORT
 CLASSIFIER["selection"] = COMPETITION
 SEGMENTER = {"architecture": "unet", "decoder_channels": 16, "batch_size": 8} | SHORT
+SEGMENTER["selection"] = COMMON
 
 
 def prepare(phantom, folder, shards):
