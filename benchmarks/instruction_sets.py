@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=2, help="the fastest counts")
+    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--train", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:
@@ -104,7 +105,7 @@ def main() -> None:
                 {"network": network, "level": level, **best, "digest": " ".join(sorted(digests))}
             )
             print("  ".join(rows[-1].values()), flush=True)
-    with open(OUT, "w", newline="") as file:
+    with open(options.out, "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)

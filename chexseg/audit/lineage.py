@@ -21,11 +21,11 @@ KEY_SETTINGS = (
     *("mixing", "epochs", "image_size", "expert_fraction", "threshold", "foreground"),
     *("background", "radius", "beta", "steps_log2", "replicates", "train_images"),
 )
-"""Settings that are told in a lineage; the records have them all."""
+"""Settings that a lineage shows; the records have them all."""
 
 
 _MOST = 5
-"""Errors of an artifact that are told in a tree."""
+"""Errors of an artifact that a tree shows."""
 
 
 @dataclass(eq=False)
@@ -81,7 +81,7 @@ def lineage_of(study: Study, artifact: str, only: Iterable[str] | None = None) -
     def add(path: str, read: Input | None = None, reader: str = "") -> Node:
         maker = study.recorded.get(study.maker.get(path, path))
         if maker is not None and maker.misplaced:
-            maker = None  # it tells of another artifact
+            maker = None  # it is about another artifact
         name = store_of(maker.artifact) if maker else path
         node = nodes.setdefault(name, Node(name, inside=read is None or read.inside))
         if maker is None:
@@ -156,14 +156,14 @@ def walk(node: Node) -> list[Node]:
     return found[::-1]
 
 
-def told(study: Study, node: Node) -> str:
-    """Returns a lineage as an indented tree; what was told above is only named again.
+def as_text(study: Study, node: Node) -> str:
+    """Returns a lineage as an indented tree; an artifact that stands above is only named again.
 
     What is wrong with an artifact stands first below it.
     """
     lines, seen = [], set()
 
-    def tell(each: Node | str, branch: str, indent: str) -> None:
+    def show(each: Node | str, branch: str, indent: str) -> None:
         if isinstance(each, str):
             lines.append(branch + one_line(each))
             return
@@ -185,9 +185,9 @@ def told(study: Study, node: Node) -> str:
         below += [source for source in each.inputs if source.makers]
         for number, one in enumerate(below, 1):
             fork, rail = ("└─ ", "   ") if number == len(below) else ("├─ ", "│  ")
-            tell(one, indent + fork, indent + rail)
+            show(one, indent + fork, indent + rail)
 
-    tell(node, "", "")
+    show(node, "", "")
     return "\n".join(lines)
 
 
@@ -216,7 +216,7 @@ def rows_of(table: Path, key: str) -> list[dict[str, str]]:
     """Returns the rows of a CSV whose first cells are the words of `key`: `chexseg,Edema`.
 
     Raises:
-        InputError: there is none, and the nearest are told; or it is no CSV.
+        InputError: there is none (the problem names the nearest), or it is no CSV.
     """
     words = [word.strip() for word in key.split(",")]
     try:

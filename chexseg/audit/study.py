@@ -1,4 +1,4 @@
-"""A study as its records tell it: which job made which file, from what.
+"""A study as its records describe it: which job made which file, from what.
 
 Nothing here computes or needs Snakemake: a study that was copied to another machine reads the same.
 """
@@ -68,7 +68,7 @@ class Study:
     def _leave_out_foreign_links(self, listing: Listing) -> None:
         """Takes a linked folder for one foreign file, unless an artifact of the study lies there.
 
-        What lies behind the link is another's: nobody must be told to remove it.
+        What lies behind the link is another's: no remedy may remove it.
         """
         own = {file for recorded in self._placed() for file in recorded.own} & set(listing.files)
         own |= set(self.closed) & set(listing.links)  # perhaps artifacts of the study

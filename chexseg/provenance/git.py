@@ -29,8 +29,8 @@ def git_state(folder: Path = PACKAGE) -> dict[str, Any] | None:
 
     try:
         git("ls-files", "--error-unmatch")
-        told = git("status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z")
-        head, changed = _read_status(told)
+        answer = git("status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z")
+        head, changed = _read_status(answer)
         if head is None:
             return None
         if not changed:
@@ -45,9 +45,9 @@ def git_state(folder: Path = PACKAGE) -> dict[str, Any] | None:
     return {"commit": head, "dirty": True, "changes": changes.hexdigest()}
 
 
-def _read_status(told: bytes) -> tuple[str | None, bool]:
+def _read_status(answer: bytes) -> tuple[str | None, bool]:
     """Returns the commit, None before the first, and whether anything was changed."""
-    lines = [line for line in told.split(b"\0") if line]
+    lines = [line for line in answer.split(b"\0") if line]
     heads = [line.split()[-1].decode() for line in lines if line.startswith(b"# branch.oid ")]
     head = heads[0] if heads and heads[0] != "(initial)" else None
     return head, any(not line.startswith(b"# ") for line in lines)

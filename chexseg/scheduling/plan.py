@@ -11,7 +11,7 @@ from chexseg.scheduling.cost import CostModel
 from chexseg.scheduling.graph import PlannedJob
 
 GPUS = (1, 8, 64)
-"""For how many GPUs the time from start to end is told."""
+"""Numbers of GPUs for which a plan gives the time from start to end."""
 
 HOUR = 3600
 
@@ -98,8 +98,8 @@ def plan_of(jobs: Sequence[PlannedJob], model: CostModel) -> Plan:
 
 def amount(job: PlannedJob, resource: str) -> int:
     """Returns what a job asks for of a resource; 0 if that is known only once its inputs are."""
-    asked = job.resources.get(resource)
-    return asked if isinstance(asked, int) else 0
+    wanted = job.resources.get(resource)
+    return wanted if isinstance(wanted, int) else 0
 
 
 def wall_seconds(jobs: Sequence[PlannedJob], model: CostModel, gpus: int) -> float:

@@ -140,7 +140,7 @@ def _inputs_changed(record: Record, arguments: list[str], digests: Digests) -> I
 def _xrays_changed(root: str, index: Path, digests: Digests) -> list[Change]:
     """Returns the X-rays whose content is no longer what the index says.
 
-    An index that is itself damaged is told as such, and not read.
+    A damaged index is not read: it is itself a change.
     """
     known, found = known_content(index), []
     if not index.exists() or known is None or digests.of(index, known) != known[1]:

@@ -1,4 +1,4 @@
-"""Checks a study's files against their records, and tells where a number came from."""
+"""Checks a study's files against their records, and says where a number came from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import tyro
 from chexseg.audit.audit import Audit, Finding, audit
 from chexseg.audit.circumstances import compare
 from chexseg.audit.crate import check_place, write_crate
-from chexseg.audit.lineage import check, inputs_of_rows, lineage_of, rows_of, told, walk
+from chexseg.audit.lineage import as_text, check, inputs_of_rows, lineage_of, rows_of, walk
 from chexseg.audit.study import Study, study_of
 from chexseg.errors import InputError, Problem, Problems, one_line
 from chexseg.files.sizes import size_text
@@ -40,7 +40,7 @@ def run(
 
     A folder is a study: every file is hashed again and held against its record, the records
     against each other, and the code against that here. It may lie anywhere; raw data that are not
-    there are told as not checked. Several folders are taken for repeats of one another.
+    there are reported as not checked. Several folders are taken for repeats of one another.
     A file is an artifact: what it was made from is printed as a tree, back to the X-rays. The
     artifact and all artifacts behind it are hashed; what is not as recorded is marked.
 
@@ -48,7 +48,7 @@ def run(
 
     Args:
         paths: Folders of studies, such as results/demo, or one artifact.
-        row: First cells of a row of the artifact, a CSV: `chexseg,Edema`; its lineage is told.
+        row: First cells of a row of the artifact, a CSV: `chexseg,Edema`; its lineage is printed.
         root: Folder of the raw data now, if they are not where they were.
         xrays: Also hash the X-rays that the index lists.
         crate: Write the study, if it has no errors, as a Workflow Run RO-Crate: a new folder, or
@@ -96,7 +96,7 @@ def _audit(studies: list[Study], root: Path | None, x_rays: bool, *, as_json: bo
         for each in audits:
             print(_report(each))
         for finding in between:
-            print(_told(None, finding))
+            print(_line_of(None, finding))
     findings = [finding for each in audits for finding in each.findings] + between
     return not any(finding.is_error for finding in findings)
 
@@ -122,7 +122,7 @@ def _lineage(path: Path, row: str, root: Path | None, *, as_json: bool) -> bool:
     if only is not None:
         left = sum(i.path not in only for i in maker.inputs)
         print(one_line(f"({left} other inputs of {artifact} are not behind this row)"))
-    print(told(study, target))
+    print(as_text(study, target))
     print(f"\n{_plural(hashed, 'file')} hashed" + f", {absent} raw not here" * bool(absent) + ".")
     if wrong:
         audit_of = one_line(f"chexseg audit {shlex.quote(str(study.folder))}")
@@ -165,7 +165,7 @@ def facts_of(result: Audit) -> dict[str, str]:
 
 def _report(result: Audit) -> str:
     folder = result.study.folder
-    lines = [_told(folder, finding) for finding in result.findings]
+    lines = [_line_of(folder, finding) for finding in result.findings]
     lines += [""] * bool(lines) + [one_line(str(folder))]
     lines += [f"  {name:<12} {one_line(fact)}" for name, fact in facts_of(result).items()]
     errors = sum(finding.is_error for finding in result.findings)
@@ -176,7 +176,7 @@ def _report(result: Audit) -> str:
     return "\n".join(lines)
 
 
-def _told(folder: Path | None, finding: Finding) -> str:
+def _line_of(folder: Path | None, finding: Finding) -> str:
     level = "ERROR  " if finding.is_error else "warning"
     inside = folder is not None and finding.kind != "not checked"
     named = [str(folder / file) if inside else file for file in finding.files[:_MOST]]

@@ -7,7 +7,7 @@ from chexseg.provenance.form import seal_of
 from chexseg.provenance.record import record_path
 
 
-def asked(capsys, *words):
+def run_audit(capsys, *words):
     """Exit code and output of `chexseg audit`."""
     try:
         code = main(["audit", *map(str, words)])

@@ -8,11 +8,11 @@ import pytest
 
 from chexseg.provenance.form import seal_of
 from chexseg.provenance.record import record_path
-from tests.unit.audit.tampering import asked
+from tests.unit.audit.tampering import run_audit
 
 
 def test_a_clean_study_is_exit_code_0_with_a_table(study, capsys):
-    code, (out, err) = asked(capsys, study)
+    code, (out, err) = run_audit(capsys, study)
     assert (code, err) == (0, "")
     facts = dict(re.findall(r"^  (\S.*?)  +(\S.*)$", out, re.MULTILINE))
     assert facts["artifacts"].endswith("files")
@@ -24,7 +24,7 @@ def test_a_clean_study_is_exit_code_0_with_a_table(study, capsys):
 
 def test_an_error_is_one_line_with_its_remedy_and_exit_code_1(study, capsys):
     Path(study, "summary.csv").write_text("run\n")
-    code, (out, _) = asked(capsys, study)
+    code, (out, _) = run_audit(capsys, study)
     assert code == 1
     first = out.splitlines()[0]
     assert first.startswith("ERROR   edited: results/mini/summary.csv: its content is ")
@@ -36,7 +36,7 @@ def test_an_error_is_one_line_with_its_remedy_and_exit_code_1(study, capsys):
 def test_names_that_are_no_text_are_told_on_one_line(study, capsys):
     for name in (b"line\nERROR", b"\x1b[2J", b"no utf-8 \xff"):
         Path(study, os.fsdecode(name)).touch()
-    code, (out, _) = asked(capsys, study)
+    code, (out, _) = run_audit(capsys, study)
     assert code == 1
     errors = [line for line in out.splitlines() if line.startswith("ERROR")]
     assert len(errors) == 3
@@ -50,7 +50,7 @@ def test_facts_of_records_are_no_orders_to_a_terminal(study, capsys):
     record["machine"]["host"] = "\x1b[2J\x9b\ud800\nERROR"
     record["seal"] = seal_of(record)
     path.write_text(json.dumps(record))
-    _, (out, _) = asked(capsys, study)
+    _, (out, _) = run_audit(capsys, study)
     out.encode()
     assert "\\x1b[2J\\x9b\\ud800\\nERROR: AMD EPYC 7763" in out
     assert not set(out) & set("\x1b\x9b")
@@ -58,7 +58,7 @@ def test_facts_of_records_are_no_orders_to_a_terminal(study, capsys):
 
 def test_no_crate_of_a_study_with_errors(study, tmp_path, capsys):
     Path(study, "summary.csv").write_text("run\n")
-    code, (out, err) = asked(capsys, study, "--crate", tmp_path / "crate", "--copy-files")
+    code, (out, err) = run_audit(capsys, study, "--crate", tmp_path / "crate", "--copy-files")
     assert code == 1
     assert out.startswith("ERROR   edited: results/mini/summary.csv: ")
     assert err == "No crate was written: the study has errors. Mend them first.\n"
@@ -67,14 +67,14 @@ def test_no_crate_of_a_study_with_errors(study, tmp_path, capsys):
 
 def test_warnings_are_exit_code_0(home, capsys):
     shutil.rmtree("data")
-    code, (out, _) = asked(capsys, "results/real")
+    code, (out, _) = run_audit(capsys, "results/real")
     assert code == 0
     assert out.startswith("warning not checked: data/")
 
 
 def test_repeats_with_one_seed_are_told(home, capsys):
     shutil.copytree("results/mini", "results/again")
-    code, (out, _) = asked(capsys, "results/mini", "results/other", "results/again")
+    code, (out, _) = run_audit(capsys, "results/mini", "results/other", "results/again")
     assert code == 0
     assert out.count("warning same seed: results/mini, results/again") == 1
 
@@ -82,7 +82,7 @@ def test_repeats_with_one_seed_are_told(home, capsys):
 def test_json_names_all_files(study, capsys):
     for shard in ("0000.h5", "0001.h5"):
         (study / "images" / shard).unlink()
-    code, (out, _) = asked(capsys, study, "--json")
+    code, (out, _) = run_audit(capsys, study, "--json")
     told = json.loads(out)["studies"][0]
     assert code == 1
     assert told["findings"][0]["files"] == ["images/0000.h5", "images/0001.h5"]
@@ -104,13 +104,13 @@ def test_json_names_all_files(study, capsys):
     ],
 )
 def test_what_is_no_study_is_exit_code_2(home, capsys, words, told):
-    code, (out, err) = asked(capsys, *words)
+    code, (out, err) = run_audit(capsys, *words)
     assert (code, out) == (2, "")
     assert told in err
 
 
 def test_the_lineage_of_a_row_leads_to_the_x_rays_and_not_to_other_runs(study, capsys):
-    code, (out, _) = asked(capsys, study / "summary.csv", "--row", "full,Edema")
+    code, (out, _) = run_audit(capsys, study / "summary.csv", "--row", "full,Edema")
     lines = out.splitlines()
     assert code == 0
     assert lines[0] == "run full, pathology Edema, metric iou_dataset, value 0.30"
@@ -126,7 +126,7 @@ def test_the_lineage_of_a_row_leads_to_the_x_rays_and_not_to_other_runs(study, c
 
 
 def test_a_lineage_without_a_row_has_every_branch(study, capsys):
-    code, (out, _) = asked(capsys, study / "summary.csv")
+    code, (out, _) = run_audit(capsys, study / "summary.csv")
     assert code == 0
     assert {"walk-saliency", "train-irnet", "compute-saliency"} <= set(re.findall(r"[\w-]+", out))
     deepest = max(re.match(r"[ │├└─]*", line).end() for line in out.splitlines())
@@ -134,20 +134,20 @@ def test_a_lineage_without_a_row_has_every_branch(study, capsys):
 
 
 def test_raw_data_are_leaves(home, capsys):
-    _, (out, _) = asked(capsys, "results/real/index.csv")
+    _, (out, _) = run_audit(capsys, "results/real/index.csv")
     assert re.search(r"├─ data/CheXpert/train.csv  raw, content [0-9a-f]{12}\n", out)
     x_rays = r"└─ 3 X-rays, digest of their digests \w{12}; not hashed here, they lie outside"
     assert re.search(x_rays, out)
 
 
 def test_an_unknown_row_proposes_the_nearest(study, capsys):
-    code, (_, err) = asked(capsys, study / "summary.csv", "--row", "full,Edma")
+    code, (_, err) = run_audit(capsys, study / "summary.csv", "--row", "full,Edma")
     assert code == 2
     assert "Did you mean one of these? full,Edema" in err
 
 
 def test_a_file_whose_record_is_gone_has_no_lineage(study, capsys):
     record_path(study / "summary.csv").unlink()
-    code, (_, err) = asked(capsys, study / "summary.csv")
+    code, (_, err) = run_audit(capsys, study / "summary.csv")
     assert code == 2
     assert "no sound record" in err

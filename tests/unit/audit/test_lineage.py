@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.audit.lineage import Node, check, lineage_of, rows_of, told, walk
+from chexseg.audit.lineage import Node, as_text, check, lineage_of, rows_of, walk
 from chexseg.audit.study import Study
 from chexseg.errors import InputError
 from chexseg.provenance.record import record_path
-from tests.unit.audit.tampering import asked, reseal
+from tests.unit.audit.tampering import reseal, run_audit
 
 CHECKPOINT = "segmenters/full/checkpoint.pt"
 
 
 def row_of_full(study, capsys):
-    return asked(capsys, study / "summary.csv", "--row", "full,Edema")
+    return run_audit(capsys, study / "summary.csv", "--row", "full,Edema")
 
 
 def errors_of(out):
@@ -109,19 +109,19 @@ def test_an_index_that_cannot_be_read_counts_no_x_rays(study, capsys, edit):
 
 def test_raw_data_are_hashed_where_they_are(home, capsys):
     Path("data/CheXpert/train.csv").write_text("edited")
-    code, (out, _) = asked(capsys, "results/real/index.csv")
+    code, (out, _) = run_audit(capsys, "results/real/index.csv")
     assert (code, [above for above, _ in errors_of(out)]) == (1, ["data/CheXpert/train.csv"])
     shutil.move("data", "moved")
-    code, (out, _) = asked(capsys, "results/real/index.csv")
+    code, (out, _) = run_audit(capsys, "results/real/index.csv")
     assert code == 0
     assert "\n1 file hashed, 2 raw not here.\n" in out
-    code, (out, _) = asked(capsys, "results/real/index.csv", "--root", "moved")
+    code, (out, _) = run_audit(capsys, "results/real/index.csv", "--root", "moved")
     assert (code, [above for above, _ in errors_of(out)]) == (1, ["data/CheXpert/train.csv"])
 
 
 def test_json_has_the_errors_and_the_graph(study, capsys):
     (study / CHECKPOINT).unlink()
-    code, (out, _) = asked(capsys, study / "summary.csv", "--row", "full,Edema", "--json")
+    code, (out, _) = run_audit(capsys, study / "summary.csv", "--row", "full,Edema", "--json")
     told = json.loads(out)
     assert code == 1
     assert told["rows"][0]["value"] == "0.30"
@@ -135,7 +135,7 @@ def test_of_many_errors_a_few_are_told(study):
     node = lineage_of(Study(study), "summary.csv")
     shutil.rmtree(study / "phantom")
     assert check(Study(study), node) == (21, 0)
-    tree = told(Study(study), node)
+    tree = as_text(Study(study), node)
     assert tree.count(" is not there") == 5
     assert "ERROR  and 1 more" in tree
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chexseg.audit.audit import audit
 from chexseg.audit.circumstances import compare
-from chexseg.audit.lineage import lineage_of, told
+from chexseg.audit.lineage import as_text, lineage_of
 from chexseg.audit.study import Study
 from chexseg.errors import InputError
 from chexseg.provenance.digests import Digests
@@ -215,4 +215,4 @@ def read_all(folder, name):
     facts_of(audit(study))
     compare([study, study])
     for artifact in study.recorded:
-        told(study, lineage_of(study, artifact))
+        as_text(study, lineage_of(study, artifact))

@@ -1,11 +1,15 @@
 """What stops Snakemake from building the graph is told in words; the graph: tests/workflow."""
 
+import json
+import os
 import shlex
 from pathlib import Path
 
 import pytest
 
 from chexseg.errors import InputError
+from chexseg.provenance.record import record_path
+from chexseg.scheduling import graph, reruns
 from chexseg.scheduling.graph import read_graph
 
 ROOT = Path(__file__).parents[3]
@@ -61,6 +65,49 @@ def test_a_misspelt_target_proposes_the_nearest():
     problem = problem_of(targets=("results/sumary.csv",), snakefile=Path("toy.smk"))
     assert (problem.where, problem.found) == ("results/sumary.csv", "no rule that makes it")
     assert problem.remedy == "Did you mean results/summary.csv?"
+
+
+WITH_OTHERS = """
+from chexseg.scheduling.snakemake_questions import ask_records
+ask_records()
+rule all:
+    input: "made.txt", "copied.txt", "overlaps.csv"
+rule make:
+    output: "made.txt"
+    shell: "touch {output}"
+rule copy:
+    input: "source.txt"
+    output: "copied.txt"
+    shell: "cp {input} {output}"
+rule evaluate:
+    input: "source.txt"
+    output: "overlaps.csv"
+    shell: "chexseg evaluate --source {input} --out {output}"
+"""
+
+
+def test_rules_of_another_workflow_keep_snakemakes_own_answers(monkeypatch, toy_stage):
+    """Their outputs have no records; a newer input makes them run, and no job of a stage."""
+    monkeypatch.setattr("chexseg.provenance.record.count_images", lambda path: None)
+    Path("others.smk").write_text(WITH_OTHERS)
+    for name in ("source.txt", "made.txt", "copied.txt"):
+        Path(name).write_text("x")
+    toy_stage("evaluate", {"source": ["source.txt"]}, {"out": "overlaps.csv"})
+    for age, path in enumerate(("source.txt", "overlaps.csv", "copied.txt", "made.txt")):
+        os.utime(path, (10**9 - age, 10**9 - age))  # the source is the newest
+    code = json.loads(record_path("overlaps.csv").read_text())["code"]["definitions"]
+    monkeypatch.setattr(reruns, "code_of", lambda *_: code)
+    assert [job.name for job in read_graph(snakefile=Path("others.smk"))] == ["evaluate"]
+    with monkeypatch.context() as patch:
+        patch.setattr(graph, "is_stage", lambda job: bool(job.output))
+        jobs = read_graph(snakefile=Path("others.smk"))
+    assert {job.name: job.would_run for job in jobs} == {
+        "make": False, "copy": True, "evaluate": False,
+    }  # fmt: skip
+    Path("source.txt").write_text("other")
+    assert [str(c) for job in read_graph(snakefile=Path("others.smk")) for c in job.changes] == [
+        "source.txt has other content"
+    ]
 
 
 def test_a_rule_that_is_no_target():
