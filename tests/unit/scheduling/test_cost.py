@@ -35,7 +35,7 @@ def wildcards_of(rule, study):
     """Wildcards of a job that the rule has in a study."""
     entries = {
         "architecture": ["resnet18"], "shard": ["0001"], "classifier": study.classifiers,
-        "saliency": study.saliency, "masks": study.pseudo_masks, "segmenter": study.segmenters,
+        "saliency": study.saliency, "masks": study.masks, "segmenter": study.segmenters,
         "run": study.segmenters,
     }  # fmt: skip
     fits = {name: rule.wildcard_constraints.get(name, ".*") for name in rule.wildcard_names}
