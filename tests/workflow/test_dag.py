@@ -25,7 +25,7 @@ CHEXPERT = {
 CONFIG = {
     "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 1, "make_masks": 2,
     "train_classifier": 1, "compute_saliency": 1, "train_segmenter": 3, "predict_masks": 3,
-    "count_overlaps": 3, "score_runs": 1, "draw_figure": 5,
+    "count_overlaps": 3, "score_runs": 1, "compare_runs": 1, "draw_figure": 5,
 }  # fmt: skip
 SHIPPED = {"demo": DEMO, "chexpert": CHEXPERT, "config": CONFIG}
 
