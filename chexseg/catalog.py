@@ -59,6 +59,21 @@ COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
 
 METHODS: dict[str, dict[str, str]] = {
     "layout": {"chexpert": "chexseg.data.layouts.chexpert:CheXpert"},
+    "architecture": {
+        "densenet121": "torchvision.models:densenet121",
+        "densenet169": "torchvision.models:densenet169",
+        "densenet_small": "chexseg.models.classifier:densenet_small",
+        "resnet18": "torchvision.models:resnet18",
+        "resnet34": "torchvision.models:resnet34",
+        "resnet50": "torchvision.models:resnet50",
+        "resnet101": "torchvision.models:resnet101",
+    },
+    "decoder": {
+        "deeplabv3plus": "chexseg.models.decoders.deeplabv3plus:deeplabv3plus",
+        "unet": "chexseg.models.decoders.unet:unet",
+        "unetplusplus": "chexseg.models.decoders.unetplusplus:unetplusplus",
+        "fpn": "chexseg.models.decoders.fpn:fpn",
+    },
     "saliency": {"gradcam": "chexseg.saliency.methods.gradcam:GradCAM"},
     "mask_source": {
         "drawn": "chexseg.mask_sources.drawn:Drawn",

@@ -17,7 +17,8 @@ from chexseg.config.data import check_data
 from chexseg.config.defaults import EXPERT
 from chexseg.config.entries import SECTIONS
 from chexseg.config.flags import references
-from chexseg.config.settings import UNTRAINED, InitialWeights, Settings
+from chexseg.config.networks import imagenet_of
+from chexseg.config.settings import InitialWeights, Settings
 from chexseg.errors import Problems, nearest
 
 if TYPE_CHECKING:
@@ -141,8 +142,11 @@ def _check_weights(
     study: Study, weights: str, network: str, mark: InitialWeights, where: str, problems: Problems
 ) -> None:
     """`weights` is a word, a path (it has a '/' or a suffix), or a fitting classifier."""
-    if weights == "imagenet" and network in UNTRAINED:
-        found, expected = f"ImageNet weights for {network}", "an architecture that has them"
+    if weights == "imagenet" and not imagenet_of(network):
+        found, expected = (
+            f"ImageNet weights for {network}",
+            "a network of torchvision that has them",
+        )
         problems.add(where, found, expected, "Set it to none or a path.")
     a_path = "/" in weights or Path(weights).suffix in WEIGHT_SUFFIXES
     safe = not re.search(r"^-|[{}\n\r]", weights)

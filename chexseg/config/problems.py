@@ -39,14 +39,15 @@ def add_problems(
         config: the mapping that was checked.
         study: the model of a study.
         within: for `defaults`: the section and "", which stands for any of its entries. An entry
-            may have what is missing here, and a key that is no text is reported with the study.
+            may set what is missing or does not fit here, and a key that is no text is reported with
+            the study.
     """
     details = error.errors()
     lists = {detail["loc"][:-1] for detail in details}
     for detail in details:
         # Pydantic counts only the right items of a list.
         short = detail["type"] == "too_short" and detail["loc"] in lists
-        if not short and not (within and detail["type"] in ("missing", "invalid_key")):
+        if not short and not (within and detail["type"] in ("missing", "invalid_key", MISFIT)):
             detail["loc"] = (*within, *detail["loc"])
             _add_problem(problems, place, detail, config, study)
 

@@ -13,17 +13,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from chexseg.catalog import names
+from chexseg.config.networks import backbones, decoders_of, nearest_encoder
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """numpy's own generator takes no more, and it is seeded beside torch's."""
-Architecture = Literal["densenet121", "densenet_small", "resnet18", "resnet50"]
-UNTRAINED = ("densenet_small",)
-"""Architectures of which no ImageNet weights exist."""
+Architecture = Literal[names("architecture")]
+Backbone = Literal[backbones()]
+Decoder = Literal[names("decoder")]
 Stride = Literal[32, 16, 8, 4]
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -190,11 +191,12 @@ class SegmenterSettings(TrainingSettings):
 
     epochs: int = Field(20, ge=1, description="Passes over the training samples.")
     batch_size: int = Field(8, ge=2, description="X-rays in a step, over all GPUs that share it.")
-    architecture: Literal["deeplabv3plus", "unet"] = Field(
+    architecture: Decoder = Field(
         "deeplabv3plus", description="The decoder (segmentation-models-pytorch)."
     )
-    encoder: Literal["resnet18", "resnet50", "densenet121"] = Field(
-        "resnet18", description="The encoder."
+    encoder: str = Field(
+        "resnet18",
+        description="The encoder: smp's name, or 'tu-' and timm's; see chexseg/models/encoders.csv.",
     )
     decoder_channels: int = Field(256, ge=16, description="Width of the decoder.")
     initial_weights: Annotated[str, InitialWeights("encoder")] = Field(
@@ -209,6 +211,19 @@ class SegmenterSettings(TrainingSettings):
         description="Pathologies whose mean validation IoU selects the epoch; an empty list: all. "
         "Absent from a config: those of the data's layout.",
     )
+
+    @field_validator("encoder")
+    @classmethod
+    def _is_taken(cls, encoder: str, info: ValidationInfo) -> str:
+        decoders = decoders_of(encoder)
+        if not decoders:
+            expected = f"an encoder of smp or timm, such as {nearest_encoder(encoder)!r}"
+            raise PydanticCustomError("literal_error", expected)
+        decoder = info.data.get("architecture", decoders[0])
+        if decoder not in decoders:
+            found, expected = f"{encoder} with {decoder}", f"a decoder of {', '.join(decoders)}"
+            raise misfit(found, expected, "Set 'architecture' to one of them, or change 'encoder'.")
+        return encoder
 
 
 class PredictionSettings(Settings):

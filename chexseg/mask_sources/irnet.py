@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from chexseg.config.paths import Paths
 from chexseg.config.settings import (
+    Backbone,
     Fraction,
     InitialWeights,
     Settings,
@@ -91,9 +92,7 @@ class IRNet(MaskSource):
     backbone: Annotated[str, InitialWeights("backbone_architecture")] = Field(
         "imagenet", description="'none', 'imagenet', a path, or a ResNet classifier by name."
     )
-    backbone_architecture: Literal["resnet18", "resnet50"] = Field(
-        "resnet50", description="The backbone."
-    )
+    backbone_architecture: Backbone = Field("resnet50", description="The backbone.")
     labels: AffinityLabelSettings = Field(
         AffinityLabelSettings(), description="Dense CRF labels that train the IRNet."
     )

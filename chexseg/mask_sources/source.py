@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from chexseg.config.study import Study
+    from chexseg.files.store import Store
 
 Saliency = Annotated[Name, Reference("saliency")]
 """The name of a saliency entry."""
@@ -107,15 +108,23 @@ class Shard:
 
     Attributes:
         index: of the study, all of it; cxr_id labels the rows.
-        ids: the X-rays of the shard, in the order of the image store.
-        size: side of its images in pixels, and of the masks.
+        images: the shard of the image store.
         threads: CPU threads.
     """
 
     index: pd.DataFrame
-    ids: list[str]
-    size: int
+    images: Store
     threads: int = 1
+
+    @property
+    def ids(self) -> list[str]:
+        """The X-rays of the shard, in the order of the image store."""
+        return self.images.ids
+
+    @property
+    def size(self) -> int:
+        """Side of the images in pixels, and of the masks."""
+        return self.images.meta["image_size"]
 
     @property
     def rows(self) -> pd.DataFrame:

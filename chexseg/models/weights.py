@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 import zipfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from chexseg.errors import InputError, Problem
+from chexseg.config.networks import imagenet_of
 from chexseg.files.atomic import atomic
+from chexseg.models.matching import LoadReport, load_matching, refused
 
 FORMAT = "chexseg checkpoint"
 VERSION = 2
-HEADS = ("classifier", "fc")
-"""Names of the last linear layer in torchvision's networks: never loaded, never missed."""
-
-# Files from before torch 0.4 say `denselayer1.norm.1.weight`, which torchvision renames too.
-_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
 
 @dataclass(frozen=True)
@@ -43,27 +37,6 @@ class Checkpoint:
     classes: tuple[str, ...]
     state_dict: dict[str, Tensor]
     extra: dict
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What became of a state dict that was loaded into a module.
-
-    Attributes:
-        source: where the tensors came from.
-        prefix: what stood before their names, such as `module.encoder.`.
-        loaded: number of tensors of the module that were found.
-        missing: tensors of the module that were not found; they keep their values.
-    """
-
-    source: str
-    prefix: str
-    loaded: int
-    missing: tuple[str, ...]
-
-
-def _refuse(where: str | Path, found: str, expected: str, remedy: str) -> InputError:
-    return InputError([Problem(str(where), found, expected, remedy, "weights")])
 
 
 def save_checkpoint(
@@ -119,9 +92,9 @@ def load_checkpoint(path: str | Path, *, kind: str) -> Checkpoint:
     """
     content = read_tensors(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise _refuse(path, "another format", f"a {FORMAT}", "Give a file that chexseg wrote.")
+        raise refused(path, "another format", f"a {FORMAT}", "Give a file that chexseg wrote.")
     if content.get("version") != VERSION:
-        raise _refuse(
+        raise refused(
             path,
             f"format version {content.get('version')}",
             f"version {VERSION}",
@@ -130,9 +103,9 @@ def load_checkpoint(path: str | Path, *, kind: str) -> Checkpoint:
     description = _description_of(content)
     if description is None:
         found, remedy = "a damaged description", "Copy the file again, or make it anew."
-        raise _refuse(path, found, f"a {FORMAT}", remedy)
+        raise refused(path, found, f"a {FORMAT}", remedy)
     if description["kind"] != kind:
-        raise _refuse(
+        raise refused(
             path, f"a {description['kind']}", f"a {kind}", f"Give the checkpoint of a {kind}."
         )
     return Checkpoint(
@@ -166,7 +139,7 @@ def read_tensors(path: str | Path) -> object:
     """
     path = Path(path)
     if not path.is_file():
-        raise _refuse(path, "no file", "a file with weights", "Correct the path.")
+        raise refused(path, "no file", "a file with weights", "Correct the path.")
     try:
         with path.open("rb") as stream:
             is_archive = stream.read(2) == b"PK"  # torch's older format is a plain pickle
@@ -182,11 +155,11 @@ def read_tensors(path: str | Path) -> object:
     except pickle.UnpicklingError as error:
         found = f"no plain tensors ({_first_line(error)})"
         remedy = "Save its state dict alone; chexseg never runs code from a file of weights."
-        raise _refuse(path, found, "a checkpoint or a state dict", remedy) from error
+        raise refused(path, found, "a checkpoint or a state dict", remedy) from error
     except Exception as error:  # the unpickler raises whatever damaged bytes lead it to
         found = f"a damaged or foreign file ({_first_line(error)})"
         remedy = "Copy or make the file again."
-        raise _refuse(path, found, "a checkpoint or a state dict", remedy) from error
+        raise refused(path, found, "a checkpoint or a state dict", remedy) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -201,110 +174,40 @@ def _state_dict_of_file(path: str | Path) -> dict[str, Tensor]:
     if isinstance(content, Mapping):
         tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
     if not tensors:
-        raise _refuse(path, "no tensors", "a state dict", "Save the model's state dict alone.")
+        raise refused(path, "no tensors", "a state dict", "Save the model's state dict alone.")
     return tensors
 
 
 def imagenet(architecture: str) -> dict[str, Tensor]:
     """Returns torchvision's ImageNet weights, from torch's cache or, checked, from the internet.
 
+    Args:
+        architecture: name of a classifier's architecture or of a segmenter's encoder.
+
     Raises:
-        InputError: torchvision does not know the architecture, or the file cannot be had.
+        InputError: torchvision has no weights that fit, or the file cannot be had.
     """
     from torchvision.models import get_model_weights, list_models
 
-    if architecture not in list_models():
-        raise _refuse(
+    if (name := imagenet_of(architecture)) not in list_models():
+        raise refused(
             "initial_weights",
             f"imagenet for {architecture}",
             "an architecture of torchvision",
             "Set initial_weights to none or to a file, or choose another architecture.",
         )
     # Version 1 of the weights for all: those that the papers started from.
-    weights = get_model_weights(architecture)["IMAGENET1K_V1"]
+    weights = get_model_weights(name)["IMAGENET1K_V1"]
     try:
         return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
-        raise _refuse(
+        raise refused(
             weights.url,
             f"no whole file ({_first_line(error)})",
             f"a download, or the file in {folder}",
             f"Put the file into {folder}, or set initial_weights to its path.",
         ) from error
-
-
-def load_matching(
-    module: nn.Module,
-    state_dict: Mapping[str, Tensor],
-    *,
-    source: str,
-    heads: Sequence[str] = HEADS,
-    least: float = 0.9,
-) -> LoadReport:
-    """Loads a module's weights from a state dict that may hold more, under longer names.
-
-    What stands before the names (`module.`, `model.encoder.`, `backbone.`) is found out: it is
-    the prefix under which most names of the module occur; of two equal ones the first counts
-    (MoCo's `encoder_q`, not `encoder_k`).
-
-    Args:
-        module: a network under torchvision's names: `Classifier.backbone` or an encoder of smp.
-        state_dict: tensors by name.
-        source: where they come from, for the report and for errors.
-        heads: parts of names; tensors with one of them are left as they are.
-        least: share of the module's tensors that must be found. BatchNorm's counters of batches
-            are loaded when found but do not count: old files lack them.
-
-    Returns:
-        What was loaded.
-
-    Raises:
-        InputError: a tensor has another shape, or too few were found: another architecture. The
-            module is unchanged then.
-    """
-    given = {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state_dict.items()}
-    wanted = {
-        name: tensor
-        for name, tensor in module.state_dict().items()
-        if not set(name.split(".")) & set(heads)
-    }
-    prefixes = Counter(
-        name[: len(name) - len(ending)]
-        for name in given
-        for ending in _endings(name)
-        if ending in wanted
-    )
-    prefix = max(prefixes, key=prefixes.get, default="")
-    found = {name: given[prefix + name] for name in wanted if prefix + name in given}
-    misshapen = [name for name, tensor in found.items() if tensor.shape != wanted[name].shape]
-    missing = tuple(name for name in wanted if name not in found)
-
-    needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
-    n_found = sum(name in found for name in needed)
-    if misshapen:
-        first = misshapen[0]
-        raise _refuse(
-            f"{source}: {prefix}{first}",
-            f"shape {tuple(found[first].shape)}, and {len(misshapen)} other shapes in all",
-            f"shape {tuple(wanted[first].shape)}",
-            "The weights belong to another architecture: give those of this one.",
-        )
-    if n_found < least * len(needed):
-        raise _refuse(
-            source,
-            f"{n_found} of the network's {len(needed)} tensors",
-            f"at least {least:.0%}; {missing[0]} is missing, for one",
-            "The weights belong to another architecture: give those of this one.",
-        )
-    # Not module.load_state_dict: smp's encoders override it without `strict`.
-    nn.Module.load_state_dict(module, found, strict=False)
-    return LoadReport(source, prefix, len(found), missing)
-
-
-def _endings(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[start:]) for start in range(len(parts))]
 
 
 def initialise(module: nn.Module, initial_weights: str, *, architecture: str) -> LoadReport | None:
@@ -315,7 +218,8 @@ def initialise(module: nn.Module, initial_weights: str, *, architecture: str) ->
         initial_weights: `none` (the random weights stay), `imagenet` (torchvision's, downloaded
             once into torch's cache), or the path of a state dict or of a checkpoint, such as the
             study's own classifier.
-        architecture: torchvision's name of the network; only `imagenet` reads it.
+        architecture: name of the classifier's architecture or of the segmenter's encoder; only
+            `imagenet` reads it.
 
     Returns:
         What was loaded; None for `none`.

@@ -52,9 +52,9 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
             return image, letterbox.masks(mask[None])[0]
 
         def stored(store: Store) -> np.ndarray | None:
-            if cxr_id not in store or pathology not in store.meta["pathologies"]:
+            if cxr_id not in store or pathology not in store.meta["classes"]:
                 return None
-            return store[cxr_id][store.meta["pathologies"].index(pathology)]
+            return store[cxr_id][store.meta["classes"].index(pathology)]
 
         cells = {"X-ray": (image, None), "expert": outlined("expert")}
         for name, store in maps.items():

@@ -1,9 +1,9 @@
 """The cost model: what each job of a study takes, before any of its kind has run.
 
-A network costs its operations, which were counted, over the rate at which a device computes them;
-everything else costs what was measured at 320 px, and grows with the pixels. docs/cost.md tells
-which figures are measured and which are assumed. Nothing heavy is imported: the Snakefile reads
-this module in every job.
+A network costs its operations, which were counted (`chexseg.config.networks`), over the rate at
+which a device computes them; everything else costs what was measured at 320 px, and grows with the
+pixels. docs/cost.md tells which figures are measured and which are assumed. Nothing heavy is
+imported: the Snakefile reads this module in every job.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from chexseg.config.defaults import EXPERT
-from chexseg.config.settings import TrainingSettings
+from chexseg.config.networks import (
+    bytes_of_weights,
+    classifier_gflop,
+    irnet_gflop,
+    segmenter_gflop,
+)
+from chexseg.config.settings import SegmenterSettings
 from chexseg.config.study import Study
 from chexseg.data.layouts.layout import PARTS
 
@@ -35,24 +41,6 @@ GPU_CORES = 50
 
 TRAIN = 3
 """A training step, in forward passes: one forward, two backward."""
-
-CLASSIFIERS = {
-    "densenet121": {32: 11.6, 16: 12.8, 8: 25.9, 4: 88.3},
-    "densenet_small": {32: 1.3, 16: 1.4, 8: 2.4, 4: 7.5},
-    "resnet18": {32: 7.4, 16: 12.4, 8: 37.6, 4: 143.3},
-    "resnet50": {32: 16.7, 16: 25.3, 8: 77.9, 4: 300.6},
-}
-"""Billions of operations (a multiplication and an addition are two) of a forward pass of an X-ray,
-by architecture and stride."""
-
-SEGMENTERS = {
-    "deeplabv3plus": {"resnet18": 14.3, "resnet50": 28.6, "densenet121": 15.2},
-    "unet": {"resnet18": 17.1, "resnet50": 33.5, "densenet121": 26.5},
-}
-"""The same by architecture and encoder, with 256 decoder channels."""
-
-IRNETS = {"resnet18": 15.0, "resnet50": 29.2}
-"""The same by backbone."""
 
 IRNET_TRAIN = 1.25
 """A training step of an IRNet, in forward passes: its backbone is frozen."""
@@ -182,19 +170,17 @@ class CostModel:
 
     # ---- Classifiers and their maps --------------------------------------------------------
     def fetch_weights(self, architecture: str) -> Cost:
-        return Cost(
-            SHORT, disk=CHECKPOINTS["irnet" if architecture == "resnet50" else "classifier"]
-        )
+        return Cost(SHORT, disk=bytes_of_weights(architecture))
 
     def train_classifier(self, classifier: str) -> Cost:
         entry, n = self.study.classifiers[classifier], self.x_rays
         passes = entry.epochs * (TRAIN * n.train + n.validation)
-        gflop = CLASSIFIERS[entry.architecture][entry.stride]
+        gflop = classifier_gflop(entry.architecture, entry.stride)
         return self._network(gflop * passes, disk=CHECKPOINTS["classifier"])
 
     def compute_saliency(self, saliency: str, shard: str) -> Cost:
         entries = [self.study.classifiers[n] for n in self.study.saliency[saliency].classifiers]
-        gflop = sum(CLASSIFIERS[entry.architecture][entry.stride] for entry in entries)
+        gflop = sum(classifier_gflop(entry.architecture, entry.stride) for entry in entries)
         finer = (32 / min(entry.stride for entry in entries)) ** 2
         n = self._in_shard(self.x_rays.number)
         disk = n * BYTES["saliency"] * self._area * finer
@@ -219,12 +205,12 @@ class CostModel:
     def train_irnet(self, masks: str) -> Cost:
         entry, n = self.study.masks[masks], self.x_rays.train
         passes = n * (entry.training.epochs * IRNET_TRAIN + 1)  # at the end, the mean displacement
-        gflop = IRNETS[entry.backbone_architecture]
+        gflop = irnet_gflop(entry.backbone_architecture)
         return self._network(gflop * passes, beside=EACH * n, disk=CHECKPOINTS["irnet"])
 
     def compute_affinity(self, masks: str, shard: str) -> Cost:
         n = self._in_shard(self.x_rays.number)
-        gflop = 2 * IRNETS[self.study.masks[masks].backbone_architecture]  # and mirrored
+        gflop = 2 * irnet_gflop(self.study.masks[masks].backbone_architecture)  # and mirrored
         disk = self._in_shard(self._bytes("affinity"))
         return self._network(gflop * n, beside=EACH * n, disk=disk)
 
@@ -280,8 +266,8 @@ class CostModel:
     def _files(self, seconds: float, part: float = 1, disk: float = 0) -> Cost:
         return Cost(part * self.x_rays.number * (EACH + seconds * self._file), disk=disk)
 
-    def _segmenter(self, entry: TrainingSettings) -> float:
-        return SEGMENTERS[entry.architecture][entry.encoder]
+    def _segmenter(self, entry: SegmenterSettings) -> float:
+        return segmenter_gflop(entry.encoder, entry.architecture)
 
     def _network(self, gflop: float, *, beside: float = 0, disk: float = 0) -> Cost:
         """Of `gflop` at 320 px, and core seconds that no GPU takes over."""

@@ -35,11 +35,9 @@ def run(
     Raises:
         InputError: an input cannot be used.
     """
-    store = Store([images], "images")
-    size = store.meta["image_size"]
-    shard = Shard(read_index(index), store.ids, size, threads)
+    shard = Shard(read_index(index), Store([images], "images"), threads)
     masks = catalog.load("mask_source", source).make_masks(settings, inputs, shard)
-    meta = {"columns": size, "classes": list(masks.classes), "splits": list(masks.splits)}
+    meta = {"columns": shard.size, "classes": list(masks.classes), "splits": list(masks.splits)}
     drawn = 0
     with write_store(out, "masks", meta) as writer:
         for cxr_id, mask in masks.items:

@@ -42,11 +42,11 @@ def gallery(tmp_path):
     with write_store(tmp_path / "images.h5", "images", {"image_size": 32}) as store:
         for cxr_id in ids:
             store.append(cxr_id, rng.integers(0, 255, (32, 32), np.uint8))
-    with write_store(tmp_path / "maps.h5", "saliency", {"pathologies": NAMES}) as store:
+    with write_store(tmp_path / "maps.h5", "saliency", {"classes": NAMES}) as store:
         for cxr_id in ids:
             store.append(cxr_id, rng.random((2, 4, 4), np.float32).astype(np.float16))
     with write_store(
-        tmp_path / "m.h5", "masks", {"pathologies": NAMES[:1], "columns": 32}
+        tmp_path / "m.h5", "masks", {"classes": NAMES[:1], "columns": 32, "splits": ["train"]}
     ) as store:
         for cxr_id in ids[:2]:
             store.append(cxr_id, rng.random((1, 32, 32)) > 0.5)

@@ -130,3 +130,24 @@ def other_tiny_study(tmp_path_factory):
     workflow = Workflow(tmp_path_factory.mktemp("other_tiny"))
     workflow.run(workflow.write(TINY))
     return workflow
+
+
+@pytest.fixture(scope="session")
+def stood_in(tmp_path_factory):
+    """Folder with the stand-in of the finished demo, which is the working directory meanwhile."""
+    from tests.workflow.stand_in import DEMO, read, stand_in
+
+    folder = tmp_path_factory.mktemp("reruns")
+    before = Path.cwd()
+    os.chdir(folder)
+    for job in read(config=DEMO):
+        stand_in(job)
+    os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def in_stood_in(stood_in, monkeypatch):
+    """The folder of `stood_in` as the working directory."""
+    monkeypatch.chdir(stood_in)
+    return stood_in

@@ -4,7 +4,7 @@ from chexseg.config.links import MOST_RUNS, contrasts_of
 from chexseg.config.study import read_study
 from tests.unit.config.small_config import found_in, good, problems_of
 
-HUMAN = {"radiologist_masks": "hb.json"}
+HUMAN = {"radiologist_masks": "CheXlocalize/hb_segmentations_test.json"}
 
 
 def segmenters(number):

@@ -74,7 +74,8 @@ def test_all_problems_at_once_each_with_row_column_and_the_nearest_name(tmp_path
 def test_what_is_expected_is_said(tmp_path):
     expected = {where: expected for where, _, expected, _ in problems_of(BAD, tmp_path)}
     assert expected["6:21"] == "greater than or equal to 1"
-    assert expected["12:7"] == "'densenet121', 'densenet_small', 'resnet18' or 'resnet50'"
+    names = "'densenet121', 'densenet169', 'densenet_small', 'resnet18', 'resnet34', 'resnet50'"
+    assert expected["12:7"] == f"{names} or 'resnet101'"
     assert expected["23:7"] == "'drawn', 'threshold', 'irnet'"
 
 

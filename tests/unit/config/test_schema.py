@@ -3,11 +3,13 @@
 import copy
 import re
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import pytest
 import yaml
 from pydantic import ValidationError
+from pydantic_core.core_schema import ErrorType
 
 from chexseg.config import reference
 from chexseg.config.study import Study, load_study, read_study
@@ -17,6 +19,8 @@ ROOT = Path(__file__).parents[3]
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
 SCHEMA = jsonschema.Draft202012Validator(reference.schema())
 ABSENT = object()
+CONSTRAINTS = set(get_args(ErrorType)) - {"value_error", "assertion_error"}
+"""What pydantic itself finds wrong; the other mistakes are found by our own code."""
 
 
 def config_of(path):
@@ -36,11 +40,11 @@ def refused(config):
 
 
 def refused_by_models(config):
-    """As `refused`, but references to other entries may be wrong."""
+    """As `refused`, but only for what a key holds by itself: no schema sees how two keys fit."""
     try:
         Study.model_validate(copy.deepcopy(config))
-    except ValidationError:
-        return True
+    except ValidationError as error:
+        return any(each["type"] in CONSTRAINTS for each in error.errors())
     return False
 
 
@@ -73,7 +77,7 @@ def wrong_configs(config):
         here = ".".join(path)
         if isinstance(value, dict):
             yield f"{here}: a number for a section", changed(config, path, 1)
-            yield f"{here}: an unknown key", changed(config, (*path, "no_such_key"), 1)
+            yield f"{here}: an unknown key", changed(config, (*path, "no_such_key"), ["x"])
         else:
             yield f"{here}: a section for a value", changed(config, path, {"no_such_key": "x"})
     for path, value in nodes(config):

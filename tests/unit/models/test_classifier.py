@@ -2,15 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from chexseg import catalog
 from chexseg.errors import InputError
-from chexseg.models.classifier import (
-    ARCHITECTURES,
-    DENSENET,
-    RESNET,
-    Normalise,
-    build_classifier,
-    lower_stride,
-)
+from chexseg.models.classifier import Normalise, build_classifier
+from chexseg.models.families import DENSENET, RESNET, lower_stride
 
 SMALL = ("densenet_small", "resnet18")
 
@@ -33,7 +28,7 @@ def test_normalise_refuses_colours():
         Normalise()(torch.rand(2, 3, 8, 8))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", catalog.METHODS["architecture"])
 def test_equals_torchvisions_own_forward(architecture):
     classifier = build_classifier(architecture, 5).eval()
     with torch.no_grad():

@@ -2,26 +2,10 @@ import pytest
 import torch
 
 from chexseg.errors import InputError
+from chexseg.models.batch_norm import PooledBatchNorm
 from chexseg.models.classifier import build_classifier
-from chexseg.models.segmenter import PooledBatchNorm, build_segmenter
-from chexseg.models.weights import load_matching
-
-
-@pytest.mark.parametrize("architecture", ["deeplabv3plus", "unet"])
-@pytest.mark.parametrize("encoder", ["resnet18", "densenet121"])
-def test_logits_have_the_size_of_the_image(architecture, encoder):
-    segmenter = build_segmenter(architecture, encoder, 10, decoder_channels=32)
-    logits = segmenter(torch.rand(2, 1, 64, 96))
-    assert logits.shape == (2, 10, 64, 96)
-    logits.mean().backward()
-    assert all(parameter.grad is not None for parameter in segmenter.parameters())
-
-
-@pytest.mark.parametrize("architecture", ["deeplabv3plus", "unet"])
-def test_a_last_batch_of_one_image_trains(architecture):
-    segmenter = build_segmenter(architecture, "resnet18", 3, decoder_channels=32).train()
-    logits = segmenter(torch.rand(1, 1, 64, 64))
-    assert logits.isfinite().all()
+from chexseg.models.matching import load_matching
+from chexseg.models.segmenter import build_segmenter
 
 
 def test_pooled_batch_norm_differs_from_batch_norm_for_one_value_only():
@@ -39,7 +23,7 @@ def test_pooled_batch_norm_differs_from_batch_norm_for_one_value_only():
 def test_equals_smp_but_for_the_first_dilation():
     smp = pytest.importorskip("segmentation_models_pytorch")
     peer = smp.DeepLabV3Plus("resnet18", encoder_weights=None, classes=3).eval()
-    ours = build_segmenter("deeplabv3plus", "resnet18", 3).eval()
+    ours = build_segmenter("deeplabv3plus", "resnet18", 3, decoder_channels=256).eval()
     ours.network.load_state_dict(peer.state_dict())
     image = torch.rand(2, 1, 64, 64)
     with torch.no_grad():
@@ -50,9 +34,9 @@ def test_equals_smp_but_for_the_first_dilation():
 
 
 def test_encoder_of_the_studys_classifier_fits():
-    for name in ("resnet18", "densenet121"):
+    for name in ("resnet18", "densenet169"):
         classifier = build_classifier(name, 14)
-        segmenter = build_segmenter("deeplabv3plus", name, 10)
+        segmenter = build_segmenter("deeplabv3plus", name, 10, decoder_channels=32)
         report = load_matching(segmenter.encoder, classifier.state_dict(), source="classifier")
         assert report.prefix == "backbone."
         assert report.missing == ()
@@ -62,5 +46,10 @@ def test_encoder_of_the_studys_classifier_fits():
 
 def test_wrong_names_are_told_together():
     with pytest.raises(InputError) as caught:
-        build_segmenter("deeplab", "resnet", 3)
+        build_segmenter("deeplab", "resnet", 3, decoder_channels=32)
     assert [problem.where for problem in caught.value.problems] == ["architecture", "encoder"]
+
+
+def test_a_decoder_that_does_not_take_the_encoder():
+    with pytest.raises(InputError, match="takes; mit_b0 goes with deeplabv3plus, unet, fpn"):
+        build_segmenter("unetplusplus", "mit_b0", 3, decoder_channels=32)

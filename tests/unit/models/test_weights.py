@@ -9,10 +9,10 @@ from torch import nn
 
 from chexseg.errors import InputError
 from chexseg.models.classifier import build_classifier
+from chexseg.models.matching import load_matching
 from chexseg.models.weights import (
     initialise,
     load_checkpoint,
-    load_matching,
     save_checkpoint,
 )
 

@@ -1,7 +1,7 @@
 import numpy as np
-from chexseg.data.pathologies import PATHOLOGIES
 from PIL import Image
 
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.report import overlay
 from chexseg.report.pictures import PALETTE, colours_of
 

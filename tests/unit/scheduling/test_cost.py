@@ -11,11 +11,10 @@ from chexseg.config.study import load_study
 from chexseg.scheduling.cost import (
     BYTES,
     CHECKPOINTS,
-    CLASSIFIERS,
-    IRNETS,
+    CORE_GFLOPS,
     LEAST,
-    SEGMENTERS,
     START,
+    TRAIN,
     CostModel,
     XRays,
     count_x_rays,
@@ -35,7 +34,7 @@ def wildcards_of(rule, study):
     """Wildcards of a job that the rule has in a study."""
     entries = {
         "architecture": ["resnet18"], "shard": ["0001"], "classifier": study.classifiers,
-        "saliency": study.saliency, "masks": study.pseudo_masks, "segmenter": study.segmenters,
+        "saliency": study.saliency, "masks": study.masks, "segmenter": study.segmenters,
         "run": study.segmenters,
     }  # fmt: skip
     fits = {name: rule.wildcard_constraints.get(name, ".*") for name in rule.wildcard_names}
@@ -108,28 +107,26 @@ def test_bytes_of_the_stores():
     assert BYTES["masks"] == pytest.approx(rows["pseudo masks, threshold"], rel=0.05)
 
 
-def test_operations_are_those_of_the_networks():
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
+def test_a_network_costs_what_its_table_says(chexpert):
+    passes = 3 * (TRAIN * 15_280 + 202)
+    expected = 11.6 * passes / CORE_GFLOPS  # DenseNet-121 at stride 32
+    assert chexpert.train_classifier("densenet121").core_seconds == pytest.approx(expected)
+    predicted = chexpert.predict_masks("full")
+    assert predicted.gpu_seconds < predicted.core_seconds
+    other = {"encoder": "tu-resnet18", "architecture": "unetplusplus"}
+    overrides = {"segmenters": {"full": other}}
+    costlier = CostModel(
+        load_study(ROOT / "config" / "chexpert.yaml", overrides=overrides), chexpert.x_rays
+    )
+    ratio = (
+        costlier.train_segmenter("full").gpu_seconds / chexpert.train_segmenter("full").gpu_seconds
+    )
+    assert ratio == pytest.approx(50.2 / 14.3)
 
-    from chexseg.models.classifier import build_classifier
-    from chexseg.models.segmenter import build_segmenter
-    from chexseg.models.trained import irnet_of
 
-    def gflop(model):
-        with FlopCounterMode(display=False) as counter:
-            model.eval()(torch.zeros(1, 1, 320, 320))
-        return counter.get_total_flops() / 1e9
-
-    with torch.device("meta"), torch.no_grad():
-        small = build_classifier("densenet_small", 14, stride=4)
-        assert gflop(small) == pytest.approx(CLASSIFIERS["densenet_small"][4], rel=0.02)
-        dense = build_classifier("densenet121", 14)
-        assert gflop(dense) == pytest.approx(CLASSIFIERS["densenet121"][32], rel=0.02)
-        segmenter = build_segmenter("deeplabv3plus", "resnet18", 10)
-        expected = SEGMENTERS["deeplabv3plus"]["resnet18"]
-        assert gflop(segmenter) == pytest.approx(expected, rel=0.02)
-        assert gflop(irnet_of("resnet18")) == pytest.approx(IRNETS["resnet18"], rel=0.02)
+def test_weights_take_four_bytes_a_parameter(chexpert):
+    assert chexpert.fetch_weights("resnet50").disk == pytest.approx(97.8e6, rel=0.05)
+    assert chexpert.fetch_weights("mobilenet_v2").disk == pytest.approx(9e6, rel=0.05)
 
 
 def test_frontal_x_rays_are_counted(tmp_path):

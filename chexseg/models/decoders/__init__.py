@@ -1,0 +1,1 @@
+"""Decoders of segmenters: one module each, named in `chexseg.catalog` under `decoder`."""

@@ -1,0 +1,241 @@
+"""What a changed setting makes run again: every key of the config's schema, in `defaults` too.
+
+The keys come from the schema, and what is expected from the tables below and the edges of the
+graph; nothing is shared with the code that decides which settings a command is given.
+"""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from chexseg.config.reference import schema
+from chexseg.errors import InputError
+from tests.workflow.stand_in import DEMO, downstream, read, running
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reruns")]
+
+ENTRY = {
+    "classifiers": "densenet", "segmenters": "chexseg", "contrasts": "chexseg_vs_full",
+    "GradCAM": "gradcam", "Drawn": "expert", "Threshold": "cam", "IRNet": "irnet",
+}  # fmt: skip
+"""Section, or the model of a method -> the entry of the demo whose keys are changed."""
+
+
+def keys(node, path=()):
+    """Yields the path of every key in a part of the schema that is no group of keys itself."""
+    if "$ref" in node:
+        node = {**SCHEMA["$defs"][node["$ref"].rpartition("/")[2]], **node}
+    options = [each for each in node.get("anyOf", []) if each.get("type") != "null"]
+    if len(options) == 1 and "$ref" in options[0]:
+        yield from keys(options[0], path)
+    elif "patternProperties" in node:
+        (entry,) = node["patternProperties"].values()
+        for each in entry.get("oneOf", [entry]):
+            model = each["$ref"].rpartition("/")[2]
+            yield from keys(each, (*path, ENTRY.get(model) or ENTRY[path[0]]))
+    elif node.get("properties"):
+        for name, inner in node["properties"].items():
+            yield from keys(inner, (*path, name))
+    else:
+        yield path
+
+
+SCHEMA = schema()
+KEYS = {".".join(path): path for path in keys(SCHEMA)}
+
+VALUES = {
+    "architecture": ["unet", "densenet121"], "encoder": ["resnet50"], "initial_weights": ["other.pt"],
+    "optimizer": ["sgd", "adam"], "schedule": ["polynomial", "constant"],
+    "precision": ["bf16-mixed"], "uncertain": ["zeros"], "blank": ["ignore"], "dilate": [True],
+    "stride": [8], "selection": [["Edema"]], "split": ["train"], "images": [5], "share": [0.5],
+    "classes": [["Edema"]], "files": [["anatomy/segmentations_val.json"]], "image_size": [96],
+    "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
+    "validation": ["cam"], "findings": [["Edema", "Atelectasis"]], "pathologies": [["Edema"]],
+    "metrics": [["iou_image"]], "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
+    "radiologist_masks": [None],
+}  # fmt: skip
+"""Last step of a key -> other values to give it. Numbers that stand here not are just made larger."""
+
+DIRECTLY = {
+    "study": ("",),
+    "seed": (
+        "make_phantom", "build_index", "train_classifier", "train_irnet", "train_segmenter",
+        "score_runs",
+    ),
+    "phantom": ("make_phantom",),
+    "data.index": ("build_index",),
+    "data.images": ("store_images",),  # masks are as large as the images, and made from their store
+    "data.radiologist_masks": ("check_data", "build_index"),
+    "data.findings": ("check_data", "build_index"),
+    "data.pathologies": (
+        "check_data", "build_index", "compute_saliency", "make_masks expert", "count_overlaps",
+    ),
+    "classifiers.densenet": ("train_classifier densenet",),
+    "saliency.gradcam": ("compute_saliency",),
+    "masks.expert": ("make_masks expert",),
+    "masks.cam": ("make_masks cam",),
+    "masks.irnet.labels": ("label_affinity irnet",),
+    "masks.irnet.training": ("train_irnet irnet",),
+    "masks.irnet.backbone": ("train_irnet irnet",),
+    "masks.irnet.backbone_architecture": ("train_irnet irnet",),
+    "masks.irnet.affinity": ("compute_affinity irnet",),
+    "masks.irnet.walk": ("make_masks_on_gpu irnet",),
+    "segmenters.chexseg": ("train_segmenter chexseg",),
+    "prediction": ("predict_masks",),
+    "evaluation": ("score_runs",),
+    "contrasts": ("compare_runs",),
+    "figures": ("draw_figure gallery.png",),
+}  # fmt: skip
+"""Key, or the beginning of keys -> the jobs that it changes by itself."""
+
+NOTHING = {"masks.expert.seed": "all X-rays of the split are taken"}
+"""Keys that change nothing here, and why."""
+
+REFUSED = {
+    *("data.root", "data.layout", "data.train_csv", "data.val_csv", "data.test_csv"),
+    *("data.val_masks", "data.test_masks"),
+}
+"""The phantom has its own files."""
+
+OTHER_MAPS = {"maps": {"method": "gradcam", "classifiers": ["densenet"]}}
+IRNET = ("label_affinity", "train_irnet", "compute_affinity", "make_masks_on_gpu")
+ANOTHER = {
+    # Key -> what to change for another graph, and the jobs that this makes run by itself.
+    "saliency.gradcam.classifiers": (
+        {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
+    ),
+    "masks.cam.source": (
+        {"masks": {"cam": {"source": "irnet", "threshold": ..., "backbone": "none"}}},
+        [f"{rule} cam" for rule in IRNET],
+    ),
+    "masks.cam.saliency": (
+        {"saliency": OTHER_MAPS, "masks": {"cam": {"saliency": "maps"}}},
+        ["compute_saliency maps", "make_masks cam"],
+    ),
+    "masks.irnet.source": (
+        {"masks": {"irnet": {
+            "source": "threshold", "backbone": ..., "backbone_architecture": ..., "labels": ...,
+            "training": ..., "walk": ...,
+        }}},
+        ["make_masks irnet"],
+    ),
+    "masks.irnet.saliency": (
+        {"saliency": OTHER_MAPS, "masks": {"irnet": {"saliency": "maps"}}},
+        ["compute_saliency maps", "label_affinity irnet", "make_masks_on_gpu irnet"],
+    ),
+    "masks.irnet.backbone_architecture": (
+        {"masks": {"irnet": {"backbone": "none", "backbone_architecture": "resnet50"}}},
+        ["train_irnet irnet"],
+    ),
+    "segmenters.chexseg.masks": (
+        {"segmenters": {"chexseg": {"masks": {"expert": 0.7, "irnet": 0.3}}}},
+        ["train_segmenter chexseg"],
+    ),
+}  # fmt: skip
+ONLY = {"saliency.gradcam.method", "masks.expert.source"}
+"""Keys that have only one value here."""
+
+
+def place(config, path):
+    for step in path:
+        config = config.setdefault(step, {})
+    return config
+
+
+def another(path, current):
+    """Another value of a key, of the same kind."""
+    if path[-1] in VALUES:
+        Path("other.pt").touch()
+        return next(value for value in VALUES[path[-1]] if value != current)
+    if isinstance(current, str):
+        return f"{current}_2"
+    return (
+        1 if current is None else current + 1 if isinstance(current, int) else current * 0.9 or 0.25
+    )
+
+
+def current(path):
+    """The value of a key in the demo, after defaults."""
+    from chexseg.config.study import read_study
+
+    value = read_study(DEMO)
+    for step in path:
+        value = value[step] if isinstance(value, dict) else getattr(value, step)
+    return value
+
+
+def changed(path, value):
+    config = copy.deepcopy(DEMO)
+    if path[0] == "masks":
+        config["masks"].setdefault("expert", {"source": "drawn"})
+    place(config, path[:-1])[path[-1]] = value
+    return config
+
+
+SHARED = sorted(key for key in KEYS if key.startswith("defaults."))
+OWN = sorted(set(KEYS) - set(SHARED) - set(ANOTHER) - ONLY - REFUSED)
+
+
+@pytest.mark.parametrize("key", OWN)
+def test_a_key_reruns_what_depends_on_it(in_stood_in, key):
+    path = KEYS[key]
+    prefix = max((p for p in DIRECTLY if f"{key}.".startswith(f"{p}.")), key=len)
+    directly = [] if key in NOTHING else [*DIRECTLY[prefix]]
+    jobs = read(changed(path, another(path, current(path))))
+    assert running(jobs) == downstream(jobs, directly)
+    assert bool(directly) == bool(running(jobs))
+
+
+@pytest.mark.parametrize("key", SHARED)
+def test_a_default_reruns_the_entries_that_inherit_it(in_stood_in, key):
+    """Of those that inherit it, only the entries that it can change."""
+    _, section, name = path = KEYS[key]
+    rule = {"classifiers": "train_classifier", "segmenters": "train_segmenter"}[section]
+    heirs = [entry for entry, own in DEMO[section].items() if name not in own]
+    if name == "dilate":  # changes nothing at stride 32, the stride of resnet18
+        heirs.remove("resnet18")
+    value = another(path, current((section, (heirs or [*DEMO[section]])[0], name)))
+    jobs = read(changed(path, value))
+    assert running(jobs) == downstream(jobs, [f"{rule} {entry}" for entry in heirs])
+
+
+def laid_over(config, changes):
+    """The config with changes, key by key; ... takes a key away."""
+    if not isinstance(changes, dict):
+        return changes
+    config = dict(config or {})
+    for key, change in changes.items():
+        config[key] = laid_over(config.get(key), change)
+    return {key: value for key, value in config.items() if value is not ...}
+
+
+@pytest.mark.parametrize("key", ANOTHER)
+def test_a_key_that_makes_another_graph_reruns_what_depends_on_it(in_stood_in, key):
+    changes, directly = ANOTHER[key]
+    jobs = read(laid_over(DEMO, changes))
+    assert running(jobs) == downstream(jobs, directly) != set()
+
+
+@pytest.mark.parametrize("key", sorted(REFUSED))
+def test_a_key_of_the_data_that_the_phantom_cannot_have(in_stood_in, key):
+    with pytest.raises(InputError, match=KEYS[key][-1]):
+        read(changed(KEYS[key], "elsewhere"))
+
+
+def test_the_tables_are_about_keys_of_the_schema():
+    assert set(KEYS) >= set(ANOTHER) | ONLY | REFUSED | set(NOTHING)
+    assert all(any(f"{key}.".startswith(f"{p}.") for key in KEYS) for p in DIRECTLY)
+
+
+MIXING = {
+    "in the entry": {"segmenters": {"chexseg": {"masks": {"expert": 0.5, "irnet": 0.5}}}},
+    "a new entry": {"segmenters": {"half": {"masks": {"expert": 0.5, "irnet": 0.5}}}},
+}
+
+
+@pytest.mark.parametrize("change", MIXING)
+def test_the_mixture_of_one_run_reruns_no_other(in_stood_in, change):
+    jobs = read(laid_over(DEMO, MIXING[change]))
+    trained = {name for name in running(jobs) if name.startswith("train_")}
+    assert trained == {f"train_segmenter {'half' if change == 'a new entry' else 'chexseg'}"}
