@@ -11,7 +11,7 @@ import __future__
 import ast
 import dis
 import importlib
-import sys
+import importlib.util
 import types
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -66,6 +66,15 @@ def compiled(name: str) -> Compiled:
     return found
 
 
+def is_module(name: str) -> bool:
+    if not name.startswith("chexseg."):
+        return False
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # what is before the last dot is no package
+        return False
+
+
 def places_in(code: types.CodeType, module: str):
     """Yields the places that code, and all code within it, looks up."""
     steps, origin = [*dis.get_instructions(code)], ""
@@ -81,7 +90,7 @@ def places_in(code: types.CodeType, module: str):
             origin = step.argval
         elif step.opname == "IMPORT_FROM":
             yield origin, step.argval
-            if f"{origin}.{step.argval}" in sys.modules:
+            if is_module(f"{origin}.{step.argval}"):
                 modules[after.argval] = f"{origin}.{step.argval}"
         elif step.opname == "LOAD_FAST" and step.argval in modules:
             yield modules[step.argval], after.argval
