@@ -3,7 +3,8 @@
 A definition is a function, class or constant at the top of a module. From `run` of the stage's
 module, and from the methods that the command names (`chexseg.catalog`), the names that a definition
 mentions are followed, through imports too, so that an edit counts only for the commands that may
-execute it. Comments, docstrings, layout and the `description` of a setting do not count.
+execute it. Comments, docstrings, layout, the `description` of a setting and annotations that nothing
+reads do not count.
 
 Methods may lie in other packages: these are followed as `chexseg` itself is, within the package.
 """
@@ -128,6 +129,7 @@ def read_module(name: str, package: Path = PACKAGE) -> Module:
         raise FileNotFoundError(f"no source of the module {name}")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     _strip(tree)
+    tree = _Unannotated().visit(tree)
     module = Module()
     definitions: dict[str, list[ast.stmt]] = {}
     executed = []
@@ -210,6 +212,31 @@ def _strip(tree: ast.AST) -> None:
             node.body = body or [ast.Pass()]
         elif isinstance(node, ast.Call):
             node.keywords = [k for k in node.keywords if k.arg != "description"]
+
+
+class _Unannotated(ast.NodeTransformer):
+    """Takes out annotations, except where they are read: in classes, and of a stage's `run`."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if node.value is None:
+            return ast.Pass()
+        return ast.copy_location(ast.Assign([node.target], node.value), node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.body = [
+            each if isinstance(each, ast.AnnAssign) else self.visit(each) for each in node.body
+        ]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        if node.name != "run":
+            node.returns = None
+            for each in ast.walk(node.args):
+                if isinstance(each, ast.arg):
+                    each.annotation = None
+        return self.generic_visit(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
 
 
 def _is_text(statement: ast.stmt) -> bool:

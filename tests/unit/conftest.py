@@ -105,18 +105,19 @@ def build_study(name="mini", seed=3, data=None, segmenters=("full", "chexseg")):
     images = store("store-images", "images", {"index": [index]}, image_size=64)
     image = [f"{at}/images/SHARD"]
     experts = f"{at}/expert_masks.h5"
-    run_stage("store-masks", {"index": [index], "masks": tables[1:]}, {"out": experts})
+    drawn = {"index": [index], "masks": tables[1:]}
+    run_stage("make-masks", drawn, {"out": experts}, source="drawn")
     x_rays = {"index": [index], "images": images}
     classifier = train("train-classifier", "classifiers/small", x_rays, architecture="small")
     store("compute-saliency", "saliency/gradcam", {"images": image, "classifiers": [classifier]})
     maps = {"images": image, "saliency": [f"{at}/saliency/gradcam/SHARD"]}
-    store("threshold-saliency", "pseudo_masks/cam/masks", maps, threshold=0.5)
+    store("make-masks", "pseudo_masks/cam/masks", maps, source="threshold", threshold=0.5)
     irnet = "pseudo_masks/irnet"
     labels = store("label-affinity", f"{irnet}/affinity_labels", maps)
     net = train("train-irnet", irnet, {"images": images, "labels": labels}, "irnet.pt")
     store("compute-affinity", f"{irnet}/affinity", {"images": image, "irnet": [net]})
     walk = {**maps, "affinity": [f"{at}/{irnet}/affinity/SHARD"]}
-    masks = store("walk-saliency", f"{irnet}/masks", walk, beta=5)
+    masks = store("make-masks", f"{irnet}/masks", walk, source="irnet", beta=5)
     overlaps = []
     for run in segmenters:
         learns = x_rays | {"expert_masks": [experts]}

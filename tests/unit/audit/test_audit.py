@@ -181,7 +181,7 @@ TAMPERED = {
         "foreign", ["figures/gallery.png"],
     ),
     "code changed, not run again": (
-        lambda s: with_code(*[s / f for f in WALKED], name="chexseg.stages.walk_saliency:run"),
+        lambda s: with_code(*[s / f for f in WALKED], name="chexseg.affinity.random_walk:_chebyshev_coefficients"),
         "other code", WALKED,
     ),
     "mixed code": (

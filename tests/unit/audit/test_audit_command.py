@@ -128,7 +128,7 @@ def test_the_lineage_of_a_row_leads_to_the_x_rays_and_not_to_other_runs(study, c
 def test_a_lineage_without_a_row_has_every_branch(study, capsys):
     code, (out, _) = run_audit(capsys, study / "summary.csv")
     assert code == 0
-    assert {"walk-saliency", "train-irnet", "compute-saliency"} <= set(re.findall(r"[\w-]+", out))
+    assert {"make-masks", "train-irnet", "compute-saliency"} <= set(re.findall(r"[\w-]+", out))
     deepest = max(re.match(r"[ │├└─]*", line).end() for line in out.splitlines())
     assert deepest >= 3 * 7  # summary, overlaps, predictions, segmenter, walk, affinity, IRNet
 

@@ -77,7 +77,7 @@ def test_another_kind_of_machine_within_a_stage_is_a_warning(study):
         record["machine"]["kernels"] |= {"cpu_capability": "AVX512"}
 
     reseal(study / "summary.csv", moved)
-    reseal(study / "comparisons.csv", moved)
+    reseal(study / "replicates.npz", moved)
     assert audit(Study(study)).findings == []
     reseal(study / "images/0001.h5", moved)
     reseal(study / "images/0000.h5", lambda record: record["machine"].update(host="node8"))

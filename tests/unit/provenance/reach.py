@@ -11,6 +11,7 @@ import __future__
 import ast
 import dis
 import importlib
+import importlib.util
 import types
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -65,9 +66,19 @@ def compiled(name: str) -> Compiled:
     return found
 
 
+def is_module(name: str) -> bool:
+    if not name.startswith("chexseg."):
+        return False
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # what is before the last dot is no package
+        return False
+
+
 def places_in(code: types.CodeType, module: str):
     """Yields the places that code, and all code within it, looks up."""
     steps, origin = [*dis.get_instructions(code)], ""
+    modules: dict[str, str] = {}  # that code within a function imports under a name
     for step, after in zip(steps, [*steps[1:], None], strict=True):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             value = compiled(module).names.get(step.argval)
@@ -79,28 +90,32 @@ def places_in(code: types.CodeType, module: str):
             origin = step.argval
         elif step.opname == "IMPORT_FROM":
             yield origin, step.argval
+            if is_module(f"{origin}.{step.argval}"):
+                modules[after.argval] = f"{origin}.{step.argval}"
+        elif step.opname == "LOAD_FAST" and step.argval in modules:
+            yield modules[step.argval], after.argval
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             yield from places_in(inner, module)
 
 
-def methods_in(words: list[str]) -> list[type]:
-    """Returns the methods that a command names, as Python loads them."""
+def methods_in(words: list[str]) -> list[Place]:
+    """Returns the methods that a command names."""
     kinds = catalog.stage(words[0]).methods
     found, kind = [], None
     for word in words[1:]:
         if word.startswith("--"):
             kind = kinds.get(word[2:].replace("-", "_"))
         elif kind:
-            found.append(catalog.load(kind, word))
+            found.append(tuple(catalog.place(kind, word).split(":")))
     return found
 
 
 @cache
-def reached_by(stage: str, *methods: type) -> set[str]:
+def reached_by(stage: str, *methods: Place) -> set[str]:
     """Returns `module:name` of every definition that a stage and these methods can execute."""
     start = f"chexseg.stages.{stage.replace('-', '_')}", "run"
-    reached, queue = set(), [start, *((each.__module__, each.__qualname__) for each in methods)]
+    reached, queue = set(), [start, *methods]
     while queue:
         module, name = place = queue.pop()
         if f"{module}:{name}" in reached or not module.startswith("chexseg") or module in SILENT:

@@ -91,6 +91,10 @@ def test_what_a_stage_reaches(package):
         (("stages/toy.py", '"""Help."""', '"""Other help."""'), set()),
         (("stages/toy.py", '"""What the stage does."""', ""), set()),
         (("stages/toy.py", '"The rate."', '"Its rate."'), set()),
+        (("stages/toy.py", "rate: float", "rate: int"), {"chexseg.stages.toy:Settings"}),
+        (("stages/toy.py", "out, settings", "out: Base, settings"), {"chexseg.stages.toy:run"}),
+        (("losses/dice.py", "loss(x)", "loss(x: Hint) -> Hint"), set()),
+        (("losses/dice.py", "EPS = 1", "EPS: int = 1"), set()),
         (("losses/dice.py", "x + EPS", "(x  +  EPS)"), set()),
     ],
 )

@@ -54,9 +54,9 @@ rule all:
 rule compare_runs:
     output: "results/summary.csv"
     shell: "chexseg compare-runs --out {output}"
-rule evaluate:
+rule count_overlaps:
     output: "results/{run}_overlaps.csv"
-    shell: "chexseg evaluate --out {output}"
+    shell: "chexseg count-overlaps --out {output}"
 """
 
 
@@ -79,10 +79,10 @@ rule copy:
     input: "source.txt"
     output: "copied.txt"
     shell: "cp {input} {output}"
-rule evaluate:
+rule count_overlaps:
     input: "source.txt"
     output: "overlaps.csv"
-    shell: "chexseg evaluate --source {input} --out {output}"
+    shell: "chexseg count-overlaps --source {input} --out {output}"
 """
 
 
@@ -92,17 +92,17 @@ def test_rules_of_another_workflow_keep_snakemakes_own_answers(monkeypatch, toy_
     Path("others.smk").write_text(WITH_OTHERS)
     for name in ("source.txt", "made.txt", "copied.txt"):
         Path(name).write_text("x")
-    toy_stage("evaluate", {"source": ["source.txt"]}, {"out": "overlaps.csv"})
+    toy_stage("count-overlaps", {"source": ["source.txt"]}, {"out": "overlaps.csv"})
     for age, path in enumerate(("source.txt", "overlaps.csv", "copied.txt", "made.txt")):
         os.utime(path, (10**9 - age, 10**9 - age))  # the source is the newest
     code = json.loads(record_path("overlaps.csv").read_text())["code"]["definitions"]
     monkeypatch.setattr(reruns, "code_of", lambda *_: code)
-    assert [job.name for job in read_graph(snakefile=Path("others.smk"))] == ["evaluate"]
+    assert [job.name for job in read_graph(snakefile=Path("others.smk"))] == ["count_overlaps"]
     with monkeypatch.context() as patch:
         patch.setattr(graph, "is_stage", lambda job: bool(job.output))
         jobs = read_graph(snakefile=Path("others.smk"))
     assert {job.name: job.would_run for job in jobs} == {
-        "make": False, "copy": True, "evaluate": False,
+        "make": False, "copy": True, "count_overlaps": False,
     }  # fmt: skip
     Path("source.txt").write_text("other")
     assert [str(c) for job in read_graph(snakefile=Path("others.smk")) for c in job.changes] == [
@@ -111,7 +111,7 @@ def test_rules_of_another_workflow_keep_snakemakes_own_answers(monkeypatch, toy_
 
 
 def test_a_rule_that_is_no_target():
-    assert "wildcards" in problem_of(targets=("evaluate",), snakefile=Path("toy.smk")).found
+    assert "wildcards" in problem_of(targets=("count_overlaps",), snakefile=Path("toy.smk")).found
 
 
 def test_a_wrong_config_with_the_command_that_says_the_same():

@@ -81,7 +81,7 @@ class AJob:
         self.found = list(found)
 
 
-STAGE, FOREIGN = "chexseg evaluate --out {output}", "bwa mem {input} > {output}"
+STAGE, FOREIGN = "chexseg count-overlaps --out {output}", "bwa mem {input} > {output}"
 
 
 @pytest.mark.parametrize(
