@@ -8,7 +8,8 @@ from typing import Annotated
 import tyro
 
 from chexseg.config.data import DataSection
-from chexseg.config.study import files_of_weights, load_data, load_study
+from chexseg.config.links import files_of_weights
+from chexseg.config.study import load_data, load_study
 from chexseg.data.layouts.release import read_release
 from chexseg.errors import GROUPS, InputError, Problem, told
 from chexseg.files.atomic import atomic

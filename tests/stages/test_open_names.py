@@ -13,9 +13,7 @@ from chexseg.config.settings import (
     ImageSettings,
     IndexSettings,
     PredictionSettings,
-    SaliencySettings,
     SegmenterSettings,
-    ThresholdSettings,
 )
 from chexseg.data.index import findings_of, positives_of, read_index
 from chexseg.data.masks import encode
@@ -25,15 +23,13 @@ from chexseg.models.weights import load_checkpoint
 from chexseg.stages import (
     build_index,
     check_data,
-    compute_saliency,
     evaluate,
     predict_masks,
     store_images,
-    store_masks,
-    threshold_saliency,
     train_classifier,
     train_segmenter,
 )
+from tests.stages.methods import compute_maps, make
 from tests.stages.release_files import release_files
 
 PATHOLOGIES = ("Tuberculosis", "Fracture", "Edema")
@@ -84,7 +80,7 @@ def test_from_tables_to_scores(release, tmp_path, capsys):
     size = ImageSettings(image_size=64)
     store_images.run(index=index, root=release["root"], out=images, settings=size)
     (drawn,), (truth,) = release["inputs"]["val_masks"], release["inputs"]["test_masks"]
-    store_masks.run(index=index, masks=drawn, out=masks, settings=size, pathologies=PATHOLOGIES)
+    make("drawn", index, images, masks, {"masks": drawn}, classes=PATHOLOGIES)
 
     classifier = tmp_path / "c.pt"
     train_classifier.run(
@@ -96,23 +92,16 @@ def test_from_tables_to_scores(release, tmp_path, capsys):
             architecture="densenet_small", stride=16, selection=("Fracture",), **SHORT
         ),
     )
-    assert load_checkpoint(classifier, kind="classifier").pathologies == FINDINGS
+    assert load_checkpoint(classifier, kind="classifier").classes == FINDINGS
     figures = pd.read_csv(tmp_path / "c.csv").iloc[-1]
     assert figures["score"] == figures["auroc Fracture"]
 
     saliency, pseudo = tmp_path / "s.h5", tmp_path / "p.h5"
-    maps = {"images": images, "classifiers": (classifier,), "settings": SaliencySettings()}
-    compute_saliency.run(**maps, out=saliency, pathologies=PATHOLOGIES)
-    compute_saliency.run(**maps, out=tmp_path / "one.h5", pathologies=("Fracture",))
+    compute_maps("gradcam", images, (classifier,), saliency, PATHOLOGIES)
+    compute_maps("gradcam", images, (classifier,), tmp_path / "one.h5", ("Fracture",))
     one, three = Store([tmp_path / "one.h5"], "saliency"), Store([saliency], "saliency")
     np.testing.assert_allclose(one.batch(one.ids)[:, 0], three.batch(one.ids)[:, 1], atol=1e-3)
-    threshold_saliency.run(
-        index=index,
-        images=images,
-        saliency=saliency,
-        out=pseudo,
-        settings=ThresholdSettings(threshold=0.3),
-    )
+    make("threshold", index, images, pseudo, {"saliency": saliency}, threshold=0.3)
     store = Store([pseudo], "masks")
     grown, positive = (
         store.batch(store.ids).any((2, 3)),
@@ -125,8 +114,10 @@ def test_from_tables_to_scores(release, tmp_path, capsys):
     train_segmenter.run(
         index=index,
         images=(images,),
-        expert_masks=masks,
-        pseudo_masks=(pseudo,),
+        truth=(masks,),
+        masks=(masks, pseudo),
+        sources=("expert", "cam"),
+        mixing=(0.9, 0.1),
         out=segmenter,
         metrics=tmp_path / "seg.csv",
         settings=SegmenterSettings(
@@ -206,13 +197,7 @@ def test_a_classifier_that_was_not_trained_for_a_pathology(release, tmp_path):
         settings=ClassifierSettings(architecture="densenet_small", **SHORT),
     )
     with pytest.raises(InputError) as caught:
-        compute_saliency.run(
-            images=images,
-            classifiers=(classifier,),
-            out=tmp_path / "s.h5",
-            settings=SaliencySettings(),
-            pathologies=("Fractures", "Edema"),
-        )
+        compute_maps("gradcam", images, (classifier,), tmp_path / "s.h5", ("Fractures", "Edema"))
     (problem,) = caught.value.problems
     assert (problem.where, problem.found) == (str(classifier), "no output 'Fractures'")
     assert "'Fracture'" in problem.remedy

@@ -1,7 +1,8 @@
 """The data's folder may be read-only: the stages that read it change nothing there."""
 
 from chexseg.config.settings import ImageSettings, IndexSettings
-from chexseg.stages import build_index, check_data, store_images, store_masks
+from chexseg.stages import build_index, check_data, store_images
+from tests.stages.methods import make
 from tests.stages.release_files import release_files
 
 
@@ -24,13 +25,9 @@ def test_nothing_changes_under_the_root(phantom_copy, tmp_path, monkeypatch):
     store_images.run(
         index=out / "index.csv", root=phantom_copy, out=out / "images.h5", settings=size
     )
-    store_masks.run(
-        index=out / "index.csv",
-        masks=release["inputs"]["val_masks"][0],
-        out=out / "masks.h5",
-        settings=size,
-        pathologies=("Edema",),
-    )
+    (drawn,) = release["inputs"]["val_masks"]
+    index, images = out / "index.csv", out / "images.h5"
+    make("drawn", index, images, out / "masks.h5", {"masks": drawn}, classes=("Edema",))
     assert listing(phantom_copy) == before
     (phantom_copy / "CheXpert" / "note").touch()
     assert listing(phantom_copy) != before

@@ -7,33 +7,26 @@ import pytest
 import torch
 
 from chexseg.config.settings import (
-    AffinityLabelSettings,
-    AffinitySettings,
     ClassifierSettings,
     ImageSettings,
     IndexSettings,
-    IRNetSettings,
     PredictionSettings,
-    SaliencySettings,
     SegmenterSettings,
-    ThresholdSettings,
-    WalkSettings,
 )
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.files.store import Store
 from chexseg.inference.batching import batch_of
+from chexseg.mask_sources.irnet import AffinityLabelSettings, AffinitySettings, IRNetSettings
 from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
 from chexseg.models.weights import save_checkpoint
 from chexseg.stages import (
     build_index,
     compute_affinity,
-    compute_saliency,
     label_affinity,
     predict_masks,
     store_images,
-    threshold_saliency,
-    walk_saliency,
 )
+from tests.stages.methods import compute_maps, make
 from tests.stages.release_files import release_files
 
 SIZE = 32
@@ -85,15 +78,10 @@ def run_stages(phantom, networks, folder, shards):
         out = SimpleNamespace(**{name: paths[shard] for name, paths in stores.items()})
         size = ImageSettings(image_size=SIZE)
         store_images.run(index=index, root=phantom, out=out.images, settings=size, shard=shard)
-        compute_saliency.run(
-            images=out.images,
-            classifiers=(networks / "classifier.pt",),
-            out=out.saliency,
-            settings=SaliencySettings(**BATCH),
-            pathologies=PATHOLOGIES,
-        )
+        classifiers = (networks / "classifier.pt",)
+        compute_maps("gradcam", out.images, classifiers, out.saliency, PATHOLOGIES, **BATCH)
         maps = {"index": index, "images": out.images, "saliency": out.saliency}
-        threshold_saliency.run(**maps, out=out.threshold, settings=ThresholdSettings())
+        make("threshold", index, out.images, out.threshold, {"saliency": out.saliency})
         label_affinity.run(**maps, out=out.labels, settings=AffinityLabelSettings())
         compute_affinity.run(
             images=out.images,
@@ -101,8 +89,8 @@ def run_stages(phantom, networks, folder, shards):
             out=out.affinity,
             settings=AffinitySettings(**BATCH),
         )
-        walk = WalkSettings(background=0.3)
-        walk_saliency.run(**maps, affinity=out.affinity, out=out.walk, settings=walk)
+        walked = {"saliency": out.saliency, "affinity": out.affinity}
+        make("irnet", index, out.images, out.walk, walked, background=0.3)
     predict_masks.run(
         index=index,
         images=tuple(stores["images"]),

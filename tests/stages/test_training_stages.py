@@ -10,9 +10,7 @@ from chexseg.config.settings import (
     ClassifierSettings,
     ImageSettings,
     IndexSettings,
-    SaliencySettings,
     SegmenterSettings,
-    ThresholdSettings,
 )
 from chexseg.data.index import positives_of, read_index
 from chexseg.data.layouts.chexpert import COMMON, COMPETITION, FINDINGS, PATHOLOGIES
@@ -23,13 +21,11 @@ from chexseg.models.trained import load_classifier, load_segmenter
 from chexseg.saliency.masks import cut
 from chexseg.stages import (
     build_index,
-    compute_saliency,
     store_images,
-    store_masks,
-    threshold_saliency,
     train_classifier,
     train_segmenter,
 )
+from tests.stages.methods import compute_maps, make
 from tests.stages.release_files import release_files
 
 SIZE = 64
@@ -43,7 +39,7 @@ SEGMENTER["selection"] = COMMON
 def prepare(phantom, folder, shards):
     """Index and stores of the phantom, in a number of shards."""
     release = release_files(phantom)
-    files = SimpleNamespace(index=folder / "index.csv", expert=folder / "expert.h5", folder=folder)
+    files = SimpleNamespace(index=folder / "index.csv", folder=folder)
     build_index.run(
         **release,
         out=files.index,
@@ -53,13 +49,10 @@ def prepare(phantom, folder, shards):
     files.images = tuple(folder / f"images{shard}.h5" for shard in range(shards))
     for shard, path in enumerate(files.images):
         store_images.run(index=files.index, root=phantom, out=path, settings=settings, shard=shard)
-    store_masks.run(
-        index=files.index,
-        masks=release["inputs"]["val_masks"][0],
-        out=files.expert,
-        settings=settings,
-        pathologies=PATHOLOGIES,
-    )
+    (drawn,) = release["inputs"]["val_masks"]
+    files.expert = tuple(folder / f"expert{shard}.h5" for shard in range(shards))
+    for images, out in zip(files.images, files.expert, strict=True):
+        make("drawn", files.index, images, out, {"masks": drawn}, classes=PATHOLOGIES)
     return files
 
 
@@ -80,8 +73,8 @@ def segment(files, name, *, sources=("expert",), mixing=(), weights=(), **change
     train_segmenter.run(
         index=files.index,
         images=files.images,
-        truth=(files.expert,),
-        masks=tuple(getattr(files, source) for source in sources),
+        truth=files.expert,
+        masks=tuple(path for source in sources for path in getattr(files, source)),
         sources=sources,
         mixing=mixing,
         out=out,
@@ -99,13 +92,8 @@ def saliency_of(files, name, classifiers, **settings):
     outs = []
     for shard, images in enumerate(files.images):
         outs.append(files.folder / f"{name}{shard}.h5")
-        compute_saliency.run(
-            images=images,
-            classifiers=classifiers,
-            out=outs[-1],
-            settings=SaliencySettings(**({"batch_size": 8} | settings)),
-            pathologies=PATHOLOGIES,
-        )
+        settings = {"batch_size": 8} | settings
+        compute_maps("gradcam", images, classifiers, outs[-1], PATHOLOGIES, **settings)
     return tuple(outs)
 
 
@@ -120,14 +108,9 @@ def files(phantom, tmp_path_factory):
     files = prepare(phantom, tmp_path_factory.mktemp("study"), 1)
     files.classifier = classify(files, "classifier")
     files.saliency = saliency_of(files, "saliency", (files.classifier,))
-    files.pseudo = files.folder / "pseudo.h5"
-    threshold_saliency.run(
-        index=files.index,
-        images=files.images[0],
-        saliency=files.saliency[0],
-        out=files.pseudo,
-        settings=ThresholdSettings(threshold=0.5),
-    )
+    files.pseudo = (files.folder / "pseudo.h5",)
+    maps = {"saliency": files.saliency[0]}
+    make("threshold", files.index, files.images[0], files.pseudo[0], maps, threshold=0.5)
     return files
 
 
@@ -201,13 +184,7 @@ def test_one_shard_or_three_give_the_same_maps_to_the_bit(files, sharded):
 
 def test_some_pathologies_in_their_order(files):
     out, chosen = files.folder / "two.h5", ("Edema", "Airspace Opacity")
-    compute_saliency.run(
-        images=files.images[0],
-        classifiers=(files.classifier,),
-        out=out,
-        settings=SaliencySettings(batch_size=8),
-        pathologies=chosen,
-    )
+    compute_maps("gradcam", files.images[0], (files.classifier,), out, chosen, batch_size=8)
     two, ten = Store([out], "saliency"), Store(files.saliency, "saliency")
     assert two.meta["classes"] == list(chosen)
     columns = [PATHOLOGIES.index(name) for name in chosen]
@@ -240,18 +217,12 @@ def test_an_empty_shard_passes_through(phantom, files, tmp_path):
     shard = sizes.index(0)
     empty.images = empty.images[shard : shard + 1]
     (maps,) = saliency_of(empty, "maps", (files.classifier,))
-    threshold_saliency.run(
-        index=empty.index,
-        images=empty.images[0],
-        saliency=maps,
-        out=tmp_path / "pseudo.h5",
-        settings=ThresholdSettings(),
-    )
+    make("threshold", empty.index, empty.images[0], tmp_path / "pseudo.h5", {"saliency": maps})
     assert len(Store([maps], "saliency")) == len(Store([tmp_path / "pseudo.h5"], "masks")) == 0
 
 
 def test_masks_by_threshold_are_gated_by_the_labels(files, capsys):
-    masks, maps = Store([files.pseudo], "masks"), Store(files.saliency, "saliency")
+    masks, maps = Store(files.pseudo, "masks"), Store(files.saliency, "saliency")
     assert masks.ids == maps.ids
     names = {"classes": list(PATHOLOGIES), "splits": ["train"]}
     assert masks.meta == {"columns": SIZE, **names}
@@ -264,7 +235,7 @@ def test_masks_by_threshold_are_gated_by_the_labels(files, capsys):
 
 
 def test_expert_masks_are_stored_for_the_x_rays_that_train_and_select(files):
-    store = Store([files.expert], "masks")
+    store = Store(files.expert, "masks")
     assert store.ids == list(read_index(files.index, "expert", "validation").index)
     labels = positives_of(read_index(files.index).loc[store.ids], PATHOLOGIES)
     drawn = batch_of(store, store.ids).any((2, 3)).numpy()

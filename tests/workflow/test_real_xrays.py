@@ -13,7 +13,7 @@ from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.data.masks import decode, read_masks
 from chexseg.files.store import Store
 from chexseg.inference.native_size import to_native_size
-from chexseg.report.pictures import overlay
+from chexseg.report import overlay
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "covid-cxr"
@@ -101,7 +101,7 @@ def test_overlays_are_where_the_masks_are(study, tmp_path):
         square = torch.from_numpy(letterbox.masks(lung[None])).float()
         native = (to_native_size(letterbox, square) > 0.5).numpy()[0]
         assert (native & lung).sum() / (native | lung).sum() > 0.97
-        overlay(np.asarray(image), {"Edema": native}, tmp_path / "overlay.png")
+        overlay.draw(np.asarray(image), {"Edema": native}, tmp_path / "overlay.png")
         picture = np.asarray(Image.open(tmp_path / "overlay.png").convert("RGB")).astype(int)
         tinted = np.ptp(picture, axis=2) > 12
         right = np.flatnonzero(tinted[:, : int(tinted.shape[1] * 0.88)].any(0))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chexseg.config.settings import flags
+from chexseg.config.flags import flags
 from chexseg.config.study import read_study
 from chexseg.data.layouts.chexpert import COMMON, COMPETITION, FINDINGS, PATHOLOGIES
 from tests.unit.config.small_config import found_in, good, problems_of

@@ -283,7 +283,7 @@ def checkpoints(folder):
     path, found = folder / "m.pt", []
     tensors = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.ones(2)}
     save_checkpoint(path, state_dict=tensors, kind="classifier", settings={"epochs": 1},
-                    pathologies=FINDINGS, extra={})  # fmt: skip
+                    classes=FINDINGS, extra={})  # fmt: skip
     found.append(path.read_bytes())
     torch.save({"state_dict": tensors}, path, _use_new_zipfile_serialization=False)
     found.append(path.read_bytes())

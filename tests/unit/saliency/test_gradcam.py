@@ -4,7 +4,8 @@ from torch import nn
 
 from chexseg.losses.classification import positive_outputs
 from chexseg.models.classifier import build_classifier
-from chexseg.saliency.gradcam import GradCAM, Saliency
+from chexseg.saliency.explainer import Explainer
+from chexseg.saliency.gradcam import GradCAM
 
 ARCHITECTURES = {
     "densenet_small": lambda classifier: classifier.backbone.features.norm5,
@@ -151,9 +152,9 @@ def test_other_networks_need_a_layer():
 
 
 def test_a_new_method_is_one_function():
-    class Brightness(Saliency):
+    class Brightness(Explainer):
         def raw_maps(self, image, outputs):
             return (image - 0.5).expand(-1, len(outputs), -1, -1)
 
     maps = Brightness(nn.Identity()).maps(torch.tensor([[[[0.25, 0.75]]]]), [0, 1])
-    assert maps.tolist() == [[[[0.0, 0.25]], [[0.0, 0.25]]]]
+    assert maps.tolist() == [[[[-0.25, 0.25]], [[-0.25, 0.25]]]]

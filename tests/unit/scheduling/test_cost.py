@@ -73,10 +73,10 @@ def measured():
     ("rule", "wildcards"),
     [
         ("compute_saliency", {"saliency": "gradcam", "shard": "0000"}),
-        ("threshold_saliency", {"masks": "cam", "shard": "0000"}),
+        ("make_masks", {"masks": "cam", "shard": "0000"}),
         ("label_affinity", {"masks": "irnet", "shard": "0000"}),
         ("compute_affinity", {"masks": "irnet", "shard": "0000"}),
-        ("walk_saliency", {"masks": "irnet", "shard": "0000"}),
+        ("make_masks", {"masks": "irnet", "shard": "0000"}),
     ],
 )
 def test_stores_cost_what_was_measured(chexpert, rule, wildcards):
