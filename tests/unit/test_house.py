@@ -104,6 +104,14 @@ def test_the_images_have_the_oldest_python_and_the_pins(recipe):
     assert installed == ["--requirement requirements.txt", "--no-deps ."]
 
 
+def test_tables_of_the_package_are_installed_with_it():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (pattern,) = project["tool"]["setuptools"]["package-data"]["chexseg"]
+    package = ROOT / "chexseg"
+    files = {p for p in package.rglob("*.*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    assert files == set(package.glob(pattern))
+
+
 def test_the_version_stands_in_changelog_and_citation():
     releases = re.findall(r"(?m)^## \[(\d\S*)\]", (ROOT / "CHANGELOG.md").read_text())
     assert releases[0] == __version__

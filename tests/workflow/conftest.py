@@ -45,9 +45,8 @@ TINY = {
         "weak_cam": {"masks": ["cam"]},
         "full": {"masks": ["expert"]},
         "chexseg": {
-            "masks": ["expert", "irnet"],
+            "masks": {"expert": 0.5, "irnet": 0.5},
             "initial_weights": "resnet18",
-            "expert_probability": 0.5,
         },
     },
 }

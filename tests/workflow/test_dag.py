@@ -8,15 +8,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 DEMO = {
-    "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 2, "store_masks": 1,
-    "train_classifier": 2, "compute_saliency": 2, "threshold_saliency": 2,
-    "label_affinity": 2, "train_irnet": 1, "compute_affinity": 2, "walk_saliency": 2,
+    "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 2,
+    "train_classifier": 2, "compute_saliency": 2, "make_masks": 4, "make_masks_on_gpu": 2,
+    "label_affinity": 2, "train_irnet": 1, "compute_affinity": 2,
     "train_segmenter": 4, "predict_masks": 4, "count_overlaps": 5, "score_runs": 1,
     "compare_runs": 1, "draw_figure": 5,
 }  # fmt: skip
 CHEXPERT = {
     **{rule: 16 * count // 2 for rule, count in DEMO.items() if count == 2},
     **{rule: count for rule, count in DEMO.items() if count != 2 and rule != "make_phantom"},
+    "make_masks": 32,
     "train_classifier": 2,
     "fetch_weights": 3,
     "count_overlaps": 4,
@@ -24,7 +25,7 @@ CHEXPERT = {
 CONFIG = {
     "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 1, "make_masks": 2,
     "train_classifier": 1, "compute_saliency": 1, "train_segmenter": 3, "predict_masks": 3,
-    "evaluate": 3, "compare_runs": 1, "draw_figures": 1, "draw_lineage": 1,
+    "count_overlaps": 3, "score_runs": 1, "compare_runs": 1, "draw_figure": 5,
 }  # fmt: skip
 SHIPPED = {"demo": DEMO, "chexpert": CHEXPERT, "config": CONFIG}
 
@@ -63,12 +64,12 @@ def test_typo_stops_the_workflow_with_file_row_and_column(workflow):
     assert "Traceback" not in output
 
 
-def test_a_study_without_segmenters_ends_with_its_pseudo_masks(workflow, tiny):
+def test_a_study_without_segmenters_ends_with_its_masks(workflow, tiny):
     jobs = workflow.jobs(workflow.write({**tiny, "segmenters": {}}))
     assert jobs == {
         "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 2, "train_classifier": 2,
-        "compute_saliency": 2, "threshold_saliency": 2, "label_affinity": 2, "train_irnet": 1,
-        "compute_affinity": 2, "walk_saliency": 2,
+        "compute_saliency": 2, "make_masks": 2, "make_masks_on_gpu": 2, "label_affinity": 2,
+        "train_irnet": 1, "compute_affinity": 2,
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chexseg.config.reference import schema
+from chexseg.data.layouts.chexpert import FINDINGS
 from chexseg.errors import InputError
 from tests.workflow.stand_in import DEMO, downstream, read, running
 
@@ -45,15 +46,14 @@ SCHEMA = schema()
 KEYS = {".".join(path): path for path in keys(SCHEMA)}
 
 VALUES = {
-    "architecture": ["unet", "densenet121"], "encoder": ["resnet50"], "initial_weights": ["other.pt"],
+    "encoder": ["resnet50"], "initial_weights": ["other.pt"],
     "optimizer": ["sgd", "adam"], "schedule": ["polynomial", "constant"],
     "precision": ["bf16-mixed"], "uncertain": ["zeros"], "blank": ["ignore"], "dilate": [True],
     "stride": [8], "selection": [["Edema"]], "split": ["train"], "images": [5], "share": [0.5],
     "classes": [["Edema"]], "files": [["anatomy/segmentations_val.json"]], "image_size": [96],
     "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
-    "validation": ["cam"], "findings": [["Edema", "Atelectasis"]], "pathologies": [["Edema"]],
+    "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
     "metrics": [["iou_image"]], "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
-    "radiologist_masks": [None],
 }  # fmt: skip
 """Last step of a key -> other values to give it. Numbers that stand here not are just made larger."""
 
@@ -66,7 +66,6 @@ DIRECTLY = {
     "phantom": ("make_phantom",),
     "data.index": ("build_index",),
     "data.images": ("store_images",),  # masks are as large as the images, and made from their store
-    "data.radiologist_masks": ("check_data", "build_index"),
     "data.findings": ("check_data", "build_index"),
     "data.pathologies": (
         "check_data", "build_index", "compute_saliency", "make_masks expert", "count_overlaps",
@@ -102,6 +101,10 @@ OTHER_MAPS = {"maps": {"method": "gradcam", "classifiers": ["densenet"]}}
 IRNET = ("label_affinity", "train_irnet", "compute_affinity", "make_masks_on_gpu")
 ANOTHER = {
     # Key -> what to change for another graph, and the jobs that this makes run by itself.
+    "data.radiologist_masks": (
+        {"data": {"radiologist_masks": None}, "contrasts": {"radiologists_vs_chexseg": ...}},
+        ["check_data", "build_index"],
+    ),
     "saliency.gradcam.classifiers": (
         {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
     ),
@@ -145,7 +148,9 @@ def place(config, path):
 
 def another(path, current):
     """Another value of a key, of the same kind."""
-    if path[-1] in VALUES:
+    if path[-1] == "architecture":
+        return "unet" if "segmenters" in path else "densenet121"
+    if path[-1] in VALUES and path[0] != "phantom":
         Path("other.pt").touch()
         return next(value for value in VALUES[path[-1]] if value != current)
     if isinstance(current, str):

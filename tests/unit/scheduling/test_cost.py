@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chexseg.catalog import stage
+from chexseg.catalog import load, names, stage
 from chexseg.config.study import load_study
 from chexseg.scheduling.cost import (
     BYTES,
@@ -36,6 +36,7 @@ def wildcards_of(rule, study):
         "architecture": ["resnet18"], "shard": ["0001"], "classifier": study.classifiers,
         "saliency": study.saliency, "masks": study.masks, "segmenter": study.segmenters,
         "run": study.segmenters,
+        "figure": [f"{name}{load('figure', name).suffix}" for name in names("figure")],
     }  # fmt: skip
     fits = {name: rule.wildcard_constraints.get(name, ".*") for name in rule.wildcard_names}
     return {
