@@ -92,7 +92,7 @@ def _boxes(target: Node) -> tuple[list[str], list[Box]]:
     from chexseg.audit.study import entry_of
 
     nodes = walk(target)[::-1]
-    stage_of = {n.name: next(iter(n.makers.values())).stage if n.makers else RAW for n in nodes}
+    stage_of = _stages(nodes)
     bands = _in_order(nodes, stage_of)
     of_node: dict[str, Box] = {}
     merged: dict[tuple[str, str], Box] = {}
@@ -110,6 +110,28 @@ def _boxes(target: Node) -> tuple[list[str], list[Box]]:
             if not any(source in _behind(other, sources) for other in direct - {source}):
                 boxes += _connect(source, box)
     return bands, boxes
+
+
+def _stages(nodes: Sequence[Node]) -> dict[str, str]:
+    """Returns the stage of each node, numbered where one needs another of the same stage.
+
+    A segmenter may start from another, and its masks may be those that another predicted.
+
+    Args:
+        nodes: each behind those that it was made from.
+    """
+    stage_of: dict[str, str] = {}
+    rounds: dict[str, dict[str, int]] = {}  # the highest number of each stage up to a node
+    for node in nodes:
+        stage = next(iter(node.makers.values())).stage if node.makers else RAW
+        seen: dict[str, int] = {}
+        for source in node.inputs:
+            for name, number in rounds[source.name].items():
+                seen[name] = max(number, seen.get(name, 0))
+        seen[stage] = seen.get(stage, 0) + 1
+        rounds[node.name] = seen
+        stage_of[node.name] = stage if seen[stage] == 1 else f"{stage} ({seen[stage]})"
+    return stage_of
 
 
 def _in_order(nodes: Sequence[Node], stage_of: dict[str, str]) -> list[str]:

@@ -31,9 +31,9 @@ def test_stages_are_bands_behind_what_they_need(study):
 def test_an_arrow_that_others_replace_is_left_out(study):
     bands, named, boxes = drawn(study)
     box = {(bands[b.band], b.label): b for b in named}
-    masks = box["walk-saliency", "irnet"]
+    masks = box["make-masks", "irnet"]
     # It needs saliency maps, images and index too, but so does the affinity.
-    assert [above.band for above in masks.above] == [bands.index("walk-saliency") - 1]
+    assert [above.band for above in masks.above] == [bands.index("make-masks") - 1]
     for each in boxes:
         assert all(lower.band == each.band + 1 for lower in each.below)
 
@@ -53,6 +53,19 @@ def test_the_picture_is_the_same_each_time(study):
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
     with Image.open("a.png") as image:
         assert image.height > 600
+
+
+def test_stages_that_need_each_other_have_several_bands(study, toy_stage):
+    """Masks that a segmenter predicted train another, which starts from the first."""
+    shards, first = study / "masks/teacher.h5", study / "segmenters/full/checkpoint.pt"
+    second = study / "segmenters/student/checkpoint.pt"
+    toy_stage("make-masks", {"checkpoint": [first]}, {"out": shards})
+    toy_stage("train-segmenter", {"masks": [shards], "weights": [first]}, {"out": second})
+    bands, boxes = _boxes(lineage_of(Study(study), "segmenters/student/checkpoint.pt"))
+    order = ["make-masks", "train-segmenter", "make-masks (2)", "train-segmenter (2)"]
+    assert sorted(order, key=bands.index) == order
+    for each in boxes:
+        assert all(lower.band == each.band + 1 for lower in each.below)
 
 
 def test_raw_data_are_a_box(home):
