@@ -114,7 +114,7 @@ def test_a_network_costs_what_its_table_says(chexpert):
     assert chexpert.train_classifier("densenet121").core_seconds == pytest.approx(expected)
     predicted = chexpert.predict_masks("full")
     assert predicted.gpu_seconds < predicted.core_seconds
-    other = {"encoder": "tu-resnet18", "architecture": "unetplusplus"}
+    other = {"architecture": "unetplusplus"}
     overrides = {"segmenters": {"full": other}}
     costlier = CostModel(
         load_study(ROOT / "config" / "chexpert.yaml", overrides=overrides), chexpert.x_rays
