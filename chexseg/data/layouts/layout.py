@@ -42,6 +42,7 @@ class Layout(Settings):
 
     Attributes:
         roles: fields that are files, in their order -> what they are; filled in by this class.
+        optional_roles: those that may have no file; filled in by this class.
         findings: label columns that a study reads unless its config names others.
         pathologies: classes of masks that it segments unless its config names others.
         selecting_findings: those whose mean AUROC selects the epoch of a classifier; (): all.
@@ -51,6 +52,7 @@ class Layout(Settings):
     """
 
     roles: ClassVar[Mapping[str, str]] = {}
+    optional_roles: ClassVar[tuple[str, ...]] = ()
     findings: ClassVar[tuple[str, ...]] = ()
     pathologies: ClassVar[tuple[str, ...]] = ()
     selecting_findings: ClassVar[tuple[str, ...]] = ()
@@ -67,6 +69,8 @@ class Layout(Settings):
             for name, field in cls.model_fields.items()
             if File in (hints[name], *get_args(hints[name]))
         }
+        optional = (name for name in cls.roles if cls.model_fields[name].default in (None, ()))
+        cls.optional_roles = tuple(optional)
 
     def files(self, root: str | Path) -> dict[str, list[Path]]:
         """Returns role -> its files below `root`, in the order of the roles; [] for no file."""
