@@ -273,7 +273,7 @@ def test_an_absent_file_is_told_apart_from_a_broken_one(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         open_image(tmp_path / "a.jpg")
     make_truncated_jpeg(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match="no whole image"):
+    with pytest.raises(InputError, match="a damaged image"):
         open_image(tmp_path / "a.jpg")
 
 
