@@ -229,7 +229,7 @@ CASES = {
     "wrong prefix": (
         prefix_all, "tables", "train.csv:2:Path", "none of the 24 X-rays", "without the prefix 'my/copy'",
     ),
-    "table cut off": (cut_off, "tables", "train.csv:", "without its end", "Copy the file again"),
+    "table cut off": (cut_off, "tables", "train.csv:", "a truncated last row", "Copy the file again"),
     "path out of the folder": (escape, "tables", "test_labels.csv:2:Path", "outside", "Correct the path"),
     "pathology lacking": (
         lambda data: change_mask(data, lambda entry: entry.pop("Edema")),
