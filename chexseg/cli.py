@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chexseg import __version__
 from chexseg.catalog import COMMANDS, STAGES
-from chexseg.errors import InputError, nearest, told
+from chexseg.errors import InputError, format_problems, nearest
 
 NAMES = tuple(stage.name for stage in STAGES)
 """Commands of the stages."""
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         n = len(error.problems)
         print(f"chexseg {command}: {n} problem{'s' * (n > 1)}", file=sys.stderr)
-        print(told(error.problems, most=20), file=sys.stderr)
+        print(format_problems(error.problems, most=20), file=sys.stderr)
         return 2
     return 0
 
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 def console() -> None:
     """The entry point of the installed command `chexseg`.
 
-    A process that is told to end (SIGTERM) removes what it has half written before it does. One
+    A process that is asked to end (SIGTERM) removes what it has half written before it does. One
     whose output nobody reads any more (`| head`) ends without a word.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

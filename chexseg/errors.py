@@ -1,4 +1,4 @@
-"""The one error that users see: every problem of an input at once, each with its remedy."""
+"""The error that users see: it lists every problem of an input, each with a remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 GROUPS = ("config", "tables", "masks", "X-rays", "weights")
-"""What an input can belong to, in the order in which problems are told."""
+"""Parts of a user's input, in the order in which their problems are printed."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class Problem:
 
     Attributes:
         where: `file`, `file:row` or `file:row:column`; rows count from 1, a CSV's header is row 1.
-        found: what stands there.
-        expected: what should stand there.
-        remedy: how to mend it, as an order to the reader.
-        group: one of GROUPS, or "" for what belongs to none.
+        found: what is there.
+        expected: what should be there.
+        remedy: how to fix it, as an imperative sentence.
+        group: one of GROUPS, or "" if none applies.
     """
 
     where: str
@@ -34,7 +34,7 @@ class Problem:
 
 
 class InputError(Exception):
-    """Something given by the user cannot be used; `problems` holds all that was found."""
+    """Reports that an input cannot be used; `problems` lists everything wrong with it."""
 
     def __init__(self, problems: list[Problem]):
         self.problems = list(problems)
@@ -42,10 +42,10 @@ class InputError(Exception):
 
 
 class Problems:
-    """Collects problems, so that a user mends all of them in one go.
+    """Collects problems, so that a user can fix all of them at once.
 
     Args:
-        group: what the problems belong to, one of GROUPS.
+        group: the part of the input that the problems belong to, one of GROUPS, or "".
 
     >>> problems = Problems()
     >>> problems.add("train.csv:7:Edema", "'2'", "1, 0, -1 or blank", "Correct the label.")
@@ -59,18 +59,19 @@ class Problems:
         self.found: list[Problem] = []
 
     def add(self, where: str, found: str, expected: str, remedy: str) -> None:
+        """Adds a problem of this collection's group; the arguments are those of `Problem`."""
         self.found.append(Problem(str(where), found, expected, remedy, self.group))
 
     def raise_if_any(self) -> None:
-        """Raises InputError when at least one problem was added."""
+        """Raises InputError if any problem was added."""
         if self.found:
             raise InputError(self.found)
 
 
 def printable(text: str) -> str:
-    """Returns text with escapes for what a terminal would obey, and for what no file can hold.
+    """Escapes the characters of a text that a terminal would interpret or a file cannot store.
 
-    Names of files and keys of JSON come from others, and may be anything. Lines stay lines.
+    File names and JSON keys come from other people and may contain anything. Line breaks are kept.
     """
     return "".join(
         each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
@@ -79,16 +80,16 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Returns printable text on one line: who names a file must not write lines of a report."""
+    """Returns printable text on a single line, so that a file name cannot forge report lines."""
     return printable(text).replace("\n", "\\n")
 
 
-def told(problems: Sequence[Problem], *, most: int | None = None) -> str:
-    """Returns problems as text for people: by group, each on one line, which can be searched.
+def format_problems(problems: Sequence[Problem], *, most: int | None = None) -> str:
+    """Formats problems as text, grouped, with one problem per line.
 
     Args:
-        problems: in any order; those of a group keep theirs.
-        most: problems to tell of each group; how many more there are is told. None: all.
+        problems: the problems; their order is kept within each group.
+        most: how many problems to show per group; the rest are only counted. None shows all.
     """
     lines = []
     for group in ("", *GROUPS):
@@ -102,6 +103,6 @@ def told(problems: Sequence[Problem], *, most: int | None = None) -> str:
 
 
 def nearest(name: str, names: tuple[str, ...]) -> str:
-    """Returns the entry of `names` spelt most like `name`, for error messages."""
+    """Returns the entry of `names` whose spelling is closest to `name`, for error messages."""
     lower = {entry.lower(): entry for entry in names}
     return lower[difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.0)[0]]

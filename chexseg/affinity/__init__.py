@@ -1,1 +1,1 @@
-"""Affinity between pixels: IRN's paths, labels for IRNet from a dense CRF, and the random walk."""
+"""Affinity between pixels: IRN's paths, IRNet labels from a dense CRF, and the random walk."""

@@ -1,10 +1,10 @@
-"""Snaps rough masks to the outlines of an X-ray: a fully connected CRF with two labels.
+"""Aligns rough masks with the edges of an X-ray, using a fully connected CRF with two labels.
 
-The model is that of pydensecrf's DenseCRF2D with Potts compatibility and symmetric normalisation,
-for a grey image given as three equal channels. Every mean-field step averages the masks with two
-Gaussian kernels over all pairs of pixels, by way of coarser cells: pixels are summed up in cells,
-and what the cells hold is blurred and read off at the pixels. The masks of an image are filtered
-together, in the innermost axis of [pixels, M].
+The model equals pydensecrf's DenseCRF2D with Potts compatibility and symmetric normalisation, for a
+grey image passed as three equal channels. Each mean-field step averages the masks with two Gaussian
+kernels over all pairs of pixels. To be fast, it sums pixels into coarser cells, blurs the cells,
+and interpolates at the pixels. All masks of an image are filtered together, in the innermost axis
+of [pixels, M].
 
 Source: Kraehenbuehl and Koltun, "Efficient inference in fully connected CRFs with Gaussian edge
 potentials", NeurIPS 2011. The cells of the bilateral kernel: Chen, Paris, Durand, "Real-time
@@ -24,20 +24,20 @@ from chexseg.errors import Problems
 
 GREY_LEVELS = 256
 CHANNELS = 3
-"""A grey image stands for three equal channels, so its intensity distance counts three times."""
+"""A grey image counts as three equal channels, so intensity differences count three times."""
 
 GAUSSIAN_CELLS = 0.75
 BILATERAL_CELLS = 1.25
-"""Cells per spatial standard deviation; more are slower and nearer to the model. With these, 99.7 %
-of the pixels of X-rays of 320 x 320 pixels get the label that three cells give. Each grey level has
-its own cells."""
+"""Cells per spatial standard deviation; more cells are slower and more exact. With this number,
+99.7 % of the pixels of 320 x 320 X-rays get the same label as with three. Each grey level has
+separate cells."""
 
 CORNERS = 4
-"""Bilateral cells around each pixel."""
+"""Number of bilateral cells around each pixel."""
 BAND = 20
-"""Rows of a blur that are computed together."""
+"""Number of rows of a blur that are computed together."""
 REACH = 4
-"""Standard deviations beyond which a blur is cut off."""
+"""Number of standard deviations at which a blur is truncated."""
 
 
 @torch.no_grad()
@@ -53,13 +53,13 @@ def refine(
     intensity_sigma: float = 5.0,
     bilateral_compatibility: float = 10.0,
 ) -> Tensor:
-    """Returns the labels that the CRF finds likelier, after `iterations` mean-field steps.
+    """Returns the more probable label of each pixel after `iterations` mean-field steps.
 
     Args:
-        image: [B, H, W], uint8 or float, 0 to 255. Fractions are rounded to whole grey levels.
-        label: [B, M, H, W], 0 or 1, rough masks of the image. The masks do not see each other.
-        iterations: mean-field steps; 0 returns `label`.
-        ground_truth_probability: the trust in `label`, between 0 and 1.
+        image: [B, H, W], uint8 or float, 0 to 255. Values are rounded to whole grey levels.
+        label: [B, M, H, W], 0 or 1, rough masks of the image. The masks are independent.
+        iterations: number of mean-field steps; 0 returns `label`.
+        ground_truth_probability: confidence in `label`, between 0 and 1.
         gaussian_sigma: standard deviation of the Gaussian kernel, pixels.
         gaussian_compatibility: weight of the Gaussian kernel.
         bilateral_sigma: spatial standard deviation of the bilateral kernel, pixels.
@@ -67,10 +67,10 @@ def refine(
         bilateral_compatibility: weight of the bilateral kernel.
 
     Returns:
-        [B, M, H, W] uint8, 0 or 1. No masks (M = 0) give no masks.
+        [B, M, H, W] uint8, 0 or 1. The result is empty if M = 0.
 
     Raises:
-        InputError: the shapes do not fit, or a number is out of range.
+        InputError: the shapes do not match, or a number is out of range.
     """
     _check(image, label, ground_truth_probability, gaussian_sigma, bilateral_sigma, intensity_sigma)
     refined = torch.empty_like(label, dtype=torch.uint8)
@@ -82,7 +82,7 @@ def refine(
         height, width, gaussian_sigma, 2 * gaussian_compatibility, device=image.device
     )
     trust = math.log(ground_truth_probability / (1 - ground_truth_probability))
-    # One image at a time: a batch's masks would not stay in the processor's cache.
+    # One image at a time: the masks of a batch would not fit in the processor's cache.
     for grey, rough, result in zip(image, label, refined, strict=True):
         bilateral = _BilateralKernel(
             grey, bilateral_sigma, intensity_sigma, 2 * bilateral_compatibility
@@ -107,7 +107,7 @@ def _mean_field(
 
 
 class _Blur:
-    """A matrix with a band of nonzero entries, cut into blocks of rows."""
+    """A band matrix, split into blocks of rows."""
 
     def __init__(self, matrix: Tensor):
         self.blocks: list[tuple[slice, slice, Tensor]] = []
@@ -132,9 +132,9 @@ class _Blur:
 
 
 class _GaussianKernel:
-    """Gaussian kernel over (row, column), normalised and scaled, the same for all images of a size.
+    """Gaussian kernel over (row, column), normalised and scaled; it depends only on the image size.
 
-    The pixels are summed in square cells; from there, each axis is blurred to full resolution.
+    Pixels are summed into square cells; each axis is then blurred back to full resolution.
     """
 
     def __init__(
@@ -173,8 +173,9 @@ _gaussian_kernel = lru_cache(maxsize=4)(_GaussianKernel)
 class _BilateralKernel:
     """Gaussian kernel over (row, column, intensity) of one image, normalised and scaled.
 
-    Each pixel belongs to four cells of its grey level, those around it; the same weights spread it
-    over them and read it off. The order of the cells is (level, row, column).
+    Each pixel belongs to the four surrounding cells of its grey level; the same weights are used to
+    distribute it to the cells and to interpolate the result. Cells are ordered by (level, row,
+    column).
     """
 
     def __init__(self, grey: Tensor, sigma: float, intensity_sigma: float, compatibility: float):
@@ -216,7 +217,7 @@ class _BilateralKernel:
 
 
 def _weighted_sums(rows: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
-    """Returns [pixels, M]: the sums of the `chosen` [pixels, 4] of the rows, with their weights."""
+    """Returns [pixels, M]: weighted sums of the rows given by `chosen` [pixels, 4]."""
     return F.embedding_bag(chosen, rows, mode="sum", per_sample_weights=weights)
 
 
@@ -224,10 +225,10 @@ def _weighted_sums(rows: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
 def _spatial_cells(
     height: int, width: int, sigma: float, device: torch.device
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """Returns [pixels, 4], the cells around each pixel, their bilinear weights, and both blurs.
+    """Returns the cells around each pixel [pixels, 4], their bilinear weights, and both blurs.
 
-    A blur stands between a linear splat and a linear slice, which add a variance of 1/6 of a
-    squared cell each.
+    Linear splatting before a blur and linear slicing after it each add a variance of 1/6 of a
+    squared cell.
     """
     spacing = sigma / BILATERAL_CELLS
     below, parts, blurs = [], [], []
@@ -270,7 +271,7 @@ def _check(
             "refine: image, label",
             f"shapes {tuple(image.shape)}, {tuple(label.shape)}",
             "[B, H, W] and [B, M, H, W]",
-            "Resize the masks to the image's size.",
+            "Resize the masks to the size of the image.",
         )
     if not 0 < ground_truth_probability < 1:
         problems.add(

@@ -1,4 +1,4 @@
-"""Turns class activation maps into the labels that train IRNet: 1, 0, or 255 for unsure."""
+"""Converts class activation maps into training labels for IRNet: 1, 0, or 255 for unsure."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ def affinity_labels(
     background: float = 0.05,
     **crf_settings: float,
 ) -> Tensor:
-    """Returns where each pathology surely is (1), surely is not (0), or may be (255).
+    """Labels where each pathology certainly is (1), certainly is not (0), or may be (255).
 
-    The CAM, with negative values cut off and its maximum scaled to 1, is upsampled to the image.
-    What exceeds `foreground` and what exceeds `background` are refined by a dense CRF each. The
-    first says what is 1, and what is then in neither is 0.
+    Negative values of the CAM are set to 0, its maximum is scaled to 1, and it is upsampled to the
+    image. The regions above `foreground` and above `background` are each refined by a dense CRF.
+    The first gives the pixels labelled 1; pixels outside both are labelled 0.
 
     Args:
         image: [H, W] or [B, H, W], 0 to 255.
         cam: [P, h, w] or [B, P, h, w], of any scale and size.
         positive: [P] or [B, P] bool, which pathologies the image has.
-        foreground: a CAM above this is foreground; from 0 to 1.
-        background: a CAM not above this is background; at most `foreground`.
+        foreground: CAM values above this are foreground; 0 to 1.
+        background: CAM values up to this are background; at most `foreground`.
         crf_settings: keyword arguments of `dense_crf.refine`.
 
     Returns:
-        [P, H, W] or [B, P, H, W] uint8. A pathology that is not positive, or whose CAM has nothing
-        above 0, is unsure everywhere.
+        [P, H, W] or [B, P, H, W] uint8. A pathology that is not positive, or whose CAM has no
+        positive value, is 255 everywhere.
 
     Raises:
-        InputError: the shapes or thresholds do not fit, or a CRF setting is out of range.
+        InputError: the shapes or thresholds do not match, or a CRF setting is out of range.
 
-    Source: Ahn et al. 2019, section 4.1; `cam_to_ir_label` in its published code, where one CRF
-    has a label per class. Here each pathology has its own, since pathologies overlap.
+    Source: Ahn et al. 2019, section 4.1; `cam_to_ir_label` in its published code, which uses one
+    CRF with a label per class. Here each pathology has a separate CRF, since pathologies overlap.
     """
     if image.ndim == 2:
         labels = affinity_labels(
@@ -76,7 +76,7 @@ def affinity_labels(
 
 
 def _scale(cam: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns CAMs from 0 to 1, and [B, P] which of them are positive and not empty."""
+    """Returns CAMs scaled to 0..1, and which of them are positive and not empty, [B, P]."""
     clipped = cam.clamp(min=0)
     highest = clipped.amax((2, 3), keepdim=True)
     known = positive & (highest[..., 0, 0] > 0)
@@ -97,13 +97,13 @@ def _check(
             "affinity_labels: image, cam, positive",
             f"shapes {shapes[0]}, {shapes[1]}, {shapes[2]}",
             "[B, H, W], [B, P, h, w] and [B, P]",
-            "Give all three of the same images and pathologies.",
+            "Pass all three for the same images and pathologies.",
         )
     if not 0 <= background <= foreground <= 1:
         problems.add(
             "affinity_labels: background, foreground",
             f"{background}, {foreground}",
             "0 <= background <= foreground <= 1",
-            "Use 0.05 and 0.30 as IRN does, or 0.1 and 0.25 as CheXseg.",
+            "Use 0.05 and 0.30 as in IRN, or 0.1 and 0.25 as in CheXseg.",
         )
     problems.raise_if_any()

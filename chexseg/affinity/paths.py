@@ -14,15 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Displacement = tuple[int, int]
-"""(rows down, columns right) from a pixel to its partner, or to a pixel on their path."""
+"""Offset (rows down, columns right) from a pixel to its partner or to a pixel on their path."""
 
 
 @lru_cache
 def displacements(radius: int) -> tuple[Displacement, ...]:
-    """Returns the displacements shorter than `radius` (pixels) of one half plane.
+    """Returns the displacements in one half plane that are shorter than `radius` (pixels).
 
-    Each unordered pair of distinct pixels nearer than `radius` appears once. A radius of 1 or less
-    has no pairs: the result is empty.
+    Each unordered pair of distinct pixels closer than `radius` appears once. The result is empty
+    for a radius of 1 or less.
     """
     row = [(0, x) for x in range(1, radius)]
     below = [
@@ -36,10 +36,10 @@ def displacements(radius: int) -> tuple[Displacement, ...]:
 
 @cache
 def path(displacement: Displacement) -> frozenset[Displacement]:
-    """Returns the pixels less than one pixel off the segment from (0, 0) to `displacement`.
+    """Returns the pixels less than one pixel away from the segment from (0, 0) to `displacement`.
 
-    Both ends belong to it. Only the bounding box of the ends is searched, so that a path between
-    two pixels of an image never leaves the image.
+    The path includes both ends. It stays within the bounding box of the ends, so a path between two
+    pixels of an image never leaves the image.
     """
     dy, dx = displacement
     length_squared = max(dy * dy + dx * dx, 1)
@@ -56,8 +56,8 @@ def pair_slices(
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Returns row and column slices of the first pixels of all pairs, and of their partners.
 
-    Only pairs inside an image of `height` x `width` pixels count; the slices are empty when there
-    are none. Index with `image[(..., *source)]`.
+    Only pairs inside an image of `height` x `width` pixels count; without any, the slices are
+    empty. Use them as `image[(..., *source)]`.
     """
     dy, dx = displacement
     rows, columns = max(height - dy, 0), max(width - abs(dx), 0)
@@ -68,9 +68,9 @@ def pair_slices(
 
 
 def pad_pairs(values: Tensor, displacement: Displacement, height: int, width: int) -> Tensor:
-    """Returns [..., height, width]: values of the pairs inside the image at their first pixels.
+    """Returns [..., height, width]: the value of each pair at its first pixel.
 
-    The other pixels, whose partner is outside, get 0. `values` has the size of `pair_slices`.
+    Pixels whose partner is outside the image get 0. `values` has the size of `pair_slices`.
     """
     (rows, columns), _ = pair_slices(displacement, height, width)
     return F.pad(values, (columns.start, width - columns.stop, 0, height - rows.stop))
@@ -80,8 +80,8 @@ def path_affinity(edge: Tensor, radius: int) -> Tensor:
     """Returns the affinity of each pixel to its partners: 1 - the highest edge on their path.
 
     Args:
-        edge: [B, H, W], probabilities of a boundary, 0 to 1. Any size, also less than `radius`.
-        radius: pairs are nearer than this, in pixels.
+        edge: [B, H, W], boundary probabilities, 0 to 1. It may be smaller than `radius`.
+        radius: only pairs closer than this many pixels count.
 
     Returns:
         [B, D, H, W] in the order of `displacements(radius)`, differentiable. A partner outside the
@@ -108,7 +108,7 @@ def path_affinity(edge: Tensor, radius: int) -> Tensor:
 def _window(
     values: Tensor, shorter: Displacement, start: Displacement, left: int, count: tuple[int, int]
 ) -> Tensor:
-    """Cuts from the maxima of a shorter path those that begin `start` away from the longer's."""
+    """Returns the maxima over shorter paths that begin at offset `start` of the longer paths."""
     first_column = left + start[1] - max(-shorter[1], 0)
     return values[:, start[0] : start[0] + count[0], first_column : first_column + count[1]]
 
@@ -124,10 +124,10 @@ def _maximum(tensors: Iterable[Tensor]) -> Tensor:
 def _cover_paths(
     radius: int,
 ) -> tuple[tuple[Displacement, tuple[tuple[Displacement, Displacement], ...]], ...]:
-    """Covers each path by few shorter ones, so that their maxima are taken only once.
+    """Covers each path with a few shorter ones, so that no maximum is computed twice.
 
     Returns (displacement, ((start, shorter displacement), ...)) from the shortest path to the
-    longest. A maximum may count a pixel twice, so the parts may overlap.
+    longest. The parts may overlap, since a maximum may count a pixel twice.
     """
     covers = []
     known = {(0, 0)}

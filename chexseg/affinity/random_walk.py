@@ -1,8 +1,9 @@
-"""Spreads class activation maps over a pixel's neighbours, stopped by edges (IRN's random walk).
+"""Spreads class activation maps to neighbouring pixels, but not across edges (IRN's random walk).
 
-The published code squares a dense matrix of (H W) x (H W) `t` times. Here the sparse one-step
-matrix T is applied to the maps instead. T is similar to a symmetric matrix with its spectrum in
-[-1, 1], where x^n is a short sum of Chebyshev polynomials: some 70 products stand for 256 steps.
+The published code squares a dense (H W) x (H W) matrix `t` times. Here, the sparse one-step matrix
+T is applied to the maps instead. T is similar to a symmetric matrix with its spectrum in [-1, 1],
+where x^n is well approximated by a short sum of Chebyshev polynomials: about 70 products replace
+256 steps.
 """
 
 from __future__ import annotations
@@ -29,22 +30,22 @@ def random_walk(
 ) -> Tensor:
     """Returns (maps x (1 - edge)) T^(2^t), the maps after 2^t steps of a random walk.
 
-    T is the affinity to the power of `beta`, divided by the sums of its columns. The affinity of
-    two pixels is `path_affinity`, of a pixel to itself 1.
+    T is the affinity to the power of `beta`, divided by its column sums. The affinity of two pixels
+    is given by `path_affinity`; the affinity of a pixel to itself is 1.
 
     Args:
         maps: [B, P, H, W], one map per pathology, of any scale.
-        edge: [B, H, W], probabilities of a boundary, 0 to 1.
-        radius: pixels further apart than this, or as far, are not joined.
-        beta: the higher, the more an edge repels.
-        steps_log2: t; 2^t steps are taken.
-        tolerance: the share of T^(2^t) that may be left out.
+        edge: [B, H, W], boundary probabilities, 0 to 1.
+        radius: only pixels closer than this are connected.
+        beta: higher values make edges repel more strongly.
+        steps_log2: t; the walk takes 2^t steps.
+        tolerance: the share of T^(2^t) that may be dropped.
 
     Returns:
-        [B, P, H, W], float32 also for float16 input. An empty map stays zero.
+        [B, P, H, W], float32 even for float16 input. An empty map stays zero.
 
     Raises:
-        InputError: the shapes do not fit, or `radius`, `beta` or `steps_log2` is out of range.
+        InputError: the shapes do not match, or `radius`, `beta` or `steps_log2` is out of range.
 
     Source: Ahn et al. 2019, equations 9 and 10; `propagate_to_edge` in its published code.
     """
@@ -53,7 +54,7 @@ def random_walk(
     maps, edge = maps.float(), edge.float()
     start = (maps * (1 - edge)[:, None]).flatten(2)
     affinity = path_affinity(edge, radius) ** beta
-    # One image at a time: a batch's matrix would not stay in the processor's cache.
+    # One image at a time: the matrix of a batch would not fit in the processor's cache.
     walked = [
         _power(
             _transition_matrix(affinity[image], radius),
@@ -69,7 +70,7 @@ def random_walk(
 
 
 def _transition_matrix(affinity: Tensor, radius: int) -> Tensor:
-    """Returns T transposed, [H W, H W] in CSR: row j holds the weights that make pixel j's mean."""
+    """Returns T transposed, [H W, H W] in CSR: row j holds the weights of pixel j's new value."""
     height, width = affinity.shape[-2:]
     middle = len(displacements(radius))
     values = affinity.new_zeros(2 * middle + 1, height, width)
@@ -92,11 +93,11 @@ def _transition_matrix(affinity: Tensor, radius: int) -> Tensor:
 def _neighbours(
     radius: int, height: int, width: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns where each pixel's neighbours are: the part of a CSR matrix that no image changes.
+    """Returns the neighbours of each pixel: the part of a CSR matrix that is equal for all images.
 
-    That is the number of each entry in [2 D + 1, H, W], the neighbour's number, and row ends. The
-    neighbours stand in the order of `displacements`, mirrored around the pixel itself, so that
-    their numbers ascend in each row.
+    It consists of the position of each entry in [2 D + 1, H, W], the index of the neighbour, and
+    the row ends. Neighbours follow the order of `displacements`, mirrored around the pixel itself,
+    so that their indices ascend in each row.
     """
     forward = displacements(radius)
     offsets = torch.tensor([(-y, -x) for y, x in reversed(forward)] + [(0, 0), *forward])
@@ -129,10 +130,10 @@ def _power(matrix: Tensor, vectors: Tensor, exponent: int, tolerance: float) -> 
 
 @lru_cache
 def _chebyshev_coefficients(exponent: int, tolerance: float) -> tuple[float, ...]:
-    """Returns the Chebyshev coefficients of x^exponent, up to where `tolerance` of them is left.
+    """Returns the Chebyshev coefficients of x^exponent, dropping a tail that sums to `tolerance`.
 
     x^n is the sum of 2^(1-n) binomial(n, (n - k) / 2) T_k over k = n, n - 2, ..., halved at k = 0.
-    They are positive and sum to 1, and |T_k| <= 1: what is left out bounds the error.
+    The coefficients are positive and sum to 1, and |T_k| <= 1, so the dropped sum bounds the error.
     """
     coefficients: list[float] = []
     left = 1.0
@@ -154,7 +155,7 @@ def _check(maps: Tensor, edge: Tensor, radius: int, beta: float, steps_log2: int
             "random_walk: maps, edge",
             f"shapes {tuple(maps.shape)}, {tuple(edge.shape)}",
             "[B, P, H, W] and [B, H, W]",
-            "Resize the maps to the edge's size.",
+            "Resize the maps to the size of the edge map.",
         )
     for name, value, least in (
         ("radius", radius, 1),

@@ -1,4 +1,4 @@
-"""Sparse matrices in compressed rows, for the random walk and the dense CRF."""
+"""Sparse CSR matrices for the random walk and the dense CRF."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 
 
 def csr_matrix(row_ends: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Returns a sparse CSR matrix of `size` without checking it.
+    """Returns a sparse CSR matrix of `size`, without validation.
 
     Args:
-        row_ends: [rows + 1], where each row begins among `columns` and `values`; the last entry is
-            their length.
+        row_ends: [rows + 1], index into `columns` and `values` at which each row begins; the last
+            entry is their length.
         columns: [entries], the column of each entry.
         values: [entries], float32.
         size: (rows, columns).
 
-    The numbers are stored in 32 bits, since the matrix products have no fast kernel for 64.
+    Indices are stored in 32 bits, since matrix products have no fast kernel for 64-bit indices.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")

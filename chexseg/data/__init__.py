@@ -1,1 +1,1 @@
-"""X-rays, labels and masks as they lie in their folders, and the phantom."""
+"""Reading X-rays, labels and masks from their folders, and the phantom data set."""

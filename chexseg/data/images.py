@@ -1,4 +1,4 @@
-"""X-rays as arrays: decoding, and the letterbox with its inverse."""
+"""Decoding X-rays into arrays, and the letterbox and its inverse."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from chexseg.errors import Problems
 FORMATS = ("PNG", "JPEG")
 LONGEST_SIDE = 50_000
 MOST_PIXELS = 2**26
-"""Pixels that an X-ray may have; a detector has 2**24, and decoding takes up to 9 bytes of each."""
+"""Maximum number of pixels of an X-ray. A detector has 2**24; decoding takes up to 9 bytes each."""
 
 BAND = 64
-"""Rows of a 16-bit X-ray that are computed at once."""
+"""Number of rows of a 16-bit X-ray that are converted at once."""
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Fits an image of `height` x `width` pixels into a centred square, keeping its shape.
+    """Fits an image of `height` x `width` pixels into a centred square, keeping its aspect ratio.
 
     The longest side becomes `size` pixels; the rest of the square is empty.
     """
@@ -56,7 +56,7 @@ class Letterbox:
     def masks(self, masks: np.ndarray) -> np.ndarray:
         """Letterboxes masks: bool [P, height, width] -> bool [P, size, size].
 
-        A pixel of the square is set where at least half of its area is.
+        A pixel of the square is set if the mask covers at least half of its area.
         """
         square = np.zeros((len(masks), self.size, self.size), bool)
         height, width = self.inner
@@ -76,17 +76,17 @@ class Letterbox:
 
 
 def open_image(path: str | Path, *, longest: int | None = None) -> tuple[Image.Image, int, int]:
-    """Opens an X-ray as 8-bit grey, turned as its EXIF says.
+    """Opens an X-ray as 8-bit grey, rotated according to its EXIF data.
 
     Args:
-        path: PNG or JPEG; 16-bit greys are scaled to 8 bits, colours become their luminance.
-        longest: if given, a JPEG may be decoded at a fraction of its size, not below this.
+        path: PNG or JPEG; 16-bit grey is scaled to 8 bits, colour is converted to luminance.
+        longest: if given, a JPEG may be decoded at reduced size, but not below this side.
 
     Returns:
-        The image, and the height and width that it has in the file (after turning).
+        The image, and its height and width in the file (after rotation).
 
     Raises:
-        InputError: absent, not an image, truncated, or larger than can be meant.
+        InputError: missing, not an image, truncated, or implausibly large.
     """
     with _opened(path) as image:
         height, width = _turned_size(image)
@@ -98,7 +98,7 @@ def open_image(path: str | Path, *, longest: int | None = None) -> tuple[Image.I
 
 
 def letterboxed(path: str | Path, size: int) -> np.ndarray:
-    """Returns an X-ray as models see it: letterboxed, uint8 [size, size].
+    """Returns an X-ray in the form that models take: letterboxed, uint8 [size, size].
 
     Raises:
         InputError: see `open_image`.
@@ -108,10 +108,10 @@ def letterboxed(path: str | Path, size: int) -> np.ndarray:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Returns height and width from the header of an image, after turning by EXIF.
+    """Returns height and width from the header of an image, after rotation by EXIF.
 
     Raises:
-        InputError: absent, or no image.
+        InputError: missing, or not an image.
     """
     with _opened(path) as image:
         return _turned_size(image)
@@ -119,35 +119,35 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[Image.Image]:
-    """Opens an image, of which only the header is read; tells all that goes wrong in the block."""
+    """Opens an image, reading only its header; raises all errors of the block as InputError."""
     problems = Problems("X-rays")
-    Image.MAX_IMAGE_PIXELS = None  # Pillow's limit is higher than ours, and warns before it refuses
+    Image.MAX_IMAGE_PIXELS = None  # Pillow's limit is higher than ours, and warns before it raises
     try:
-        # Only these: Pillow knows sixty formats, and starts Ghostscript to read some of them.
+        # Only these formats: Pillow knows sixty, and runs Ghostscript to read some of them.
         with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
             if max(width, height) <= LONGEST_SIDE and width * height <= MOST_PIXELS:
                 yield image
             else:
-                most = f"an X-ray: {LONGEST_SIDE} a side and {MOST_PIXELS} in all at most"
-                remedy = "Replace the file, by a smaller copy if it is an X-ray."
+                most = f"an X-ray: at most {LONGEST_SIDE} per side and {MOST_PIXELS} in total"
+                remedy = "Replace the file, with a smaller copy if it is an X-ray."
                 problems.add(path, f"{width} x {height} pixels", most, remedy)
     except FileNotFoundError:
-        remedy = "Correct the path, or fetch the X-ray; or delete its row if a table names it."
+        remedy = "Correct the path, or fetch the X-ray; or delete its row if a table lists it."
         problems.add(path, "no such file", "an X-ray", remedy)
     except PermissionError:
         remedy = "Ask the owner of the file for permission to read it."
-        problems.add(path, "a file that you may not read", "an X-ray", remedy)
-    except MemoryError:  # sizes were checked: it is this machine that is too small
+        problems.add(path, "an unreadable file", "an X-ray", remedy)
+    except MemoryError:  # sizes were checked, so this machine is too small
         raise
-    except Exception as error:  # a decoder raises whatever damaged bytes lead it to
-        found = f"no whole image ({error})"
+    except Exception as error:  # damaged bytes can make a decoder raise anything
+        found = f"a damaged image ({error})"
         problems.add(path, found, "a PNG or JPEG", "Fetch the file again.")
     problems.raise_if_any()
 
 
 def _turned_size(image: Image.Image) -> tuple[int, int]:
-    """Returns height and width of an image after turning by EXIF."""
+    """Returns height and width of an image after rotation by EXIF."""
     width, height = image.size
     return (width, height) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
 
@@ -158,7 +158,7 @@ def _grey(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     top = 65535.0 if values.max() > 255 else 255.0
     grey = np.empty(values.shape, np.uint8)
-    for start in range(0, len(values), BAND):  # float64 of all of it would take eight times as much
+    for start in range(0, len(values), BAND):  # float64 for the whole image would take too much
         band = values[start : start + BAND].astype(np.float64)
         grey[start : start + BAND] = np.round(band.clip(0, top) * (255.0 / top))
     return Image.fromarray(grey)

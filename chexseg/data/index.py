@@ -1,4 +1,4 @@
-"""Reading the index of a study, as stage `build-index` writes it."""
+"""Reads the index of a study, as written by stage `build-index`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from chexseg.errors import InputError, Problem, Problems, nearest
 
 
 def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.DataFrame:
-    """Returns the rows of the given splits (all of them if none is named), cxr_id as row label.
+    """Returns the rows of the given splits (or of all splits), indexed by cxr_id.
 
     Every column that is not one of FIXED_COLUMNS is a finding, float64: 1, 0, -1 (uncertain) or
     NaN (blank).
 
     Args:
         path: the index CSV.
-        splits: names from `chexseg.data.splits.SPLITS`.
-        shard: only X-rays of this shard.
+        splits: names from `chexseg.data.splits.SPLITS`; none selects all rows.
+        shard: if given, only the X-rays of this shard.
 
     Raises:
-        InputError: the file is absent, damaged or no index.
+        InputError: the file is missing, damaged, or not an index.
     """
     text, whole = ("cxr_id", "path", "patient", "study", "split"), ("height", "width")
     dtypes = dict.fromkeys(text, "str") | dict.fromkeys(whole, "Int64")
@@ -36,9 +36,9 @@ def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.D
         absent = [name for name in needed if name not in index.columns]
         found = f"no column {absent[0]!r}" if absent else None
     except (OSError, ValueError, TypeError, LookupError, OverflowError) as error:
-        found = f"no index ({str(error).strip()})"
+        found = f"an unreadable index ({str(error).strip()})"
     if found:
-        remedy = "Make it with `chexseg build-index`, or run the workflow again."
+        remedy = "Create it with `chexseg build-index`, or run the workflow again."
         raise InputError([Problem(str(path), found, "an index", remedy, "tables")])
     if splits:
         index = index[index["split"].isin(splits)]
@@ -58,9 +58,9 @@ def labels_of(index: pd.DataFrame) -> np.ndarray:
 
 
 def positives_of(index: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
-    """Returns which classes an X-ray is labelled with: bool [N, C], True for label 1 only.
+    """Returns which classes each X-ray is labelled positive for: bool [N, C], True for label 1.
 
-    This is the gate of pseudo masks: neither an uncertain nor a blank label opens it.
+    Only these classes get pseudo masks; an uncertain or blank label does not count.
 
     Raises:
         InputError: a class is not among the findings of the index.
@@ -71,6 +71,6 @@ def positives_of(index: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
             remedy = "Add it to data.findings."
             if names:
                 remedy = f"Add it to data.findings; the nearest there is {nearest(each, names)!r}."
-            problems.add("the index", f"no labels of {each!r}", "a column of its name", remedy)
+            problems.add("the index", f"no labels of {each!r}", "a column of that name", remedy)
     problems.raise_if_any()
     return index[list(classes)].to_numpy(np.float32) == 1

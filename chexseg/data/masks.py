@@ -1,9 +1,10 @@
 """Masks in CheXlocalize's JSON: `{cxr_id: {pathology: {"size": [h, w], "counts": COCO RLE}}}`.
 
-A run-length code (RLE) counts pixels down the columns of a mask, background and foreground in
-turn, beginning with background. COCO writes the counts as text, up to six characters of five bits
-each, and from the fourth on as the difference to the count before last. pycocotools reads beyond
-the text of a damaged code, so what comes from a file is checked here first, and read by numpy.
+A run-length encoding (RLE) counts pixels down the columns of a mask, alternating between background
+and foreground and starting with background. COCO writes each count as text, up to six characters
+of five bits each; from the fourth count on, it writes the difference to the count two before.
+pycocotools reads past the end of a damaged code, so codes from a file are first checked here and
+decoded with numpy.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from chexseg.errors import Problems, nearest
 from chexseg.files.atomic import atomic
 
 MAX_SIDE = 50_000
-"""Pixels that a side of a mask may have."""
+"""Maximum side of a mask in pixels."""
 
 MAX_PIXELS = 2**28
-"""Pixels that a mask may have: six characters of a code hold any run of such a mask."""
+"""Maximum number of pixels of a mask: six characters encode any run of such a mask."""
 
 _CODE = re.compile(r"(?:[P-o]{0,5}+[0-O])++")
 
 Rle = dict[str, Any]
-"""One mask: `size` [height, width] and `counts`, a compressed COCO run-length code."""
+"""One mask: `size` [height, width] and `counts`, a compressed COCO run-length encoding."""
 
-Wrong = tuple[str, str, str]
-"""What is wrong with a mask: what was found, what was expected, and the remedy."""
+Fault = tuple[str, str, str]
+"""What is wrong with a mask: (found, expected, remedy)."""
 
 
 def encode(mask: np.ndarray) -> Rle:
-    """Returns the run-length code of a mask, bool [H, W]."""
+    """Returns the run-length encoding of a mask, bool [H, W]."""
     code = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": list(mask.shape), "counts": code["counts"].decode("ascii")}
 
@@ -44,7 +45,7 @@ def encode(mask: np.ndarray) -> Rle:
 def decode(rle: Rle) -> np.ndarray:
     """Returns the mask, bool [H, W], of a code from `encode` or `read_masks`.
 
-    Not through pycocotools, which takes ten times as long, pixel by pixel.
+    It does not use pycocotools, which works pixel by pixel and is ten times slower.
     """
     runs = _run_lengths(rle["counts"])
     height, width = rle["size"]
@@ -63,7 +64,7 @@ def _run_lengths(code: str) -> np.ndarray:
         code: compressed counts that match _CODE; if they are damaged, runs may be negative.
     """
     text = np.frombuffer(code.encode("ascii"), np.uint8) - 48
-    stops = np.flatnonzero(text < 32)  # bit 5 says that the value goes on
+    stops = np.flatnonzero(text < 32)  # bit 5 is set if the value continues
     sizes = np.diff(stops, prepend=-1)
     starts = stops + 1 - sizes
     places = np.arange(len(text)) - np.repeat(starts, sizes)
@@ -71,7 +72,7 @@ def _run_lengths(code: str) -> np.ndarray:
     negative = (text[stops] & 16) > 0
     runs[negative] -= 1 << 5 * sizes[negative]
     np.cumsum(runs[1::2], out=runs[1::2])
-    np.cumsum(runs[2::2], out=runs[2::2])  # the very first run is no one's base
+    np.cumsum(runs[2::2], out=runs[2::2])  # the first run is not a base for others
     return runs
 
 
@@ -85,17 +86,17 @@ def read_masks(
 
     Args:
         path: the JSON file.
-        pathologies: those that every X-ray of the file must have; others are passed over.
-        sizes: cxr_id -> (height, width) of the X-rays, to which masks must fit; X-rays that are
-            not in it are not compared.
+        pathologies: the ones that every X-ray of the file must have; others are ignored.
+        sizes: cxr_id -> (height, width) of the X-rays, which masks must match; X-rays that are
+            not listed are not compared.
 
     Returns:
-        cxr_id -> pathology -> mask, in the order of the file and of `pathologies`. Counts in a
-        list (uncompressed) come out compressed. An X-ray that is not in the file has no mask:
-        CheXlocalize leaves out X-rays without any positive label.
+        cxr_id -> pathology -> mask, in the order of the file and of `pathologies`. Uncompressed
+        counts (a list) are compressed. An X-ray that is not in the file has no mask:
+        CheXlocalize omits X-rays without a positive label.
 
     Raises:
-        InputError: everything that is wrong with the file, each with `file:cxr_id:pathology`.
+        InputError: lists everything that is wrong with the file, as `file:cxr_id:pathology`.
     """
     problems = Problems("masks")
     content = _load(path, problems)
@@ -110,10 +111,10 @@ def read_masks(
             continue
         _check_names(entry, where, tuple(pathologies), problems)
         size = sizes.get(cxr_id) if sizes else None
-        given = {name: entry[name] for name in pathologies if name in entry}
+        present = {name: entry[name] for name in pathologies if name in entry}
         masks[cxr_id] = {}
-        for name, rle in given.items():
-            mask = _wrong_form(rle) or _wrong_size(rle, size) or _sound(rle)
+        for name, rle in present.items():
+            mask = _find_format_fault(rle) or _find_size_fault(rle, size) or _compress(rle)
             if isinstance(mask, tuple):
                 problems.add(f"{where}:{name}", *mask)
             else:
@@ -123,7 +124,7 @@ def read_masks(
 
 
 def write_masks(path: str | Path, masks: Mapping[str, Mapping[str, Rle]]) -> None:
-    """Writes masks as CheXlocalize's JSON, names sorted: equal masks give equal bytes.
+    """Writes masks as CheXlocalize's JSON, sorted by name so that equal masks give equal bytes.
 
     Args:
         path: the JSON file.
@@ -134,7 +135,7 @@ def write_masks(path: str | Path, masks: Mapping[str, Mapping[str, Rle]]) -> Non
 
 
 def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
-    """Returns the JSON object of a file; an empty one after adding a problem."""
+    """Returns the JSON object of a file, or an empty one after adding a problem."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for name in {name for name, _ in pairs} if len(dict(pairs)) < len(pairs) else ():
@@ -149,7 +150,7 @@ def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
             path, error.strerror or str(error), "a JSON file of masks", "Correct the path."
         )
     except (ValueError, RecursionError) as error:
-        problems.add(path, f"no JSON ({error})", "CheXlocalize's JSON", "Replace the file.")
+        problems.add(path, f"invalid JSON ({error})", "CheXlocalize's JSON", "Replace the file.")
     else:
         if isinstance(content, dict):
             return content
@@ -163,19 +164,19 @@ def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
 def _check_names(
     entry: dict[str, Any], where: str, pathologies: tuple[str, ...], problems: Problems
 ) -> None:
-    """Adds the pathologies that an X-ray lacks, each with the nearest of the other names there."""
+    """Adds a problem for each pathology that an X-ray lacks, with the nearest other name."""
     others = tuple(name for name in entry if name not in pathologies)
     for name in pathologies:
         if name not in entry:
-            remedy = "Add it, an empty mask if nothing is seen."
+            remedy = "Add it; use an empty mask if the finding is absent."
             if others:
                 near = nearest(name, others)
                 remedy += f" Or rename it; the nearest name there is {near!r}."
             problems.add(f"{where}:{name}", "no mask", "one mask for each pathology", remedy)
 
 
-def _wrong_form(rle: Any) -> Wrong | None:
-    """Says what is wrong with the form of a mask."""
+def _find_format_fault(rle: Any) -> Fault | None:
+    """Returns what is wrong with the format of a mask, or None."""
     if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
         expected = 'a mask {"size": [height, width], "counts": ...}'
         return _kind(rle), expected, "Write the mask as pycocotools encodes it."
@@ -183,15 +184,15 @@ def _wrong_form(rle: Any) -> Wrong | None:
     if not (isinstance(size, list) and len(size) == 2 and all(type(side) is int for side in size)):
         return f"size {str(size)[:40]}", "[height, width] in whole pixels", "Correct the size."
     if not all(0 < side <= MAX_SIDE for side in size) or size[0] * size[1] > MAX_PIXELS:
-        expected = f"sides of 1 to {MAX_SIDE} px, {MAX_PIXELS} pixels at most"
+        expected = f"sides of 1 to {MAX_SIDE} px, at most {MAX_PIXELS} pixels"
         return f"size {size}", expected, "Correct the size."
     if not isinstance(counts, str | list):
-        return f"counts that are {_kind(counts)}", "text, or a list", "Encode the mask again."
+        return f"counts that are {_kind(counts)}", "text or a list", "Encode the mask again."
     return None
 
 
-def _wrong_size(rle: Rle, expected: tuple[int, int] | None) -> Wrong | None:
-    """Says how the size of a mask differs from that of its X-ray, if it does."""
+def _find_size_fault(rle: Rle, expected: tuple[int, int] | None) -> Fault | None:
+    """Returns how the size of a mask differs from its X-ray, or None."""
     size = tuple(rle["size"])
     if expected is None or size == tuple(expected):
         return None
@@ -200,10 +201,10 @@ def _wrong_size(rle: Rle, expected: tuple[int, int] | None) -> Wrong | None:
     return f"size {list(size)}", f"{list(expected)}, the size of the X-ray", remedy
 
 
-def _sound(rle: Rle) -> Rle | Wrong:
-    """Returns a mask whose form is right with compressed counts, or says what is wrong."""
+def _compress(rle: Rle) -> Rle | Fault:
+    """Returns a mask of valid format with compressed counts, or what is wrong with its counts."""
     size, code = rle["size"], rle["counts"]
-    damaged = "damaged counts", "a COCO run-length code", "Encode the mask again."
+    damaged = "damaged counts", "a COCO run-length encoding", "Encode the mask again."
     if isinstance(code, list):
         if not code or not all(type(run) is int and 0 <= run <= MAX_PIXELS for run in code):
             return damaged
@@ -212,13 +213,13 @@ def _sound(rle: Rle) -> Rle | Wrong:
     if runs is None or (runs < 0).any():
         return damaged
     if runs.sum() != size[0] * size[1]:
-        expected = f"{size[0] * size[1]}, as size says"
+        expected = f"{size[0] * size[1]}, according to size"
         return f"counts of {runs.sum()} pixels", expected, "Encode the mask again."
     mask = {"size": size, "counts": code}
-    # Empty runs may stand at the very beginning only: elsewhere pycocotools.merge runs wild.
+    # Only the first run may be empty: pycocotools.merge reads out of bounds on any other.
     return mask if runs[1:].all() else encode(decode(mask))
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "a mapping", list: "a list", str: "a text", type(None): "null"}
+    names = {dict: "a mapping", list: "a list", str: "text", type(None): "null"}
     return names.get(type(value), "a number")

@@ -1,4 +1,4 @@
-"""What makes an X-ray look wrong: cheap signs, for a warning and for nothing more."""
+"""Cheap checks for X-rays that look wrong; they only lead to a warning."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import numpy as np
 from PIL import Image
 
 SIDE = 64
-"""Side in pixels of the square to which an X-ray is stretched before it is looked at."""
+"""Side in pixels of the square to which an X-ray is stretched before it is checked."""
 
 LEAST_CONTRAST = 20
-"""Grey levels (of 255) between the 5 % darkest and the 5 % brightest pixels."""
+"""Minimum number of grey levels (of 255) between the 5th and 95th percentile of pixels."""
 
 LEAST_INSIDE = 0.6
-"""Share of the area inside of borders that are all alike."""
+"""Minimum share of the area that is inside uniform borders."""
 
 BORDER = 12
-"""Grey levels by which the pixels of a border's row or column may differ."""
+"""A row or column whose grey levels span less than this belongs to a border."""
 
 INVERTED = -0.1
-"""Brightness of the mediastinum less that of the lungs, as a share of the contrast."""
+"""Minimum brightness of the mediastinum minus that of the lungs, as a share of the contrast."""
 
 _MEDIASTINUM = slice(24, 50), slice(29, 35)
 _LUNGS = (slice(16, 40), slice(12, 22)), (slice(16, 40), slice(42, 52))
 
 
 def flaw_of(image: Image.Image) -> str | None:
-    """Says how a frontal X-ray looks wrong, if it does.
+    """Returns a description of what looks wrong with a frontal X-ray, or None.
 
     - almost constant: hardly any contrast.
-    - inverted: the mediastinum, in the middle, is darker than the lungs beside it.
-    - a border: much of the area is rows and columns at the edges that are all alike.
+    - inverted: the mediastinum, in the middle, is darker than the lungs on either side.
+    - a border: much of the area consists of uniform rows and columns at the edges.
 
     The limits leave a wide margin: a film's contrast is seldom below 100 grey levels, and its
-    mediastinum is brighter than its lungs by more than a fifth of that, with opacities too.
+    mediastinum is brighter than its lungs by more than a fifth of that, even with opacities.
 
     Args:
         image: the whole X-ray, grey (mode L).
@@ -47,12 +47,12 @@ def flaw_of(image: Image.Image) -> str | None:
         return f"a border: {1 - inside:.0%} of the area"
     lungs = np.mean([values[lung].mean() for lung in _LUNGS])
     if (values[_MEDIASTINUM].mean() - lungs) / (bright - dark) < INVERTED:
-        return "inverted: bright lungs beside a dark mediastinum"
+        return "inverted: bright lungs next to a dark mediastinum"
     return None
 
 
 def _inside(values: np.ndarray) -> float:
-    """Returns the share of the area [S, S] that is inside of all borders."""
+    """Returns the share of the area of `values` [S, S] that is inside all borders."""
     shares = []
     for axis in (0, 1):
         varied = np.flatnonzero(np.ptp(values, axis=axis) >= BORDER)

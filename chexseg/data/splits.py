@@ -11,24 +11,24 @@ import pandas as pd
 from chexseg.errors import Problems
 
 SPLITS = ("train", "expert", "validation", "test")
-"""train: labels only. expert: masks that train. validation: masks that select. test: masks that
-score."""
+"""train: labels only. expert: masks for training. validation: masks for model selection. test:
+masks for scoring."""
 
 
 def choose_patients(patients: pd.Series, fraction: float, seed: int) -> pd.Series:
     """Chooses whole patients until at least `fraction` of the X-rays is chosen.
 
-    Patients are taken in the order of a hash of seed and name, so that a choice does not depend
-    on the order of the table, and a larger fraction contains a smaller one.
+    Patients are ordered by a hash of seed and name, so the choice does not depend on the order of
+    the table, and a larger fraction contains every smaller one.
 
     Args:
         patients: [N] patient of each X-ray.
         fraction: share of the X-rays to choose, 0 to 1.
-        seed: of the choice.
+        seed: seed of the choice.
 
     Returns:
-        [N] bool, True where chosen. At 0 none; below 1 at least one patient is left out, if
-        there are two or more.
+        [N] bool, True where chosen. A fraction of 0 chooses none. A fraction below 1 leaves out at
+        least one patient if there are two or more.
     """
     counts = patients.value_counts()
     order = sorted(counts.index, key=lambda name: _hash(seed, name))
@@ -45,13 +45,13 @@ def choose_patients(patients: pd.Series, fraction: float, seed: int) -> pd.Serie
 def first_by_hash(ids: Iterable[str], number: int, seed: int) -> list[str]:
     """Chooses the first X-rays in the order of a hash of seed and id.
 
-    A choice does not depend on the order of the ids, and a smaller number is part of a larger
-    one: the 20 of a learning curve are among its 50.
+    The choice does not depend on the order of the ids, and a larger number contains every smaller
+    one: on a learning curve, the 20 X-rays are among the 50.
 
     Args:
         ids: ids of the X-rays.
         number: how many to choose; all of them if there are fewer.
-        seed: of the choice.
+        seed: seed of the choice.
 
     Returns:
         The chosen ids, in the order of `ids`.
@@ -68,27 +68,27 @@ def _hash(seed: int, name: str) -> str:
 def check_disjoint(index: pd.DataFrame, problems: Problems) -> None:
     """Adds a problem for each patient who has X-rays in two splits.
 
-    Where one split holds no other X-rays than another, that is the problem, told once: the same
-    table was given for both.
+    If all X-rays of a split are in another one, a single problem is added instead: the same table
+    was probably given for both.
 
     Args:
-        index: columns cxr_id, patient, split, source (the table's file and row of each X-ray).
-        problems: receives the patients.
+        index: columns cxr_id, patient, split, source (where a table lists the X-ray).
+        problems: the problems are added here.
     """
     x_rays = {split: set(rows["cxr_id"]) for split, rows in index.groupby("split", sort=False)}
-    told = set()
+    reported = set()
     for one, other in itertools.combinations(x_rays, 2):
         same = x_rays[one] & x_rays[other]
         if 1 < len(same) == min(len(x_rays[one]), len(x_rays[other])):
             in_one = (index["split"] == one) & index["cxr_id"].isin(same)
-            told |= set(index.loc[in_one, "patient"])
+            reported |= set(index.loc[in_one, "patient"])
             problems.add(
                 index.loc[in_one, "source"].iloc[0], f"the {len(same)} X-rays of {other}",
-                f"X-rays of {one}", f"Give another table for {one} or for {other}.",
+                f"X-rays of {one}", f"Provide another table for {one} or for {other}.",
             )  # fmt: skip
     splits = index.groupby("patient")["split"].agg(lambda values: sorted(set(values)))
     for patient, names in splits[splits.map(len) > 1].items():
-        if patient in told:
+        if patient in reported:
             continue
         where = index.loc[index["patient"] == patient, "source"].iloc[-1]
         problems.add(

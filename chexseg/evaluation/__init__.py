@@ -1,1 +1,1 @@
-"""From masks to scores: overlaps, metrics with intervals, comparisons, thresholds."""
+"""Evaluation of masks: overlaps, metrics with intervals, comparisons, thresholds."""

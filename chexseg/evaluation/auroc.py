@@ -1,4 +1,4 @@
-"""AUROC of classifiers whose labels are in part uncertain or blank."""
+"""AUROC of classifiers with uncertain and blank labels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def auroc_of_each(probability: Tensor, labels: Tensor) -> np.ndarray:
 
     Args:
         probability: [N, F].
-        labels: [N, F]; only 1 and 0 count, neither -1 (uncertain) nor NaN (blank).
+        labels: [N, F]; only 1 and 0 count, not -1 (uncertain) or NaN (blank).
 
     Returns:
-        float64 [F]; NaN for a finding whose labels are not of both kinds.
+        float64 [F]; NaN for a finding that lacks positive or negative labels.
     """
     values = np.full(labels.shape[1], np.nan)
     for column in range(labels.shape[1]):
@@ -27,6 +27,6 @@ def auroc_of_each(probability: Tensor, labels: Tensor) -> np.ndarray:
 
 
 def mean_of_known(values: np.ndarray) -> float:
-    """Returns the mean of the values that are not NaN; NaN if there is none."""
+    """Returns the mean of the values that are not NaN; NaN if there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")

@@ -1,4 +1,4 @@
-"""Differences between runs, on the same resamples of the patients."""
+"""Paired differences between runs, on the same resamples of patients."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ def difference(run: Scores, against: Scores) -> pd.DataFrame:
     """Compares two runs that were scored on the same X-rays with the same seed.
 
     Returns:
-        Columns metric, pathology, difference (the run's score minus the other's), ci_low,
-        ci_high, and probability_better: the share of resamples in which the difference is above
-        0. NaN where either score is; the difference of the means is that of the rows `mean`, even
-        if the runs have values for different pathologies.
+        Columns metric, pathology, difference (`run` minus `against`), ci_low, ci_high, and
+        probability_better, the share of resamples with a difference above 0. A row is NaN if
+        either score is NaN. The difference of the rows `mean` is taken even if the runs have
+        values for different pathologies.
 
     Raises:
-        ValueError: the runs differ in metrics, pathologies or the number of resamples.
+        ValueError: the runs differ in metrics, pathologies or number of resamples.
     """
     names = [(scores.metrics, scores.pathologies) for scores in (run, against)]
     if names[0] != names[1] or run.replicates.shape != against.replicates.shape:
-        raise ValueError("the runs were not scored alike, and cannot be compared")
+        raise ValueError("cannot compare runs that were scored differently")
     values = run.values - against.values
     replicates = run.replicates - against.replicates
     rows = []
@@ -43,10 +43,10 @@ def difference(run: Scores, against: Scores) -> pd.DataFrame:
 
 
 def gap_closed(run: Scores, against: Scores, human: Scores) -> np.ndarray:
-    """Returns the share of the gap between a run and a human that another run closes: [M, P].
+    """Returns the share of the gap between `against` and `human` that `run` closes: [M, P].
 
-    CheXseg: (0.270 - 0.156) over (human - 0.156) is 57.2 %. NaN where there is no gap: the human
-    is no better than the run that is compared against.
+    In CheXseg, (0.270 - 0.156) / (human - 0.156) is 57.2 %. The share is NaN if there is no gap,
+    because the human is not better than `against`.
     """
     gap = human.values - against.values
     closed = np.full(gap.shape, np.nan)

@@ -1,4 +1,4 @@
-"""What runs draw where the expert sees nothing."""
+"""False positives: predicted pixels of pathologies that an X-ray does not show."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import pandas as pd
 
 
 def false_positives(overlaps: pd.DataFrame) -> pd.DataFrame:
-    """Says what a run draws where the truth is empty, which `iou_image` does not see.
+    """Counts the predictions of a run where the truth is empty, which `iou_image` ignores.
 
     Args:
         overlaps: from `overlap_table`.
 
     Returns:
-        Columns pathology, negatives (X-rays with an empty truth), false_positives (those of them
-        with any predicted pixel), share (of the two; NaN without negatives), mean_pixels
-        (predicted pixels per negative X-ray; NaN without negatives).
+        Columns pathology, negatives (X-rays with an empty truth), false_positives (negatives with
+        any predicted pixel), share (false_positives / negatives), mean_pixels (predicted pixels per
+        negative). The last two are NaN without negatives.
     """
     counts = overlaps[["pathology"]].assign(negatives=overlaps["truth_pixels"] == 0)
     counts["pixels"] = overlaps["predicted_pixels"].where(counts["negatives"], 0)

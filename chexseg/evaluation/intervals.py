@@ -1,9 +1,9 @@
 """Confidence intervals from a bootstrap over patients.
 
-CheXlocalize resamples X-rays; but X-rays of one patient are not independent observations, so
-patients are resampled here, each with all of its X-rays. The resamples depend on the seed and on
-the number of patients only: runs scored on the same X-rays see the same resamples, which makes
-their differences paired.
+CheXlocalize resamples X-rays. But the X-rays of a patient are not independent observations, so
+patients are resampled here, each with all of its X-rays. The resamples depend only on the seed and
+the number of patients: runs scored on the same X-rays use the same resamples, so their differences
+are paired.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 
 
 def resample(sums: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Sums over resamples of the patients: one matrix product.
+    """Sums over resamples of the patients, as one matrix product.
 
     Args:
         sums: [..., patients, pathologies] float64.
-        number: of resamples R.
-        seed: of the resamples.
+        number: number of resamples R.
+        seed: seed of the resamples.
 
     Returns:
         [..., R, pathologies] float64.
@@ -29,7 +29,7 @@ def resample(sums: np.ndarray, number: int, seed: int) -> np.ndarray:
 
 
 def interval(replicates: np.ndarray, confidence: float) -> dict[str, float]:
-    """Returns the percentile interval of replicates [R], NaN left out; NaN if none is left."""
+    """Returns the percentile interval of replicates [R], ignoring NaN; NaN if all are NaN."""
     valid = replicates[~np.isnan(replicates)]
     bounds = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.quantile(valid, bounds) if len(valid) else (np.nan, np.nan)

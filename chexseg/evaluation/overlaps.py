@@ -1,7 +1,7 @@
-"""How many pixels two sets of masks share, counted on their run lengths.
+"""Counts the pixels that two sets of masks share, on their run lengths.
 
-pycocotools merges run lengths without decoding a pixel; it must only be given masks that
-`read_masks` has checked, or that `encode` made.
+pycocotools merges run lengths without decoding pixels. It is safe only for masks that were checked
+by `read_masks` or made by `encode`.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ def overlap_table(
 
     Args:
         truth: masks as from `read_masks`.
-        prediction: masks of the same X-rays. In both, an X-ray or a pathology without an entry
-            is an empty mask: CheXlocalize leaves out X-rays without any positive label.
-        patients: the X-rays that count, each with its patient.
-        pathologies: the pathologies that count.
+        prediction: masks of the same X-rays. In both, a missing X-ray or pathology means an empty
+            mask: CheXlocalize omits X-rays without a positive label.
+        patients: X-ray -> patient, for the X-rays to score.
+        pathologies: the pathologies to score.
 
     Returns:
-        One row for each X-ray and pathology, in that order, with the columns COLUMNS; the counts
-        are int64.
+        One row per X-ray and pathology, in that order, with the columns COLUMNS; the counts are
+        int64.
 
     Raises:
-        InputError: masks of the same X-ray and pathology differ in size; all of them at once.
+        InputError: truth and prediction differ in size; lists all such masks.
     """
     problems, counts = Problems(), []
     for cxr_id in patients:
@@ -54,7 +54,7 @@ def overlap_table(
                 problems.add(
                     f"{cxr_id}:{pathology}", f"a prediction of size {predicted['size']}",
                     f"{drawn['size']}, the size of the truth",
-                    "Give masks at the X-ray's own size, height first.",
+                    "Provide masks at the native size of the X-ray, height first.",
                 )  # fmt: skip
             else:
                 counts.append(_count(drawn, predicted))
@@ -90,13 +90,13 @@ def read_both(
     Args:
         truth: CheXlocalize JSON of the experts.
         prediction: CheXlocalize JSON of a run.
-        pathologies: those that every X-ray of a file must have.
+        pathologies: the ones that every X-ray of a file must have.
         sizes: see `read_masks`.
-        wanted: the X-rays that are scored; none: those of `truth`.
+        wanted: the X-rays to score; if empty, the X-rays of `truth`.
 
     Raises:
-        InputError: everything that is wrong with the two files. A file that has masks, but none
-            of an X-ray that is scored, is wrong: its X-rays are named in another way.
+        InputError: lists everything wrong with the two files. A file whose masks include none of
+            the X-rays to score is an error, since its X-rays must be named differently.
     """
     problems, files = Problems(), []
     for path in (truth, prediction):
@@ -110,29 +110,28 @@ def read_both(
         if masks and wanted and not set(wanted) & set(masks):
             problems.add(
                 path, f"no X-ray to score; the first is {next(iter(masks))!r}",
-                f"X-rays such as {next(iter(wanted))!r}", "Name X-rays alike in all files.",
+                f"X-rays such as {next(iter(wanted))!r}", "Use the same X-ray names in all files.",
             )  # fmt: skip
     problems.raise_if_any()
     return files[0], files[1]
 
 
 def read_overlaps(path: Path, problems: Problems) -> pd.DataFrame | None:
-    """Reads a table that `chexseg count-overlaps` wrote.
+    """Reads a table written by `chexseg count-overlaps`.
 
     Returns:
-        The table with the columns COLUMNS; None if it is not such a table, which is added to
-        `problems`.
+        The table with the columns COLUMNS; None, after adding a problem, if it is not such a table.
     """
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(ROW, str))
     except (OSError, ValueError) as error:
-        problems.add(path, f"no table ({error})", "a CSV of overlaps", "Correct the path.")
+        problems.add(path, f"unreadable ({error})", "a CSV of overlaps", "Correct the path.")
         return None
     missing = [column for column in COLUMNS if column not in table]
     if missing or any(table[column].dtype != np.int64 for column in COUNTS):
         problems.add(
             path, f"columns {', '.join(table.columns)}", f"pixel counts in {', '.join(COLUMNS)}",
-            "Make the table with `chexseg count-overlaps`.",
+            "Create the table with `chexseg count-overlaps`.",
         )  # fmt: skip
         return None
     return table

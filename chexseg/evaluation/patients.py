@@ -1,4 +1,4 @@
-"""Which X-rays are scored, and of which patient each is: what the bootstrap resamples."""
+"""Finds the X-rays to score and the patient of each, for the bootstrap over patients."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from chexseg.errors import InputError, Problem
 
 _CHEXPERT = re.compile(r"(patient\d+)_study\d+_")
 
-FROM_IDS = "patients: as the ids of the X-rays say, which are all named as in CheXpert"
+FROM_IDS = "patients: taken from the ids of the X-rays, which are all named as in CheXpert"
 UNKNOWN = (
     "patients: unknown, so each X-ray counts as a patient; if some patients have several X-rays, "
-    "intervals are too narrow: name an index with --index"
+    "intervals are too narrow: pass an index with --index"
 )
 
 
 def patients_of_index(
     path: Path, split: str
 ) -> tuple[dict[str, str], dict[str, tuple[int, int]] | None]:
-    """Returns the X-rays of a split of an index, each with its patient, and their sizes.
+    """Returns the patients and sizes of the X-rays of a split, from an index.
 
     Args:
         path: CSV with the columns cxr_id, patient and split, such as a study's index.
-        split: the split whose X-rays are scored.
+        split: the split to score.
 
     Returns:
-        cxr_id -> patient, in the order of the index; and cxr_id -> (height, width), None if the
-        index does not have the size of all.
+        cxr_id -> patient, in the order of the index; and cxr_id -> (height, width), or None if the
+        index lacks the size of any X-ray.
 
     Raises:
-        InputError: there is no index, it has no X-ray of the split, or it does not tell the
-            patient of each.
+        InputError: there is no index, it has no X-ray of the split, or it lacks the patient of an
+            X-ray.
     """
     rows = read_index(path, split)
     if rows.empty:
@@ -43,7 +43,7 @@ def patients_of_index(
     if unknown.any():
         found = f"no patient of {rows.index[unknown][0]!r}"
         remedy = "Fill the column 'patient': X-rays of one patient are resampled together."
-        raise InputError([Problem(str(path), found, "a patient for each X-ray", remedy)])
+        raise InputError([Problem(str(path), found, "a patient for every X-ray", remedy)])
     patients = dict(zip(rows.index, rows["patient"], strict=True))
     sizes = rows.reindex(columns=["height", "width"])
     if sizes.isna().any(axis=None):
@@ -53,14 +53,14 @@ def patients_of_index(
 
 
 def patients_of_ids(cxr_ids: Collection[str]) -> tuple[dict[str, str], str]:
-    """Returns X-rays with their patients where no index tells them, and how they were found.
+    """Derives patients from the ids of X-rays, for use without an index.
 
-    CheXpert's ids name the patient: `patient64741_study1_view1_frontal`. They are read only if
-    every id is of this form; an id such as `00000001_000` may or may not begin with a patient, so
+    CheXpert's ids contain the patient: `patient64741_study1_view1_frontal`. They are used only if
+    every id has this form. An id such as `00000001_000` may or may not begin with a patient, so
     each X-ray then counts as a patient.
 
     Returns:
-        cxr_id -> patient, in the order given; and FROM_IDS or UNKNOWN.
+        cxr_id -> patient, in the given order; and FROM_IDS or UNKNOWN, which say how.
     """
     found = [_CHEXPERT.match(cxr_id) for cxr_id in cxr_ids]
     if all(found):

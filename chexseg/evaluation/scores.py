@@ -1,7 +1,7 @@
 """Scores of runs: metrics over tables of overlaps, with bootstrap replicates.
 
-The row `mean` of a metric is the mean over the pathologies that have a value. NaN is never 0: a
-metric has no value for a pathology of which no X-ray counts.
+The row `mean` of a metric is the mean over the pathologies that have a value. A metric is NaN, not
+0, for a pathology without X-rays that count.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ MEAN = "mean"
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a run, and their bootstrap replicates, from which intervals come.
+    """Holds the scores of a run and their bootstrap replicates, which give the intervals.
 
     Attributes:
         metrics: M names.
-        pathologies: P names, the last of them MEAN.
-        values: [M, P] float64, NaN where there is nothing to score.
-        replicates: [M, R, P] float64: the values on each of R resamples of the patients. Those of
-            runs that `score` was given the same X-rays and seed for belong together.
-        n_images: [M, P] int64: X-rays behind each value, those whose denominator is above 0; for
-            the mean all.
+        pathologies: P names, of which the last is MEAN.
+        values: [M, P] float64, NaN if there is nothing to score.
+        replicates: [M, R, P] float64: the values on each of R resamples of the patients. Runs
+            scored on the same X-rays with the same seed have the same resamples.
+        n_images: [M, P] int64: number of X-rays whose denominator is above 0; all X-rays for the
+            mean.
         confidence: coverage of the intervals.
     """
 
@@ -45,7 +45,7 @@ class Scores:
     confidence: float
 
     def table(self) -> pd.DataFrame:
-        """Returns pathology, metric, value, ci_low, ci_high, n_images: a row for each score."""
+        """Returns a row per score: pathology, metric, value, ci_low, ci_high, n_images."""
         rows = [
             {
                 "pathology": pathology,
@@ -72,10 +72,10 @@ def score(
 
     Args:
         overlaps: from `overlap_table`.
-        metrics: names of the catalog; each is computed once.
-        replicates: resamples of the patients.
+        metrics: names from the catalog; each is computed once.
+        replicates: number of resamples of the patients.
         confidence: coverage of the intervals.
-        seed: of the resamples.
+        seed: seed of the resamples.
     """
     metrics = tuple(dict.fromkeys(metrics))
     _, patient = np.unique(overlaps["patient"], return_inverse=True)
@@ -94,7 +94,7 @@ def score(
 
 
 def _with_mean(sums: np.ndarray) -> np.ndarray:
-    """Divides [M, 2, ..., P] to [M, ..., P + 1]: 0 / 0 is NaN, the mean skips it."""
+    """Divides [M, 2, ..., P] to [M, ..., P + 1]; 0 / 0 gives NaN, which the mean ignores."""
     with np.errstate(invalid="ignore"):
         scores = sums[:, 0] / sums[:, 1]
         mean = np.nansum(scores, axis=-1) / np.isfinite(scores).sum(axis=-1)
@@ -122,10 +122,10 @@ def write_scores(path: Path, runs: Mapping[str, Scores]) -> None:
 
 
 def read_scores(path: Path) -> dict[str, Scores]:
-    """Reads what `write_scores` wrote.
+    """Reads a file written by `write_scores`.
 
     Raises:
-        InputError: the file is absent, damaged, or not of this kind.
+        InputError: the file is missing, damaged, or not a file of scores.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -138,6 +138,6 @@ def read_scores(path: Path) -> dict[str, Scores]:
             for run, values, replicates, n_images in zip(*parts, strict=True)
         }
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        remedy = "Make the file with `chexseg score-runs`."
-        found = f"no scores ({error})"
+        remedy = "Create the file with `chexseg score-runs`."
+        found = f"unreadable ({error})"
         raise InputError([Problem(str(path), found, "scores of runs", remedy)]) from error

@@ -1,9 +1,9 @@
-"""Choosing a threshold for each pathology: the candidate with the highest IoU on validation.
+"""Selects a threshold per pathology: the candidate with the highest IoU on validation.
 
-A pixel is positive if its probability is greater than the threshold, as in CheXseg's code; so the
-candidate 0 means any probability at all. CheXseg tries `numpy.arange(0, 1, 0.05)`. Where few
-pathologies have a truth in validation its code chooses on the training images instead; here the
-thresholds always come from validation.
+A pixel is positive if its probability is greater than the threshold, as in CheXseg's code, so at
+the candidate 0 any nonzero probability is positive. CheXseg tries `numpy.arange(0, 1, 0.05)`. If
+few pathologies have truth in validation, its code selects on the training images instead; here,
+thresholds are always selected on validation.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ CANDIDATES = tuple(number / 20 for number in range(20))
 """The candidate thresholds: 0, 0.05, ... 0.95."""
 
 FALLBACK = 0.5
-"""The threshold of a pathology that validation shows nowhere."""
+"""The threshold of a pathology without truth in validation."""
 
 
 def threshold_counts(
     probability: Tensor, truth: Tensor, thresholds: Sequence[float] = CANDIDATES
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Counts pixels above each threshold, all thresholds in one pass over the pixels.
+    """Counts the pixels above each threshold, in one pass over the pixels.
 
     Args:
-        probability: [B, P, H, W] float. NaN is above no threshold.
+        probability: [B, P, H, W] float. NaN is not above any threshold.
         truth: [B, P, H, W] bool.
-        thresholds: K increasing values; they are compared in the precision of `probability`.
+        thresholds: K increasing values, compared in the precision of `probability`.
 
     Returns:
         int64 counts: positive pixels inside the truth [B, P, K], positive pixels [B, P, K], and
@@ -52,7 +52,7 @@ def threshold_counts(
 
 
 class ThresholdSelection:
-    """Sums counts over the batches of the validation set, and chooses thresholds.
+    """Sums counts over the batches of the validation set, and selects thresholds.
 
     Args:
         pathologies: number of pathologies P.
@@ -73,13 +73,13 @@ class ThresholdSelection:
         self.truth += drawn.sum(0).cpu()
 
     def iou(self) -> Tensor:
-        """Returns intersections over unions: [P, K] float64, NaN for a pathology without truth."""
+        """Returns the IoU at each threshold: [P, K] float64, NaN for a pathology without truth."""
         truth = self.truth[:, None]
         iou = self.intersection.double() / (self.predicted + truth - self.intersection)
         return iou.where(truth > 0, torch.nan)
 
     def best(self) -> tuple[Tensor, Tensor]:
-        """Chooses the first of the best candidates for each pathology.
+        """Selects the best candidate for each pathology, the first if several are equal.
 
         Returns:
             Thresholds [P] and their IoU [P], float64. A pathology without truth has threshold

@@ -1,1 +1,1 @@
-"""Files as such: written whole or not at all, stores of arrays, progress and sizes for people."""
+"""File handling: atomic writes, HDF5 stores, progress reports, human-readable sizes."""

@@ -1,8 +1,8 @@
-"""What a stage's parameters mean for its artifacts: the marks in the signatures of the stages.
+"""Types that mark, in the signature of a stage, how each parameter relates to its artifacts.
 
-A parameter of type `Path`, or a tuple of them, is an input that counts by its content; `Output` is
-what the stage writes; `Folder` says where something lies, and does not count itself. Parameters
-in `EXECUTION` say how to compute, not what.
+A `Path` parameter, or a tuple of paths, is an input that is identified by its content. `Output` is
+a file that the stage writes. `Folder` is a location that has no influence on the result. The
+parameters in `EXECUTION` control how the stage computes, not what it computes.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ Output = Annotated[Path, OUTPUT]
 Folder = Annotated[Path, FOLDER]
 
 WORKFLOW = "CHEXSEG_WORKFLOW"
-"""The environment variable that tells a job what to type to go on: `snakemake --configfile ...`."""
+"""Environment variable with the command that resumes the workflow, for remedies in messages."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How to compute a training; what it trains does not depend on it.
+    """Controls how a training runs, without changing what it trains.
 
-    Each field is a flag of the stages that train.
+    Each field is a flag of the training stages.
 
     Attributes:
         threads: CPU threads of each process.
-        devices: GPUs on each node, or processes where there is no GPU. They share each batch.
-        nodes: Computers.
-        state: File that keeps the state of the training while it runs, so that a training that
-            was stopped goes on from there. Deleted at the end.
+        devices: GPUs on each node, or processes if there is no GPU. They share each batch.
+        nodes: Number of computers.
+        state: File for the state of the training while it runs, so that an interrupted training
+            can resume. Deleted at the end.
         save_every: Seconds between two saves of the state.
-        scratch: Folder on a disk of the node, to which the stores are copied while the training
-            reads them; None reads them where they are.
+        scratch: Folder on a local disk of the node, to which the stores are copied while the
+            training reads them; None reads them in place.
     """
 
     threads: int = 1
@@ -46,9 +46,9 @@ class Execution:
 
 
 EXECUTION = tuple(field.name for field in fields(Execution))
-"""Parameters that say how to compute, not what: those of trainings, and `threads` of the others.
-On a CPU the number of threads or devices changes at most the last bits of a sum, so they make
-nothing stale; the record tells them."""
+"""Parameters that control how a stage computes: those of trainings, and `threads` of the others.
+On a CPU, the number of threads or devices changes at most the last bits of a sum, so changing one
+does not make an artifact stale. The record still lists them."""
 
 Inputs = dict[str, tuple[Path, ...]]
-"""Role -> files: what a method reads. The command has a flag for each of the method's `roles`."""
+"""Role -> files that a method reads. The command has a flag for each of the method's `roles`."""

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line a minute in a log."""
+"""Progress of long loops: a bar on a terminal, one line per minute in a log."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ LOG_SECONDS = 60
 def progress(
     items: Iterable[Item], what: str, total: int | None = None, *, seconds: float = LOG_SECONDS
 ) -> Iterator[Item]:
-    """Passes `items` on, and tells on stderr how far it is.
+    """Yields `items` and reports progress on stderr.
 
-    On a terminal that is a bar with count, rate and time left. In a log it is a line every
-    `seconds`, so that short work leaves none.
+    A terminal shows a bar with count, rate and time left. A log gets a line every `seconds`, so
+    short loops print nothing.
     """
     if sys.stderr.isatty():
         yield from tqdm(items, desc=what, total=total, leave=False, smoothing=0.05)
         return
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     for number, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        if now - told >= seconds:
-            told = now
+        if now - reported >= seconds:
+            reported = now
             of_total = f" of {total}" if total else ""
             rate = number / (now - began)
-            print(f"{what}: {number}{of_total}, {rate:.3g} a second", file=sys.stderr, flush=True)
+            print(f"{what}: {number}{of_total}, {rate:.3g} per second", file=sys.stderr, flush=True)

@@ -1,1 +1,1 @@
-"""Applying models: which device computes, in which batches, and writing masks."""
+"""Applying models: devices, batches and writing masks."""

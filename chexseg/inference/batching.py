@@ -1,4 +1,4 @@
-"""Applying a model to many X-rays, in batches, one result per X-ray."""
+"""Applies a model to many X-rays in batches, with one result per X-ray."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chexseg.inference.signals import ignore_signals
 
 
 class Unlabelled(Dataset):
-    """X-rays without a target: an item is an image, uint8 [1, S, S]."""
+    """A data set of X-rays without targets: an item is an image, uint8 [1, S, S]."""
 
     def __init__(self, images: Store, ids: Sequence[str]):
         self.images, self.ids = images, list(ids)
@@ -31,7 +31,7 @@ def device_for_inference(threads: int) -> torch.device:
     """Sets the number of CPU threads and returns the first GPU, or the CPU if there is none.
 
     Raises:
-        InputError: there is no GPU where one is required; see `chexseg.inference.device`.
+        InputError: a GPU is required but there is none; see `chexseg.inference.device`.
     """
     torch.set_num_threads(threads)
     return torch.device(accelerator())
@@ -48,9 +48,9 @@ def infer(
 ) -> Iterator[Tensor]:
     """Yields the result of every X-ray, on the CPU, in the order of the data set.
 
-    The last batch is filled up with copies, and their results dropped: kernels are chosen by
-    the size of a batch, so an X-ray's result would otherwise depend on how many others there
-    are, and a store on its number of shards.
+    The last batch is padded with copies, whose results are dropped. Kernels are chosen by batch
+    size, so without padding the result of an X-ray would depend on how many others there are, and
+    a store on its number of shards.
 
     Args:
         compute: images [B, 1, S, S] in [0, 1] on the device -> results [B, ...].
@@ -64,18 +64,18 @@ def infer(
     for batch in progress(loader, what, len(loader)):
         missing = batch_size - len(batch)
         filled = torch.cat([batch, batch[-1:].expand(missing, -1, -1, -1)])
-        with torch.no_grad():  # not around the yield: the caller goes on in between
+        with torch.no_grad():  # not around the yield: the caller runs in between
             results = compute(to_float(filled.to(device)))[: len(batch)].cpu()
         yield from results
 
 
 def evaluation_mode(model: nn.Module, device: torch.device) -> nn.Module:
-    """Returns the model on the device, frozen, as inference needs it."""
+    """Returns the model on the device, frozen and in evaluation mode."""
     return model.to(device).eval().requires_grad_(False)
 
 
 def in_order(dataset: Dataset, batch_size: int, threads: int = 1) -> DataLoader:
-    """Returns a loader of all items in their order, the last batch may be smaller."""
+    """Returns a loader of all items in order; the last batch may be smaller."""
     return DataLoader(
         dataset,
         batch_size=batch_size,
@@ -85,15 +85,15 @@ def in_order(dataset: Dataset, batch_size: int, threads: int = 1) -> DataLoader:
 
 
 def workers(threads: int) -> int:
-    """Returns the number of loader processes: beside a GPU, all threads but one; else none.
+    """Returns the number of loader processes: all threads but one with a GPU, none without.
 
-    Without a GPU the threads compute, and batches of small X-rays are read in between.
+    Without a GPU, the threads compute, and batches of small X-rays are read in between.
     """
     return max(0, threads - 1) if torch.cuda.is_available() else 0
 
 
 def to_float(image: Tensor) -> Tensor:
-    """Returns images as networks read them: uint8 [B, 1, H, W] -> float in [0, 1]."""
+    """Converts images to the input of networks: uint8 [B, 1, H, W] -> float in [0, 1]."""
     return image.float() / 255
 
 

@@ -1,4 +1,4 @@
-"""Where computations run: the one place that chooses between GPU and CPU."""
+"""Chooses between GPU and CPU, for all computations."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from chexseg.errors import InputError, Problem
 from chexseg.inference.gpus import claim_gpus
 
 REQUIRE_GPU = "CHEXSEG_REQUIRE_GPU"
-"""Environment variable: 1 where a computation without a GPU would be a waste, as in a GPU job."""
+"""Environment variable: set to 1 if computing without a GPU would be a waste, as in a GPU job."""
 
 
 def accelerator(devices: int = 1) -> str:
-    """Returns `cuda` if there is a GPU, else `cpu`. GPUs that no other job has are then this one's.
+    """Returns `cuda` if there is a GPU, else `cpu`, after claiming GPUs that no other job uses.
 
     Args:
-        devices: how many GPUs this process needs, with those that it starts.
+        devices: number of GPUs that this process and its child processes need.
 
     Raises:
-        InputError: there is no GPU, and REQUIRE_GPU is 1; or there are GPUs, but fewer.
+        InputError: there is no GPU and REQUIRE_GPU is 1, or there are too few GPUs.
     """
-    claim_gpus(devices)  # before torch looks: then it is too late
+    claim_gpus(devices)  # must happen before torch looks for GPUs
     if torch.cuda.is_available():
         if (found := torch.cuda.device_count()) < devices:
-            remedy = "Give the job as many GPUs, or take fewer."
+            remedy = "Give the job more GPUs, or use fewer."
             raise InputError(
                 [Problem("--devices", f"{devices}", f"at most the {found} GPUs here", remedy)]
             )

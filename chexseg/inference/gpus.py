@@ -1,6 +1,6 @@
-"""The GPUs of this machine: how many jobs may use, and which one a job takes.
+"""The GPUs of this machine: how many jobs may use, and which one a job claims.
 
-Asked before torch is imported, by profiles, and before torch looks for GPUs, by jobs.
+Profiles call it before torch is imported; jobs call it before torch looks for GPUs.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 from chexseg.errors import InputError, Problem
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-"""Environment variable: the only GPUs that CUDA shows to a process."""
+"""Environment variable that limits which GPUs CUDA shows to a process."""
 
 
 def visible_gpus() -> list[str]:
-    """Returns the UUIDs of the NVIDIA GPUs that jobs may use here.
+    """Returns the UUIDs of the NVIDIA GPUs that jobs may use on this machine.
 
-    Those that VISIBLE lists, if it is set (as Slurm does, or a person who shares a machine); else
-    all that `nvidia-smi -L` lists; nothing without a driver. Of those that VISIBLE names in another
-    way than by number, the names.
+    These are the GPUs in VISIBLE, if it is set (by Slurm, or by someone who shares the machine);
+    otherwise all that `nvidia-smi -L` lists; none without a driver. Entries of VISIBLE that are not
+    numbers are returned unchanged.
     """
     if shutil.which("nvidia-smi") is None:
         return []
@@ -38,32 +38,32 @@ def visible_gpus() -> list[str]:
 
 
 def count_gpus() -> int:
-    """Returns how many NVIDIA GPUs jobs may use here."""
+    """Returns the number of NVIDIA GPUs that jobs may use on this machine."""
     return len(visible_gpus())
 
 
 def claim_gpus(number: int = 1, locks: Path | None = None) -> None:
-    """Takes the first GPUs that no other job of this user here has, and hides all others.
+    """Claims the first GPUs that no other job of this user has claimed, and hides the others.
 
-    Snakemake counts the GPUs that its jobs take, but does not say which; without this, all jobs
-    would compute on the first. A GPU belongs to the process that holds the lock of its name, up to
-    the end of that process, however it ends. Where there are no more GPUs than the job needs, as
-    in a job of Slurm, or fewer are free, nothing is hidden.
+    Snakemake counts the GPUs of its jobs but does not assign them; without this function, all jobs
+    would use the first GPU. A GPU belongs to the process that holds the lock file with its name,
+    until that process ends in any way. Nothing is hidden if the machine has no more GPUs than the
+    job needs, as in a Slurm job, or if too few are free.
 
     Args:
-        number: of GPUs.
-        locks: folder of the locks; that of this user and machine if None.
+        number: number of GPUs.
+        locks: folder of the lock files; None for the default folder of this user.
 
     Raises:
-        InputError: another user has made that folder.
+        InputError: another user created that folder.
     """
     names = visible_gpus()
     if len(names) <= number:
         return
     locks = locks or Path(tempfile.gettempdir()) / f"chexseg-gpus-{os.getuid()}"
     locks.mkdir(mode=0o700, exist_ok=True)
-    if locks.lstat().st_uid != os.getuid():  # somebody waits for what is written there
-        remedy = f"Set {VISIBLE} to the GPUs of this job, or have the folder removed."
+    if locks.lstat().st_uid != os.getuid():  # another user could be waiting for our files
+        remedy = f"Set {VISIBLE} to the GPUs of this job, or ask for the folder to be removed."
         raise InputError([Problem(str(locks), "a folder of another user", "your own", remedy)])
     claimed: dict[str, int] = {}
     for name in names:
@@ -74,7 +74,7 @@ def claim_gpus(number: int = 1, locks: Path | None = None) -> None:
         except BlockingIOError:
             os.close(file)
             continue
-        claimed[name] = file  # never closed: the lock ends with the process
+        claimed[name] = file  # never closed: the lock is held until the process ends
         if len(claimed) == number:
             os.environ[VISIBLE] = ",".join(claimed)
             return

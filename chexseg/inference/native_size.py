@@ -1,4 +1,4 @@
-"""Probability maps at the X-ray's own size: the inverse of the letterbox."""
+"""Resizes probability maps to the native size of an X-ray: the inverse of the letterbox."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from chexseg.data.images import Letterbox
 
 
 def to_native_size(letterbox: Letterbox, maps: Tensor) -> Tensor:
-    """Returns maps at the image's own size: float [P, size, size] -> [P, height, width].
+    """Resizes maps to the native size of an image: float [P, size, size] -> [P, height, width].
 
-    Bilinear, with pixel centres aligned. Where image and square have the same scale, this is
-    exactly the inverse of the letterbox.
+    Interpolation is bilinear, with pixel centres aligned. If image and square have the same scale,
+    the result is exactly the inverse of the letterbox.
     """
     rows, columns = letterbox.inside
     inner = maps[:, rows, columns]

@@ -1,4 +1,4 @@
-"""Orders to stop, which a training obeys where it can go on from later."""
+"""Handles stop signals, so that a training stops at a point from which it can resume."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-"""What Ctrl-C sends, Slurm before it kills or requeues a job, Snakemake when told to stop."""
+"""The signals of Ctrl-C, of Slurm before it kills or requeues a job, of Snakemake when stopped."""
 
 
 class Stopped(SystemExit):
-    """Ends the process as its signal would have done, with exit code 128 + number of the signal.
+    """Ends the process as the signal would, with exit code 128 + number of the signal.
 
     Attributes:
-        name: of the signal, such as SIGTERM.
+        name: name of the signal, such as SIGTERM.
     """
 
     def __init__(self, number: int):
@@ -24,10 +24,10 @@ class Stopped(SystemExit):
 
 
 class Signals:
-    """While it is entered, SIGNALS are noted and do nothing else.
+    """Context manager in which SIGNALS are recorded without any other effect.
 
     Args:
-        active: False changes nothing: signals do what they always do.
+        active: if False, signals keep their usual effect.
 
     Attributes:
         caught: number of the last signal; 0 if there was none.
@@ -38,7 +38,7 @@ class Signals:
         self._heeded = SIGNALS if active else ()
 
     def __enter__(self) -> Signals:
-        self._before = {number: signal.signal(number, self._note) for number in self._heeded}
+        self._before = {number: signal.signal(number, self._record) for number in self._heeded}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,30 +47,30 @@ class Signals:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Raises Stopped at a signal, wherever the block is; for blocks that change no state."""
+        """Raises Stopped immediately on a signal; for blocks that do not change the state."""
         self._at_once = True
         try:
-            self._obey()
+            self._raise_stopped()
             yield
-            self._obey()  # a signal in a destructor raises nothing
+            self._raise_stopped()  # an exception raised in a destructor would be lost
         finally:
             self._at_once = False
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _record(self, number: int, _: FrameType | None) -> None:
         self.caught = number
         if self._at_once:
-            self._obey()
+            self._raise_stopped()
 
-    def _obey(self) -> None:
+    def _raise_stopped(self) -> None:
         if self.caught:
-            self._at_once = False  # what comes now must not be interrupted
+            self._at_once = False  # the clean-up must not be interrupted
             raise Stopped(self.caught)
 
 
 def ignore_signals(_: int = 0) -> None:
-    """Makes a loader process leave SIGNALS to the process that trains; a `worker_init_fn`.
+    """Makes a loader process ignore SIGNALS, as its `worker_init_fn`.
 
-    Slurm signals every process of a job, and a training whose loaders died could save nothing.
+    Slurm signals every process of a job; without its loaders, a training could not save its state.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Uncertain and blank labels in the training of classifiers (Irvin et al., AAAI 2019)."""
+"""Classification loss with policies for uncertain and blank labels (Irvin et al., AAAI 2019)."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def _multiclass_probability(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class UncertaintyPolicy:
-    """What the label -1 stands for.
+    """Defines how the label -1 (uncertain) is treated.
 
     Attributes:
         target: target of an uncertain label.
-        weight: 1 when uncertain labels count, 0 when they are left out.
+        weight: 1 if uncertain labels count, 0 if they are ignored.
         n_logits: logits per observation.
-        positive: which of them speaks for the observation.
+        positive: index of the positive one among them.
         losses: logits [B, C * n_logits] and targets [B, C] -> loss of each label, [B, C].
         probability: logits [B, C * n_logits] -> probability of each observation, [B, C].
     """
@@ -66,7 +66,7 @@ UNCERTAIN_POLICIES = {
 """The policies U-Ones, U-Zeros, U-Ignore and U-MultiClass of the CheXpert paper."""
 
 BLANK_WEIGHTS = {"zeros": 1.0, "ignore": 0.0}
-"""Weight of a blank label, whose target is negative."""
+"""Blank policy -> weight of a blank label, whose target is negative."""
 
 
 def _entry(table: dict, name: str, where: str):
@@ -77,7 +77,7 @@ def _entry(table: dict, name: str, where: str):
 
 
 def targets_of(labels: Tensor, *, uncertain: str, blank: str) -> tuple[Tensor, Tensor]:
-    """Turns labels into targets and the weights with which they count.
+    """Converts labels to targets and weights.
 
     Args:
         labels: [B, C], float: 1 positive, 0 negative, -1 uncertain, NaN blank.
@@ -86,10 +86,10 @@ def targets_of(labels: Tensor, *, uncertain: str, blank: str) -> tuple[Tensor, T
 
     Returns:
         Targets and weights, both [B, C]. Targets are 0 or 1, or 2 for an uncertain label under
-        `multiclass`; a label of weight 0 is left out, and its target means nothing.
+        `multiclass`. A label of weight 0 is ignored, and its target is meaningless.
 
     Raises:
-        InputError: no policy has that name.
+        InputError: there is no policy of that name.
     """
     policy = _entry(UNCERTAIN_POLICIES, uncertain, "uncertain")
     blank_weight = _entry(BLANK_WEIGHTS, blank, "blank")
@@ -103,31 +103,31 @@ def targets_of(labels: Tensor, *, uncertain: str, blank: str) -> tuple[Tensor, T
 
 
 def n_outputs_of(n_observations: int, uncertain: str) -> int:
-    """Returns how many logits a classifier needs: 3 per observation under `multiclass`, else 1."""
+    """Returns the number of logits of a classifier: 3 per observation under `multiclass`, else 1."""
     return n_observations * _entry(UNCERTAIN_POLICIES, uncertain, "uncertain").n_logits
 
 
 def positive_outputs(observations: Iterable[int], uncertain: str) -> list[int]:
-    """Returns the logits that speak for observations, given by index: Grad-CAM's outputs."""
+    """Returns the indices of the positive logits of observations, as needed by saliency methods."""
     policy = _entry(UNCERTAIN_POLICIES, uncertain, "uncertain")
     return [policy.n_logits * observation + policy.positive for observation in observations]
 
 
 def classification_loss(logits: Tensor, labels: Tensor, *, uncertain: str, blank: str) -> Tensor:
-    """Mean cross entropy over the labels that count.
+    """Returns the mean cross entropy over all labels that are not ignored.
 
     Args:
-        logits: [B, C]; under `multiclass` [B, 3 * C], where an observation's negative, positive
-            and uncertain logits stand side by side, in this order.
+        logits: [B, C]; under `multiclass` [B, 3 * C], where the negative, positive and uncertain
+            logits of an observation are adjacent, in this order.
         labels: [B, C], float: 1 positive, 0 negative, -1 uncertain, NaN blank.
         uncertain: see `targets_of`.
         blank: see `targets_of`.
 
     Returns:
-        A scalar; 0, with gradient 0, when no label counts.
+        A scalar; 0, with gradient 0, if all labels are ignored.
 
     Raises:
-        InputError: no policy has that name.
+        InputError: there is no policy of that name.
     """
     targets, weights = targets_of(labels, uncertain=uncertain, blank=blank)
     losses = UNCERTAIN_POLICIES[uncertain].losses(logits, targets)
@@ -135,12 +135,12 @@ def classification_loss(logits: Tensor, labels: Tensor, *, uncertain: str, blank
 
 
 def positive_probability(logits: Tensor, uncertain: str) -> Tensor:
-    """Returns each observation's probability, [B, C].
+    """Returns the probability of each observation, [B, C].
 
-    Under `multiclass` it is the softmax over the negative and the positive logit alone, as in
-    the CheXpert paper, section 3.2.
+    Under `multiclass`, it is the softmax over only the negative and the positive logit, as in
+    section 3.2 of the CheXpert paper.
 
     Raises:
-        InputError: no policy has that name.
+        InputError: there is no policy of that name.
     """
     return _entry(UNCERTAIN_POLICIES, uncertain, "uncertain").probability(logits)

@@ -6,22 +6,22 @@ from torch import Tensor
 
 
 def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Class-average soft Dice loss: 1 - 2 |P T| / (|P| + |T|), mean over pathologies.
+    """Returns the class-average soft Dice loss: 1 - 2 |P T| / (|P| + |T|), mean over pathologies.
 
-    P is the sigmoid of the logits. Sums run over the pixels of the whole batch, so an image
-    without a pathology adds its false positives to those of the others. A pathology without
-    truth in the whole batch does not count: its Dice is undefined.
+    P is the sigmoid of the logits. Sums run over the pixels of the whole batch, so false positives
+    in an image without the pathology also count. A pathology without truth in the whole batch is
+    left out of the mean, since its Dice is undefined.
 
-    smp's `DiceLoss` (0.6.0) has the same Dice per class. It is not used here because it keeps
-    undefined classes in the mean, as zeros, so that a batch's gradient shrinks with every
-    pathology that is missing from it, and because it cannot leave out a pathology of one image.
+    smp's `DiceLoss` (0.6.0) computes the same Dice per class. It is not used here because it keeps
+    undefined classes in the mean, as zeros, so that the gradient of a batch shrinks with every
+    pathology missing from it, and because it cannot ignore a pathology in a single image.
 
     Args:
         logits: [B, P, H, W].
         truth: [B, P, H, W], in [0, 1]; soft masks are allowed.
 
     Returns:
-        A scalar in [0, 1]; 0, with gradient 0, when no pathology counts.
+        A scalar in [0, 1]; 0, with gradient 0, if no pathology has truth.
     """
     probability = logits.float().sigmoid()
     truth = truth.float()

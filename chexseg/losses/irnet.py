@@ -1,4 +1,4 @@
-"""The losses that train IRNet from labels 1, 0 and 255.
+"""Losses for training IRNet on labels 1, 0 and 255.
 
 Source: Ahn, Cho, Kwak, "Weakly supervised learning of instance segmentation with inter-pixel
 relations", CVPR 2019, equations 5 to 8; `train_irn` in its published code.
@@ -19,16 +19,16 @@ EPSILON = 1e-5
 
 @dataclass(frozen=True)
 class IRNetLosses:
-    """Means over pairs of pixels; each term is 0 where there are no pairs of its kind.
+    """Holds means over pairs of pixels; a term is 0 if there are no pairs of its kind.
 
     Attributes:
-        foreground_positive: -log affinity of pairs that both show the pathology.
-        background_positive: -log affinity of pairs that both do not.
-        negative: -log (1 - affinity) of pairs of which one does.
-        displacement_foreground: how far displacements within a pathology miss the same centre.
-        displacement_background: how much displacements differ within the background.
-        total: half of the affinity terms, of which the positive ones count half each, plus half
-            of the displacement terms.
+        foreground_positive: -log affinity of pairs with both pixels in the pathology.
+        background_positive: -log affinity of pairs with both pixels in the background.
+        negative: -log (1 - affinity) of pairs with one pixel in each.
+        displacement_foreground: how far displacements within a pathology miss a common centre.
+        displacement_background: how much displacements within the background differ.
+        total: half of the affinity terms, in which the two positive terms have weight 1/2, plus
+            half of the displacement terms.
     """
 
     foreground_positive: Tensor
@@ -40,19 +40,19 @@ class IRNetLosses:
 
 
 def irnet_losses(edge: Tensor, displacement: Tensor, labels: Tensor, radius: int) -> IRNetLosses:
-    """Compares pairs of pixels nearer than `radius`, of which both labels are sure.
+    """Returns the losses over pairs of pixels closer than `radius` whose labels are both certain.
 
     All pathologies share one edge map. A term is the sum over images, pathologies and pairs,
-    divided by the number of its pairs: every labelled pair counts the same.
+    divided by the number of its pairs, so every labelled pair has the same weight.
 
     Args:
-        edge: [B, H, W] or [B, 1, H, W], probabilities of a boundary.
+        edge: [B, H, W] or [B, 1, H, W], boundary probabilities.
         displacement: [B, 2, H, W], rows and columns to the centre of a pixel's region, in pixels.
-        labels: [B, P, H, W], 1, 0, or 255 for unsure. Pairs that reach outside do not count.
-        radius: pixels.
+        labels: [B, P, H, W], 1, 0, or 255 for unsure.
+        radius: in pixels.
 
     Raises:
-        InputError: the shapes do not fit.
+        InputError: the shapes do not match.
     """
     batch, _, height, width = labels.shape
     if edge.numel() != batch * height * width or displacement.shape != (batch, 2, height, width):
@@ -96,9 +96,9 @@ def _mean(errors: Tensor, counts: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _count_pairs(labels: Tensor, radius: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns for how many pathologies a pair is foreground, background, or one of each.
+    """Counts the pathologies for which a pair is foreground, background, or one of each.
 
-    Each is [B, D, H, W] float, and 0 for pairs that leave the image.
+    Each count is [B, D, H, W] float, and 0 for pairs that leave the image.
     """
     batch, _, height, width = labels.shape
     is_foreground, is_background = (labels == 1).float(), (labels == 0).float()
@@ -117,10 +117,10 @@ def _count_pairs(labels: Tensor, radius: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _displacement_errors(displacement: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-    """Returns how far pairs are from sharing a centre, and from sharing a displacement.
+    """Returns how far pairs are from having the same centre, and the same displacement.
 
-    Each is [B, D, H, W], the mean of rows and columns in pixels, and 0 for pairs that leave the
-    image. Pixels a and b share a centre when displacement(a) - displacement(b) = b - a.
+    Each is [B, D, H, W], the mean over rows and columns in pixels, and 0 for pairs that leave the
+    image. Pixels a and b have the same centre if displacement(a) - displacement(b) = b - a.
     """
     batch, _, height, width = displacement.shape
     pairs = displacements(radius)

@@ -1,1 +1,1 @@
-"""Writing records: what made each artifact, from what, with which settings and code."""
+"""Writing records: how each artifact was made, with its inputs, settings and code."""

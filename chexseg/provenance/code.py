@@ -1,12 +1,12 @@
-"""Which code computes an artifact: digests of all definitions that its command can reach.
+"""Digests of the code that computes an artifact: all definitions that its command can reach.
 
-A definition is a function, class or constant at the top of a module. From `run` of the stage's
-module, and from the methods that the command names (`chexseg.catalog`), the names that a definition
-mentions are followed, through imports too, so that an edit counts only for the commands that may
-execute it. Comments, docstrings, layout, the `description` of a setting and annotations that nothing
-reads do not count.
+A definition is a function, class or constant at the top level of a module. Starting from `run` in
+the stage's module and from the methods that the command names (`chexseg.catalog`), all names that a
+definition mentions are followed, including through imports. An edit therefore counts only for
+commands that may execute it. Comments, docstrings, formatting, the `description` of a setting and
+annotations that are not evaluated do not count.
 
-Methods may lie in other packages: these are followed as `chexseg` itself is, within the package.
+Methods may be in other packages; within each package, they are followed in the same way.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ SILENT = (
     *("chexseg.provenance.form", "chexseg.provenance.machine", "chexseg.provenance.record"),
     *("chexseg.training.nodes", "chexseg.training.staging"),
 )
-"""Modules that only find the methods, speak to people, keep records, or see to it that work is done
-at all: no content of an artifact depends on them."""
+"""Modules that only look up methods, print messages, write records or start the work: the content
+of an artifact does not depend on them."""
 WHOLE = "*"
-"""Stands for all definitions of a module, and for what it executes when imported."""
+"""Stands for all definitions of a module, and for the code that it executes when imported."""
 
 Place = tuple[str, str]
-"""A module, and a name at its top or WHOLE."""
+"""A module, and a name at its top level or WHOLE."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some statements of a module."""
+    """Holds some statements of a module."""
 
     mentioned: frozenset[str]
     digest: str
@@ -51,33 +51,33 @@ class Part:
 
 @dataclass
 class Module:
-    """The top of a module: what it defines, imports and executes."""
+    """Holds the top level of a module: what it defines, imports and executes."""
 
     definitions: dict[str, Part] = field(default_factory=dict)
     imports: dict[str, set[Place]] = field(default_factory=lambda: defaultdict(set))
-    """What each name stands for; WHOLE: the modules behind `from module import *`."""
+    """Name -> the places it may refer to; WHOLE -> the modules of `from module import *`."""
     executed: Part | None = None
 
     def imported(self, name: str) -> set[Place]:
-        """Returns what a name that is not defined here may stand for."""
+        """Returns the places that a name not defined here may refer to."""
         starred = self.imports.get(WHOLE, ())
         return self.imports.get(name) or {(module, name) for module, _ in starred}
 
 
 def code_of(stage: str, arguments: Mapping[str, Any], package: Path = PACKAGE) -> dict[str, str]:
-    """Returns the digests of the code behind a command.
+    """Returns the digests of the code that a command can reach.
 
     Args:
         stage: the command, such as `train-segmenter`.
         arguments: name of a flag or setting, as in the stage's signature -> its value or values.
-            Those that name methods count, the others are not read.
+            Only the ones that name methods are used.
         package: folder of the package `chexseg`.
 
     Returns:
         `module:definition` -> 16 hexadecimal digits, sorted by name.
 
     Raises:
-        KeyError: no method has that name.
+        KeyError: there is no method of that name.
         OSError: the module of the stage or of a method cannot be read.
     """
     start = [(f"chexseg.stages.{stage.replace('-', '_')}", "run")]
@@ -123,7 +123,7 @@ def _reached(start: tuple[Place, ...], package: Path) -> dict[str, str]:
 
 @cache
 def read_module(name: str, package: Path = PACKAGE) -> Module:
-    """Parses a module. Imports inside functions are taken for the module's."""
+    """Parses a module. Imports inside functions are treated as imports of the module."""
     path = _path_of(name, package)
     if path is None:
         raise FileNotFoundError(f"no source of the module {name}")
@@ -169,9 +169,9 @@ def _path_of(name: str, package: Path) -> Path | None:
 
 
 def _imports(node: ast.AST, inside: str, package: Path) -> Iterator[tuple[str, Place]]:
-    """Yields what a statement of a module in the package `inside` binds, and to which place.
+    """Yields the names that a statement of a module in the package `inside` binds, and to what.
 
-    Imports from packages other than `chexseg` and its own are left out, and so are modules
+    Imports from packages other than `chexseg` and the module's own are skipped, and so are modules
     without Python source.
     """
     tops = "chexseg", inside.split(".")[0]
@@ -205,7 +205,7 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
 
 
 def _strip(tree: ast.AST) -> None:
-    """Takes out what only people read: strings that stand alone, descriptions of settings."""
+    """Removes what only people read: docstrings and descriptions of settings."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             body = [line for line in node.body if not _is_text(line)]
@@ -215,7 +215,7 @@ def _strip(tree: ast.AST) -> None:
 
 
 class _Unannotated(ast.NodeTransformer):
-    """Takes out annotations, except where they are read: in classes, and of a stage's `run`."""
+    """Removes annotations, except where they are evaluated: in classes and in a stage's `run`."""
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         if node.value is None:
@@ -248,7 +248,7 @@ def _is_text(statement: ast.stmt) -> bool:
 
 
 class _PlainStrings(ast.NodeTransformer):
-    """Turns f-strings into calls: Python 3.11 and 3.12 write them differently."""
+    """Converts f-strings to calls, since Python 3.11 and 3.12 unparse them differently."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         parts: list[ast.expr] = []

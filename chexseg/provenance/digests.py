@@ -1,4 +1,4 @@
-"""Content of files: SHA-256, read as a stream, and not again while a file's stamp is the same."""
+"""SHA-256 of files, computed as a stream, and cached for as long as a file's stamp is the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chexseg.errors import InputError
 from chexseg.files.atomic import atomic
 
 MEMORY = Path(".snakemake/digests.json")
-"""Where the digests of this machine's files are remembered, in the folder that the jobs run in."""
+"""Cache of the digests of this machine's files, relative to the folder that the jobs run in."""
 
 Stamp = tuple[int, int]
 """Size in bytes and time of modification in nanoseconds."""
@@ -25,27 +25,27 @@ def sha256(path: str | Path) -> str:
 
 
 def sha256_of_files(contents: dict[str, str]) -> str:
-    """Returns one digest of a folder, from the digests of its files by relative path."""
+    """Returns one digest for a folder, from the digests of its files by relative path."""
     lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(contents.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def stamp(path: str | Path) -> Stamp:
-    """Returns what says at a glance that a file is the same as before."""
+    """Returns size and modification time, which quickly show whether a file is unchanged."""
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns
 
 
 class Digests:
-    """Digests of files, remembered in a file of this machine under stamps and times of change.
+    """Computes digests of files, cached on this machine by stamp and change time.
 
-    A stamp alone never decides that content changed: a file with another stamp is read again. The
-    time of change (`ctime`) is the file system's own: who edits a file and sets its time back
-    changes it. It does not travel, so records have none. Deleting the memory costs time and
-    nothing else; a damaged one is empty.
+    A new stamp alone never means that the content changed: the file is read again. The change time
+    (`ctime`) is set by the file system, so it reveals an edit even if the modification time was set
+    back. It is not preserved when a file is copied, so records do not include it. The cache can be
+    deleted at any time; a damaged cache counts as empty.
 
     Args:
-        memory: JSON file to remember in; None: only in this process.
+        memory: JSON file of the cache; None caches only in this process.
     """
 
     def __init__(self, memory: Path | None = None):
@@ -57,7 +57,7 @@ class Digests:
                 self.known = {p: (tuple(s), str(d)) for p, (s, d) in known.items()}
 
     def of(self, path: str | Path, known: tuple[Stamp, str] | None = None) -> str:
-        """Returns the digest of a file; `known` is what a record says of its stamp and digest."""
+        """Returns the digest of a file; `known` is the stamp and digest from a record, if any."""
         key, status = os.path.abspath(path), os.stat(path)
         size_and_time = status.st_size, status.st_mtime_ns
         if known is not None and tuple(known[0]) == size_and_time:
@@ -70,7 +70,7 @@ class Digests:
         return digest
 
     def save(self) -> None:
-        """Writes the memory, if anything new was read; a folder that is read-only is no error."""
+        """Writes the cache if it has changed; ignores a read-only folder."""
         if self.changed and self.memory is not None:
             with contextlib.suppress(OSError, InputError), atomic(self.memory) as temporary:
                 temporary.write_text(json.dumps(self.known))

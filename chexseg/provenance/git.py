@@ -1,4 +1,4 @@
-"""Which commit the code is, and what was changed since."""
+"""The git commit of the code, and changes made since."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from chexseg.provenance.digests import sha256
 
 
 def git_state(folder: Path = PACKAGE) -> dict[str, Any] | None:
-    """Returns the commit of the code, and the digest of what was changed since.
+    """Returns the commit of the code, and a digest of the changes made since.
 
-    Files of the package alone count: those that differ from the commit, and new ones that git does
+    Only files of the package count: those that differ from the commit, and new ones that git does
     not ignore.
 
     Returns:
-        `commit`, `dirty` and `changes`, which is None for clean code. None where git does not know
+        `commit`, `dirty` and `changes`, which is None for clean code. None if git does not track
         the package: there is no git or no commit, or it was copied into another repository.
     """
 
@@ -46,7 +46,7 @@ def git_state(folder: Path = PACKAGE) -> dict[str, Any] | None:
 
 
 def _read_status(answer: bytes) -> tuple[str | None, bool]:
-    """Returns the commit, None before the first, and whether anything was changed."""
+    """Returns the commit (None before the first one), and whether anything has changed."""
     lines = [line for line in answer.split(b"\0") if line]
     heads = [line.split()[-1].decode() for line in lines if line.startswith(b"# branch.oid ")]
     head = heads[0] if heads and heads[0] != "(initial)" else None

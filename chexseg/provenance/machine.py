@@ -1,8 +1,8 @@
-"""The machine that an artifact was made on: what decides which kernels compute, and so the bits.
+"""Describes the machine that made an artifact, in particular what determines its kernels.
 
-The same code on another processor rounds in another order: libraries choose their kernels by its
-instruction set, and split sums by the number of threads. Nothing is imported for it: a stage that
-did not load torch has none of torch's kernels.
+The same code can give different last bits on another processor: libraries choose kernels by its
+instruction set, and split sums by the number of threads. This module imports nothing: a stage that
+has not loaded torch does not use its kernels.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LEVELS = (
     *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR"),
     *("MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES"),
 )
-"""Environment variables that hold libraries to an instruction set."""
+"""Environment variables that limit libraries to an instruction set."""
 
 
 def machine() -> dict[str, Any]:
-    """Returns what a record says of this machine.
+    """Returns the description of this machine for a record.
 
     Returns:
-        `host`, `system`, `cpu`, `kernels`, and `gpu` and `slurm` where there are any.
+        `host`, `system`, `cpu`, `kernels`, and, if there are any, `gpu` and `slurm`.
     """
     found: dict[str, Any] = {
         "host": platform.node(),
@@ -54,26 +54,26 @@ def machine() -> dict[str, Any]:
 
 
 def kind_of(machine: dict[str, Any]) -> dict[str, str]:
-    """Returns what of a recorded machine decides the bits, by name."""
+    """Returns the properties of a recorded machine that determine the bits of results, by name."""
     return {"cpu": machine["cpu"], "gpu": machine.get("gpu", ""), **machine["kernels"]}
 
 
 def processor_of(machine: dict[str, Any]) -> dict[str, str]:
-    """Returns what of a recorded machine is known without loading torch, by name."""
+    """Returns those of the properties that are known without loading torch, by name."""
     levels = {name.lower() for name in LEVELS}
     return {name: value for name, value in kind_of(machine).items() if name in {"cpu", *levels}}
 
 
 def kind_text(machine: dict[str, Any]) -> str:
-    """Returns the kind of a recorded machine in few words: `AMD EPYC 7763, AVX2, NVIDIA A100`."""
+    """Describes the kind of a recorded machine briefly: `AMD EPYC 7763, AVX2, NVIDIA A100`."""
     capability = machine["kernels"].get("cpu_capability", "")
     return ", ".join(filter(None, (machine["cpu"], capability, machine.get("gpu", ""))))
 
 
 def _processor() -> str:
-    """Returns the processor as Linux describes it, else its architecture.
+    """Returns the processor as described by Linux, else its architecture.
 
-    A virtual machine may hide the name, so the numbers of family and model stand behind it.
+    A virtual machine may hide the name, so the numbers of family and model are appended.
     """
     try:
         first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]

@@ -1,8 +1,8 @@
-"""The record beside every artifact: what made it, from what, with which settings and code.
+"""Writes the record of every artifact: how it was made, with its inputs, settings and code.
 
-One mechanism writes them all: the command line wraps the `run` of a stage in `recorded`. A record
-is JSON, named like its artifact with `.provenance.json` behind; docs/provenance.md lists its keys.
-Paths in it are relative to its own folder where they lie in the study, so a study can be moved.
+The command line wraps the `run` of every stage in `recorded`. A record is a JSON file next to its
+artifact, with the suffix `.provenance.json`; docs/provenance.md lists its keys. Paths inside the
+study are relative to the record's folder, so a study can be moved.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ PACKAGES = (
     *("pandas", "scikit-image", "h5py", "pycocotools", "pillow", "torchmetrics", "snakemake"),
 )
 RANKS = ("RANK", "NODE_RANK", "LOCAL_RANK", "SLURM_PROCID")
-"""Where a process of several that train together finds its number."""
+"""Environment variables that hold the rank of a process in a distributed training."""
 
 
 def record_path(artifact: str | Path) -> Path:
-    """Returns where the record of an artifact stands."""
+    """Returns the path of the record of an artifact."""
     artifact = Path(artifact)
     return artifact.with_name(artifact.name + SUFFIX)
 
 
 def running_path(artifact: str | Path) -> Path:
-    """Returns where a job says that it is making an artifact."""
+    """Returns the path of the file that marks an artifact as being made."""
     artifact = Path(artifact)
     return artifact.with_name(f".{artifact.name}{RUNNING}")
 
 
 def read_record(artifact: str | Path) -> tuple[Path, Record] | None:
-    """Returns the record of an artifact, or of the folder that is the artifact it lies in.
+    """Returns the record of an artifact, or of the artifact folder that contains the file.
 
     Returns:
-        The record's path and the record; None if there is none that can be read.
+        The path of the record and the record; None if there is no readable record.
     """
     for place in (Path(artifact), *Path(artifact).parents):
         path = record_path(place) if place.name else None
@@ -75,7 +75,7 @@ def _load(path: Path, _: Stamp) -> Record | None:
 
 
 def known_content(path: Path) -> tuple[Stamp, str] | None:
-    """Returns the stamp and digest that the record of an artifact gives for the file `path`."""
+    """Returns the stamp and digest of the file `path` according to its artifact's record, if any."""
     found = read_record(path)
     if found is None:
         return None
@@ -88,7 +88,7 @@ def known_content(path: Path) -> tuple[Stamp, str] | None:
 
 
 def entries(files: dict[str, list[dict]]) -> Iterator[dict]:
-    """Yields the entries of all files of `inputs` or `outputs`, those of a folder one by one."""
+    """Yields the entries of all files in `inputs` or `outputs`, with folders listed file by file."""
     for listed in files.values():
         for entry in listed:
             if "files" in entry:
@@ -99,12 +99,12 @@ def entries(files: dict[str, list[dict]]) -> Iterator[dict]:
 
 
 def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> Callable[..., None]:
-    """Wraps the `run` of a stage: what it writes gets its record once it is done.
+    """Wraps the `run` of a stage so that its outputs get a record when it has finished.
 
     Args:
-        stage: the stage's command.
-        run: its function; the marks of its parameters say which are outputs (`chexseg.files.artifacts`).
-        arguments: the words of the command line behind the stage, for the settings.
+        stage: command of the stage.
+        run: its function; the types of its parameters mark outputs (`chexseg.files.artifacts`).
+        arguments: the command line after the stage, from which settings are read.
 
     Returns:
         A function with the signature of `run`.
@@ -115,14 +115,14 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
     def run_and_record(**values: Any) -> None:
         if any(os.environ.get(rank, "0") != "0" for rank in RANKS):
             run(**values)
-            return  # one process of several that train together writes
+            return  # in a distributed training, only the first process writes records
         digests, began, start = Digests(), datetime.now(UTC), time.perf_counter()
         outputs = {k: [Path(values[k])] for k, m in marks.items() if m == OUTPUT and values.get(k)}
         inputs = {k: _paths(values[k]) for k, m in marks.items() if m == INPUT and k in values}
         before = {
             k: [_entry(p, digests) for p in paths if p.exists()] for k, paths in inputs.items()
         }
-        # Of the moment in which the code was loaded: it may be edited while the stage runs.
+        # Taken now, when the code was loaded, since it may be edited while the stage runs.
         code, git = code_of(stage, flags_of(arguments)), git_state()
         with _running([path for paths in outputs.values() for path in paths], began):
             run(**values)
@@ -156,7 +156,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
 def _running(artifacts: list[Path], began: datetime) -> Iterator[None]:
     """Marks artifacts as being made, for `chexseg status`; a killed job leaves its mark behind.
 
-    A folder that may not be written to is an error here, before anything is computed.
+    A read-only folder raises an error here, before anything is computed.
     """
     mark = {"pid": os.getpid(), "started": began.isoformat(timespec="seconds"), **machine()}
     try:
@@ -164,7 +164,7 @@ def _running(artifacts: list[Path], began: datetime) -> Iterator[None]:
             with atomic(running_path(artifact)) as temporary:
                 temporary.write_text(json.dumps(mark))
             for target in (artifact, record_path(artifact), running_path(artifact)):
-                clear_leftovers(target)  # of a job that was killed: only this one writes them
+                clear_leftovers(target)  # left by a killed job: only this job writes them
         yield
     finally:
         for artifact in artifacts:
@@ -173,7 +173,7 @@ def _running(artifacts: list[Path], began: datetime) -> Iterator[None]:
 
 
 def flags_of(arguments: Sequence[str]) -> dict[str, list[str]]:
-    """Returns the flags of a command line with their values; names as in the signatures."""
+    """Returns the flags of a command line with their values, named as in the stage's signature."""
     flags: dict[str, list[str]] = {}
     name = ""
     for word in arguments:
@@ -187,13 +187,13 @@ def flags_of(arguments: Sequence[str]) -> dict[str, list[str]]:
 
 
 def settings_of(arguments: Sequence[str], without: Sequence[str]) -> dict[str, str]:
-    """Returns the settings on a command line: its flags, but for files and ways to compute."""
+    """Returns the settings on a command line: its flags except those in `without`."""
     flags = flags_of(arguments)
     return {name: shlex.join(words) for name, words in flags.items() if name not in without}
 
 
 def marks_of(run: Callable[..., None]) -> dict[str, str]:
-    """Returns which parameters are files: name -> INPUT, OUTPUT or FOLDER."""
+    """Returns the kind of each parameter that is a file: name -> INPUT, OUTPUT or FOLDER."""
     hints, marks = typing.get_type_hints(run, include_extras=True), {}
     for name in inspect.signature(run).parameters:
         hint = hints[name]
@@ -207,7 +207,7 @@ def marks_of(run: Callable[..., None]) -> dict[str, str]:
 
 
 def _execution(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns how a stage computes, whether its parameters say so one by one or as `Execution`."""
+    """Returns the execution parameters of a stage, whether they are separate or an `Execution`."""
     for value in values.values():
         if isinstance(value, Execution):
             return vars(value)
@@ -219,7 +219,7 @@ def _paths(value: Any) -> list[Path]:
 
 
 def _entry(path: Path, digests: Digests) -> dict[str, Any]:
-    """Describes an input or output by place, content and stamp, and counts its X-rays."""
+    """Describes an input or output by path, content, stamp and number of X-rays."""
     if path.is_dir():
         names = sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.is_file())
         files = {n: [digests.of(path / n), *stamp(path / n)] for n in names}
@@ -233,9 +233,9 @@ def _entry(path: Path, digests: Digests) -> dict[str, Any]:
 
 
 def count_images(path: Path) -> int | None:
-    """Returns how many X-rays a store, an index or a file of masks holds; None for others.
+    """Returns the number of X-rays in a store, an index or a mask file; None for other files.
 
-    Nothing is said of a damaged file: that is the business of the stage that reads it.
+    It also returns None for a damaged file, which the stage that reads it reports.
     """
     with contextlib.suppress(OSError, ValueError, RuntimeError, RecursionError):
         if path.suffix == ".h5":
@@ -253,7 +253,7 @@ def count_images(path: Path) -> int | None:
 
 
 def _write(path: Path, record: Record) -> None:
-    """Writes a record, its paths made relative to its folder."""
+    """Writes a record, with paths relative to its folder."""
     folder = path.parent
 
     def placed(files: dict[str, list[dict]]) -> dict[str, list[dict]]:
@@ -273,7 +273,7 @@ def _digest_of(code: dict[str, str]) -> str:
 
 
 def software() -> dict[str, str]:
-    """Returns the versions of Python and of the packages that can change a result."""
+    """Returns the versions of Python and of the packages that can affect a result."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -1,1 +1,1 @@
-"""Saliency maps: which pixels a classifier looks at, per pathology."""
+"""Saliency maps: the evidence of a classifier in each pixel, per pathology."""

@@ -1,4 +1,4 @@
-"""What explains a classifier: a map for each image and output."""
+"""The base class of saliency computations."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class Explainer(ABC):
-    """What a classifier looks at: a map per image and output.
+    """Explains a classifier by a map for each image and output.
 
-    A method is a subclass with `raw_maps`. It may count on a classifier in evaluation mode, and
-    on a disabled autograd that it may enable. Its maps may be signed: whether negative evidence
-    counts is its own business.
+    A method is a subclass that implements `raw_maps`. It can rely on the classifier being in
+    evaluation mode and on autograd being disabled, and may enable it. Its maps may be signed:
+    each method decides whether negative evidence counts.
 
     Args:
         classifier: images [B, 1, H, W] to logits [B, n_outputs].
@@ -24,16 +24,16 @@ class Explainer(ABC):
         self.classifier = classifier
 
     def maps(self, image: Tensor, outputs: Sequence[int]) -> Tensor:
-        """Computes the maps of images, each by itself: its batch does not change an image's maps.
+        """Computes the maps of a batch of images; each map is independent of the rest of the batch.
 
         Args:
             image: [B, 1, H, W], float in [0, 1], on the classifier's device.
-            outputs: indices of C logits. Under the label policy `multiclass` these are the
-                positive ones: see `positive_outputs` in `chexseg.losses.classification`.
+            outputs: indices of C logits. Under the label policy `multiclass`, use the positive
+                ones: see `positive_outputs` in `chexseg.losses.classification`.
 
         Returns:
-            [B, C, h, w], float32, at the method's own resolution: evidence for each output,
-            unscaled. A map without evidence is 0 everywhere.
+            [B, C, h, w], float32, at the native resolution of the method: unscaled evidence for
+            each output. A map without evidence is 0 everywhere.
         """
         was_training = self.classifier.training
         self.classifier.eval()  # in training mode BatchNorm would mix the images of a batch

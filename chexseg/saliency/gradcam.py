@@ -10,19 +10,20 @@ from chexseg.saliency.explainer import Explainer
 
 
 class GradCAM(Explainer):
-    """Weighs each channel of a layer by the mean gradient of the output to it.
+    """Weights each channel of a layer by the mean gradient of the output with respect to it.
 
     With features A of K channels and H x W cells, alpha_ck = mean over cells of d logit_c / d A_k,
     and the map is relu(sum over k of alpha_ck A_k).
 
-    Without `layer`, it is computed at the last features in closed form, without gradients: the
-    head is linear in their mean, so the gradient is w_ck / (H W) behind the last ReLU (ResNet).
-    Before it (DenseNet's norm5) the gradient is that where A_k > 0, else 0, so alpha_ck =
-    w_ck mean(A_k > 0) / (H W). All images and outputs come from one forward pass and one product.
+    Without `layer`, the maps of the last features are computed in closed form, without gradients:
+    the head is linear in their mean, so the gradient after the last ReLU (ResNet) is w_ck / (H W).
+    Before the ReLU (DenseNet's norm5), the gradient has that value where A_k > 0, else 0, so
+    alpha_ck = w_ck mean(A_k > 0) / (H W). One forward pass and one product give all images and
+    outputs.
 
-    A layer whose output is changed in place, as norm5's is by its ReLU, enters the sum as the
-    change left it, while its gradient is taken before the change. pytorch-grad-cam does the same
-    on a CPU.
+    If the output of a layer is modified in place, as norm5's is by its ReLU, the sum uses the
+    modified values, while the gradient is taken before the modification. pytorch-grad-cam does the
+    same on a CPU.
 
     Args:
         classifier: a `Classifier`; with `layer`, any network from images to logits.
@@ -32,7 +33,7 @@ class GradCAM(Explainer):
     def __init__(self, classifier: nn.Module, *, layer: nn.Module | None = None):
         super().__init__(classifier)
         if layer is None and not isinstance(classifier, Classifier):
-            raise TypeError("only a Classifier has a closed form: give the layer")
+            raise TypeError("only a Classifier has a closed form: pass the layer")
         self.layer = layer
 
     def raw_maps(self, image: Tensor, outputs: list[int]) -> Tensor:
@@ -55,17 +56,17 @@ class GradCAM(Explainer):
 
         def keep(module: nn.Module, inputs: tuple, output: Tensor) -> None:
             kept["features"] = output.detach()
-            # The place in the graph, not the tensor: a change in place would move the tensor on.
+            # Keep the node of the graph, not the tensor, which an in-place change would advance.
             kept["edge"] = torch.autograd.graph.get_gradient_edge(output)
 
         handle = self.layer.register_forward_hook(keep)
         try:
             with torch.enable_grad():
-                # The image asks for gradients, so that frozen networks have a graph as well.
+                # The image requires gradients, so that frozen networks build a graph as well.
                 logits = self.classifier(image.detach().clone().requires_grad_())
         finally:
             handle.remove()
-        # Images are independent, so one backward pass serves the whole batch, per output.
+        # Images are independent, so one backward pass per output covers the whole batch.
         chosen = nn.functional.one_hot(
             torch.tensor(outputs, device=logits.device), logits.shape[1]
         ).to(logits.dtype)

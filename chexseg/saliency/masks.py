@@ -1,4 +1,4 @@
-"""From maps to masks."""
+"""Converts saliency maps to masks."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch.nn import functional
 
 
 def cut(maps: Tensor, positive: Tensor, *, size: int, threshold: float) -> Tensor:
-    """Cuts maps at a share of their maximum, for the pathologies that the labels name.
+    """Thresholds maps at a fraction of their maximum, for pathologies with a positive label.
 
-    Each map is resized bilinearly, then scaled to a maximum of 1.
+    Each map is resized bilinearly and then scaled to a maximum of 1.
 
     Args:
         maps: [B, P, h, w], at least 0.
-        positive: [B, P] bool: the image-level labels; a pathology without label has no mask.
+        positive: [B, P] bool, the image-level labels; the mask of a negative label is empty.
         size: side of the masks in pixels.
-        threshold: a pixel belongs to the mask if its scaled value is above.
+        threshold: pixels whose scaled value is above this belong to the mask.
 
     Returns:
         [B, P, size, size] bool. A map that is 0 everywhere gives an empty mask.

@@ -1,8 +1,7 @@
-"""What every way to compute saliency has: an entry of the config, and what explains a classifier.
+"""The base class of saliency methods: their settings in the config, and their explainer.
 
-A new method is one file with a subclass of `SaliencyMethod`, and one line in `chexseg.catalog`. The
-Snakefile reads these files in every job, so torch is imported where maps are computed, not at the
-top.
+A new method is one file with a subclass of `SaliencyMethod` and one line in `chexseg.catalog`. The
+Snakefile imports these files in every job, so import torch where maps are computed, not at the top.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class SaliencyMethod(Settings):
-    """An entry of the section `saliency`: the mean of the maps of the classifiers named.
+    """Settings of an entry of the section `saliency`: the mean map of the listed classifiers.
 
-    A subclass narrows `method` to its own name, and adds its settings.
+    A subclass restricts `method` to its own name and adds its settings.
     """
 
     method: str
@@ -34,17 +33,17 @@ class SaliencyMethod(Settings):
 
     @classmethod
     def command_settings(cls) -> type[Settings]:
-        """Returns the model of the settings that `explainer` is given."""
+        """Returns the model of the settings that `explainer` takes."""
         return command_settings(cls, "method")
 
     def settings(self) -> Settings:
-        """Returns the settings that `explainer` is given."""
+        """Returns the settings that `explainer` takes."""
         model = self.command_settings()
         return model(**{name: getattr(self, name) for name in model.model_fields})
 
     @staticmethod
     def explainer(settings: Any, classifier: nn.Module) -> Explainer:
-        """Returns what computes the maps of a classifier.
+        """Returns the explainer that computes the maps of a classifier.
 
         Args:
             settings: an instance of `command_settings()`.

@@ -19,8 +19,8 @@ from chexseg.models.irnet import IRNet
 from chexseg.models.trained import irnet_of
 from chexseg.training.augmentation import augment
 from chexseg.training.datasets import Source, Supervised
-from chexseg.training.processes import of_all
-from chexseg.training.run import Training, first_weights
+from chexseg.training.processes import gather_rows
+from chexseg.training.run import Training, resolve_weights
 from chexseg.training.sampling import shuffled
 from chexseg.training.task import Task
 
@@ -66,10 +66,10 @@ def run(
             "Lower labels.foreground, or train the classifier longer.",
         )
         raise InputError([Problem(str(labels[0]), found, "X-rays with labelled pixels", remedy)])
-    training.say(f"{len(ids)} X-rays with labelled pixels")
+    training.log(f"{len(ids)} X-rays with labelled pixels")
 
-    initial = first_weights(backbone, weights)
-    training.say(f"backbone: {backbone_architecture}, weights: {initial}")
+    initial = resolve_weights(backbone, weights)
+    training.log(f"backbone: {backbone_architecture}, weights: {initial}")
     model = irnet_of(backbone_architecture, initial)
     samples = Supervised(store, Source("affinity labels", ids, {"label": label_store.__getitem__}))
     training.run(
@@ -126,6 +126,6 @@ class Affinities(Task):
         batches = in_order(share, self.settings.batch_size, self.training.threads)
         self.model.eval().fit_mean_shift(
             (to_float(batch["image"].to(fabric.device)) for batch in batches),
-            lambda sums: of_all(fabric, sums.to(fabric.device)).cpu(),
+            lambda sums: gather_rows(fabric, sums.to(fabric.device)).cpu(),
         )
         return self.model.state_dict()

@@ -71,7 +71,7 @@ def run(
     classes = tuple(true.meta["classes"])
     learnt, stores = supervision(index, masks, sources, mixing, classes)
     for source in learnt:
-        training.say(f"{source.name}: {len(source.ids)} X-rays")
+        training.log(f"{source.name}: {len(source.ids)} X-rays")
     validation = list(read_index(index, "validation").index)
     _say_unseen(training, true, validation)
 
@@ -141,4 +141,4 @@ def _say_unseen(training: Training, truth: Store, validation: Sequence[str]) -> 
     seen = np.any([truth[cxr_id].any((1, 2)) for cxr_id in validation], axis=0)
     if not seen.all():
         unseen = ", ".join(np.array(truth.meta["classes"])[~seen])
-        training.say(f"no truth in validation, so their threshold is {FALLBACK}: {unseen}")
+        training.log(f"no truth in validation, so their threshold is {FALLBACK}: {unseen}")

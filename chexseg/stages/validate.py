@@ -11,7 +11,7 @@ from chexseg.config.data import DataSection
 from chexseg.config.links import files_of_weights
 from chexseg.config.study import load_data, load_study
 from chexseg.data.layouts.release import read_release
-from chexseg.errors import GROUPS, InputError, Problem, told
+from chexseg.errors import GROUPS, InputError, Problem, format_problems
 from chexseg.files.atomic import atomic
 from chexseg.models.trained import check_weights
 from chexseg.stages.check_data import examine
@@ -67,7 +67,7 @@ def run(
     text = "\n".join(lines) + "\n\n" + text
     if report is not None:
         with atomic(report) as temporary:
-            told_too = f"\n{told(problems)}\n" if problems else ""
+            told_too = f"\n{format_problems(problems)}\n" if problems else ""
             temporary.write_text(text + told_too, encoding="utf-8")
     print(text, end="")
     if problems:

@@ -1,1 +1,1 @@
-"""Training loops, data sets, sampling and augmentation, the same for every model."""
+"""Training loop, data sets, sampling and augmentation, shared by all models."""

@@ -1,4 +1,4 @@
-"""Random shifts, rotations, scales and exposures, for a batch at once on its device."""
+"""Random shifts, rotations, scales and exposures, computed for a whole batch on its device."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CONTRAST, BRIGHTNESS = 0.5, 0.25
 
 
 def draw_noise(batch: int, generator: torch.Generator) -> Tensor:
-    """Returns what `augment` takes at random, uniform in [-1, 1), as [batch, 6].
+    """Draws the random numbers for `augment`, uniform in [-1, 1), as [batch, 6].
 
-    It is drawn on the CPU, so that every device gets the same, and for a batch as a whole, so
-    that processes which share it use their rows of what one would draw.
+    They are drawn on the CPU, so that they are equal for every device, and for a whole batch, so
+    that processes sharing a batch can each use their rows of it.
     """
     return (torch.rand((6, batch), generator=generator) * 2 - 1).T
 
@@ -24,19 +24,19 @@ def draw_noise(batch: int, generator: torch.Generator) -> Tensor:
 def augment(
     image: Tensor, masks: Tensor | None, strength: float, noise: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    """Moves and re-exposes each X-ray of a batch at random. Never mirrors: hearts lie left.
+    """Moves and re-exposes each X-ray at random. It never mirrors, since the heart is on the left.
 
-    At strength 1, rotations reach 20 degrees, scales 1 +- 0.25, shifts 15 % of the side,
-    contrast 1 +- 0.5 and brightness +- 0.25, each uniform; they shrink with `strength`.
+    At strength 1, the ranges are: rotation 20 degrees, scale 1 +- 0.25, shift 15 % of the side,
+    contrast 1 +- 0.5, brightness +- 0.25, each uniform. They shrink with `strength`.
 
     Args:
         image: [B, 1, H, W] in [0, 1].
-        masks: [B, P, h, w] in [0, 1], of any resolution, moved in the same way; or None.
+        masks: [B, P, h, w] in [0, 1], of any resolution, transformed alike; or None.
         strength: 0 (nothing changes) to 1.
         noise: [B, 6], from `draw_noise`.
 
     Returns:
-        Image and masks, of the shapes and types given; masks are 0 or 1 again.
+        Image and masks, with unchanged shapes and types; masks are again 0 or 1.
     """
     if strength == 0:
         return image, masks

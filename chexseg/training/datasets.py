@@ -1,4 +1,4 @@
-"""What trainings read: X-rays from the stores, with labels or with masks."""
+"""Data sets for training: X-rays from stores, with labels or masks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from chexseg.files.store import Store
 
 @dataclass(frozen=True)
 class Source:
-    """X-rays of one kind of supervision.
+    """Holds the X-rays and targets of one kind of supervision.
 
     Attributes:
-        name: what it is, for logs.
+        name: name for logs.
         ids: cxr_id of its X-rays.
         targets: name of a target, such as `labels` or `masks` -> (cxr_id -> its array). Sources
-            that are read together have targets of the same names.
+            that are read together must have targets of the same names.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Source:
 
 
 class Supervised(Dataset):
-    """X-rays with their targets, from one or several sources laid end to end.
+    """A data set of X-rays with targets, from one or several concatenated sources.
 
-    An item is a dict: `image`, uint8 [1, S, S], and the targets of its source. Item `i` is X-ray
-    `i` of the first source, then those of the second.
+    An item is a dict of `image`, uint8 [1, S, S], and the targets of its source. Items are numbered
+    through the first source, then the second, and so on.
     """
 
     def __init__(self, images: Store, *sources: Source):
@@ -57,7 +57,7 @@ class Supervised(Dataset):
 
 
 class Rows:
-    """Looks rows of an array up by cxr_id; a target of `Source` that can be pickled."""
+    """Looks up rows of an array by cxr_id; a target of `Source` that can be pickled."""
 
     def __init__(self, ids: Sequence[str], values: np.ndarray):
         self.row = {cxr_id: row for row, cxr_id in enumerate(ids)}
@@ -68,27 +68,27 @@ class Rows:
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Draws the batches of an epoch anew from a seed and the number of the epoch.
+    """Draws the batches of an epoch from a seed and the number of the epoch.
 
-    Several processes share a batch, and each may compute its share in parts, one after the
-    other. Laid end to end, first by part and then by process, the items of all processes are
-    those that one process would show. The last batch of an epoch is dropped if it is smaller,
-    since BatchNorm cannot train on a single X-ray.
+    Several processes share a batch, and each may compute its share in several parts. Concatenated
+    by part and then by process, the items of all processes equal those of a single process. The
+    last batch of an epoch is dropped if it is smaller, since BatchNorm cannot train on a single
+    X-ray.
 
     Args:
         draw: generator -> item numbers of one epoch.
-        seed: of all epochs.
+        seed: seed of all epochs.
         batch_size: items in a batch, over all processes and parts; a multiple of parts x
             processes. An epoch with fewer items is one batch.
-        parts: of each batch.
+        parts: number of parts of each batch.
         process: number of this process, from 0.
-        processes: how many there are.
+        processes: number of processes.
 
     Attributes:
-        epoch: the number to set before an epoch is shown.
-        first: batches of the epoch that are left out because they were shown already.
+        epoch: number of the epoch; set it before iterating.
+        first: number of batches to skip because they were already used.
         part_size: items in a part of a batch, over all processes.
-        share: rows of such a part that this process shows.
+        share: rows of a part that belong to this process.
 
     Raises:
         InputError: a batch cannot be split evenly.

@@ -1,9 +1,10 @@
-"""The training loop: the same for every task.
+"""The training loop, shared by all tasks.
 
-Lightning Fabric does what is the same everywhere: devices, processes, precision, moving batches,
-gradients over processes. Two things are ours, since Fabric promises less: signals (it has none;
-here every one is obeyed behind a whole step) and the state (its checkpoints know neither inputs
-nor code, nor the place within an epoch; here a training killed anywhere ends with the same bits).
+Lightning Fabric handles devices, processes, precision, moving batches, and gradients across
+processes. Two things are implemented here, because Fabric promises less: signals (it handles none;
+here a training stops after a complete step) and the state (its checkpoints record neither inputs
+nor code nor the position within an epoch; here a training that is killed at any point and resumed
+ends with the same bits).
 """
 
 from __future__ import annotations
@@ -31,37 +32,37 @@ from chexseg.inference.device import accelerator
 from chexseg.inference.signals import Signals, Stopped, ignore_signals
 from chexseg.training.augmentation import draw_noise
 from chexseg.training.datasets import BatchSampler
-from chexseg.training.nodes import spread
-from chexseg.training.processes import highest, of_all, say
+from chexseg.training.nodes import relaunch_on_nodes
+from chexseg.training.processes import gather_rows, maximum, print_once
 from chexseg.training.sampling import Draw
 from chexseg.training.state import Best, StateFile, TrainingState
 from chexseg.training.task import Task
 
 SCORE = "score"
-"""Name of the validation figure that selects the epoch: larger is better."""
+"""Name of the validation figure that selects the best epoch; larger is better."""
 SAVE = 1
-"""Order to save the state and go on; higher numbers are those of signals: save it and stop."""
+"""Order to save the state and continue. Higher numbers are signals: save the state and stop."""
 
 
 def start(settings: TrainingSettings, execution: Execution = Execution()) -> Fabric:
-    """Seeds everything and finds the devices: GPUs if there are any, else the CPU.
+    """Seeds all random numbers and sets up the devices: GPUs if there are any, else the CPU.
 
-    Where Slurm started as many tasks as there are devices on a node, they are its processes; else
-    this process starts the others, each with the same command line. Several nodes need Slurm, or
-    torchrun. In a job of Slurm, `srun` takes the place of this process, and starts all of them.
+    If Slurm started one task per device of a node, these tasks are the processes of the training.
+    Otherwise this process starts the others with the same command line. Several nodes need Slurm or
+    torchrun. In a Slurm job, `srun` replaces this process and starts all others.
 
     Args:
-        settings: of the training.
-        execution: its threads, devices and nodes.
+        settings: settings of the training.
+        execution: threads, devices and nodes.
 
     Raises:
-        InputError: there is no GPU where one is required, see `chexseg.inference.device`; or
-            several nodes, and nothing that could start processes there.
+        InputError: a GPU is required but there is none (see `chexseg.inference.device`), or there
+            are several nodes and nothing that can start processes on them.
     """
     threads, devices, nodes = execution.threads, execution.devices, execution.nodes
-    spread(nodes, devices, threads)
+    relaunch_on_nodes(nodes, devices, threads)
     several = devices * nodes > 1
-    # Within a job Slurm says so even where it started one process, which starts the others.
+    # Slurm sets its variables in every job, even if this single process must start the others.
     by_slurm = several and int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
     fabric = Fabric(
         accelerator=accelerator(devices),
@@ -89,25 +90,25 @@ def fit(
     file: StateFile,
     threads: int = 1,
 ) -> Best:
-    """Trains the model of a task, from its beginning or from the state in `file`.
+    """Trains the model of a task, from the start or from the state in `file`.
 
-    The epoch with the highest finite `score` wins, the first of equals; where no score is finite,
-    the last epoch.
+    The epoch with the highest finite `score` is the best one (the first of equals). If no score is
+    finite, it is the last epoch.
 
-    Several processes share each batch, and compute what one would: each passes its own X-rays
-    through the model and then the loss of all of them together, since a loss such as Dice is no
-    mean over X-rays. Two things differ: dropout, drawn by each process for itself; and without
-    GPUs BatchNorm, which sees a process's own X-rays alone.
+    Several processes share each batch and compute the same as one would: each passes its X-rays
+    through the model, and then computes the loss over the outputs of all processes, since a loss
+    such as Dice is not a mean over X-rays. There are two differences: each process draws its own
+    dropout, and without GPUs, BatchNorm uses only the X-rays of its process.
 
     Args:
         fabric: from `start`.
-        task: what is trained, and on which loss. Its model is trained in place.
-        dataset: training samples; its items are dicts of tensors, and so are the batches.
+        task: the task; its model is trained in place.
+        dataset: training samples; items and batches are dicts of tensors.
         draw: generator -> item numbers of an epoch; see `BatchSampler`.
-        settings: of the training.
+        settings: settings of the training.
         metrics: CSV with one row per epoch: epoch, loss, figures, learning_rate and seconds.
-        file: keeps the state; to be discarded once the result is published.
-        threads: CPU threads of each process; beside a GPU they load samples.
+        file: file of the training's state; discard it once the result is published.
+        threads: CPU threads of each process; with a GPU, they load samples.
 
     Returns:
         The best epoch.
@@ -140,7 +141,7 @@ def fit(
     schedule = _schedule(optimizer, settings, settings.epochs * steps)
     task.model, optimizer = fabric.setup(bare, optimizer)
     model = task.model
-    if fabric.global_rank:  # dropout is another one in every process
+    if fabric.global_rank:  # every process draws different dropout
         torch.manual_seed(settings.seed * 100_003 + 70_000 + fabric.global_rank)
 
     trained = {"model": model, "optimizer": optimizer, "schedule": schedule}
@@ -158,9 +159,9 @@ def fit(
             batch = fabric.to_device(next(batches))
             with fabric.no_backward_sync(model, enabled=part < sampler.parts):
                 outputs = task.step(batch, noise[sampler.share])
-                outputs = {name: of_all(fabric, output) for name, output in outputs.items()}
+                outputs = {name: gather_rows(fabric, output) for name, output in outputs.items()}
                 loss = task.loss(**outputs) / sampler.parts
-                fabric.backward(loss * fabric.world_size)  # DDP takes the mean over processes
+                fabric.backward(loss * fabric.world_size)  # DDP averages over processes
             total += loss.detach()
         optimizer.step()
         schedule.step()
@@ -173,30 +174,30 @@ def fit(
             if not state.step:
                 state.noise.manual_seed(settings.seed * 100_003 + 50_000 + epoch)
             model.train()
-            batches = iter(loader)  # draws from torch's generator, so before the next line
+            batches = iter(loader)  # uses torch's generator, so it precedes the next line
             state.restore_random(fabric)
             left = range(state.step, steps)
             for step in progress(left, f"epoch {epoch}/{settings.epochs}", len(left)):
                 state.total = state.total + train_step(batches)
                 state.step, state.seconds = step + 1, time.perf_counter() - began
                 order = max(signals.caught, SAVE * (file.due and fabric.is_global_zero))
-                order = highest(fabric, order) if several else order
+                order = maximum(fabric, order) if several else order
                 if order:
-                    state.note_random(fabric)
+                    state.capture_random(fabric)
                 if order > SAVE:
                     raise Stopped(order)
                 if order and fabric.is_global_zero:
                     file.write(state.content())
 
-            state.note_random(fabric)
+            state.capture_random(fabric)
             model.eval()
-            # Several processes stop together, behind a step: none waits for one that is gone.
+            # Several processes stop together after a step, so that none waits for another forever.
             with torch.no_grad(), nullcontext() if several else signals.at_once():
                 figures, extra = task.validate()
             row = {"epoch": epoch, "loss": float(state.total) / steps, **figures}
             row["learning_rate"] = schedule.get_last_lr()[0]
             row["seconds"] = round(time.perf_counter() - began, 3)
-            say(fabric, "  ".join(f"{k} {_short(v)}" for k, v in row.items()))
+            print_once(fabric, "  ".join(f"{k} {_short(v)}" for k, v in row.items()))
             state.rows.append(row)
             if fabric.is_global_zero:
                 _write_rows(metrics, state)
@@ -207,9 +208,9 @@ def fit(
                 state.best = Best(epoch, score, _copy(model), extra)
             state.begin(epoch + 1)
         if fabric.is_global_zero and file.path:
-            file.write(state.content())  # what the caller does now may take hours
+            file.write(state.content())  # the caller's next steps may take hours
     task.model = bare
-    say(fabric, f"best epoch: {state.best.epoch}")
+    print_once(fabric, f"best epoch: {state.best.epoch}")
     return state.best
 
 
@@ -218,8 +219,8 @@ def _resume(fabric: Fabric, state: TrainingState, file: StateFile, steps: int) -
     if content is not None:
         state.load(content)
         state.total = fabric.to_device(state.total)
-        where = f"epoch {state.epoch}, behind step {state.step} of {steps}"
-        say(fabric, f"resumed at {where}, from {file.path}")
+        where = f"epoch {state.epoch}, after step {state.step} of {steps}"
+        print_once(fabric, f"resumed at {where}, from {file.path}")
 
 
 def _write_rows(metrics: Path, state: TrainingState) -> None:
@@ -234,14 +235,14 @@ def _saved_when_stopped(fabric: Fabric, state: TrainingState, file: StateFile) -
     except Stopped as stopped:
         if fabric.is_global_zero:
             file.write(state.content())
-            where = f"epoch {state.epoch}, behind step {state.step}"
-            print(f"{stopped.name}: saved {where}, in {file.path}; run again to go on", flush=True)
+            where = f"epoch {state.epoch}, after step {state.step}"
+            print(f"{stopped.name}: saved {where}, in {file.path}; run again to resume", flush=True)
         fabric.barrier()
         raise
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:
-    """Returns the model's tensors as they are now, on the CPU, in torch's usual layout."""
+    """Copies the model's current tensors to the CPU, in torch's default memory layout."""
     return {k: v.detach().to("cpu", copy=True).contiguous() for k, v in model.state_dict().items()}
 
 
@@ -262,7 +263,7 @@ def _schedule(
             optimizer,
             highest,
             total_steps=steps + 1,
-            cycle_momentum=settings.optimizer == "adam",  # SGD is plain: it has no momentum
+            cycle_momentum=settings.optimizer == "adam",  # SGD is used without momentum
         )
     power = {"constant": 0.0, "polynomial": 0.9}[settings.schedule]
 

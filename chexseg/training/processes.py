@@ -1,4 +1,4 @@
-"""What several processes that train one model tell each other; one alone tells itself."""
+"""Communication between the processes that train one model; a single process works as well."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from lightning.fabric import Fabric
 from torch import Tensor, distributed
 
 
-def of_all(fabric: Fabric, rows: Tensor) -> Tensor:
+def gather_rows(fabric: Fabric, rows: Tensor) -> Tensor:
     """Returns the rows of all processes, in the order of the processes.
 
-    Not `fabric.all_gather`, whose gradients are those of all processes, which DDP sums as well.
+    It replaces `fabric.all_gather`, whose gradients are summed over processes, as DDP does again.
 
     Args:
-        fabric: of this process.
-        rows: [B, ...] of this process; all have the same shape.
+        fabric: this process's Fabric.
+        rows: [B, ...], the rows of this process; the shape is the same in all processes.
 
     Returns:
-        [processes x B, ...]; gradients flow to this process's own rows alone.
+        [processes x B, ...]; gradients flow only to the rows of this process.
     """
     if fabric.world_size == 1:
         return rows
@@ -28,15 +28,15 @@ def of_all(fabric: Fabric, rows: Tensor) -> Tensor:
     return torch.cat(gathered)
 
 
-def highest(fabric: Fabric, number: int) -> int:
-    """Returns the highest number that a process gave.
+def maximum(fabric: Fabric, number: int) -> int:
+    """Returns the maximum of a number over all processes.
 
-    Not by `fabric.all_reduce`, which waits for all processes twice: this is called at every step.
+    It replaces `fabric.all_reduce`, which synchronizes twice; this is called at every step.
     """
-    return int(of_all(fabric, torch.tensor([number], device=fabric.device)).max())
+    return int(gather_rows(fabric, torch.tensor([number], device=fabric.device)).max())
 
 
-def say(fabric: Fabric, text: str) -> None:
-    """Prints a line of the log, once for all processes (`fabric.print` does on every node)."""
+def print_once(fabric: Fabric, text: str) -> None:
+    """Prints a line to the log once in total (`fabric.print` prints it once per node)."""
     if fabric.is_global_zero:
         print(text, flush=True)

@@ -1,4 +1,4 @@
-"""What every stage that trains does around its task: devices, state, copies of stores, checkpoint."""
+"""The parts common to all training stages: devices, state, copies of stores, checkpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chexseg.files.store import Store
 from chexseg.models.weights import initialise, save_checkpoint
 from chexseg.training.datasets import Supervised
 from chexseg.training.loop import fit, start
-from chexseg.training.processes import say
+from chexseg.training.processes import print_once
 from chexseg.training.sampling import Draw
 from chexseg.training.staging import staged
 from chexseg.training.state import StateFile
@@ -22,23 +22,23 @@ from chexseg.training.task import Task
 
 
 class Training:
-    """A training of a stage, from its devices to its checkpoint.
+    """Runs the training of a stage, from setting up devices to writing the checkpoint.
 
-    Made before the model, since it seeds the random numbers that the model starts with.
+    Create it before the model, since it seeds the random numbers that initialise the model.
 
     Args:
-        kind: of the model: `classifier` for the stage `train-classifier`.
-        settings: of the training; they are kept in the checkpoint.
-        execution: how it is computed.
+        kind: kind of the model: `classifier` for the stage `train-classifier`.
+        settings: settings of the training; they are stored in the checkpoint.
+        execution: how to run it.
         inputs: every file that the stage reads.
-        others: further arguments of the stage that change what it computes.
+        others: further arguments of the stage that affect the result.
 
     Attributes:
         fabric: Lightning's handle on devices and processes.
         threads: CPU threads of this process.
 
     Raises:
-        InputError: there are not the devices that `execution` asks for.
+        InputError: the devices that `execution` requests are not available.
     """
 
     def __init__(
@@ -56,25 +56,25 @@ class Training:
             execution.state, execution.save_every, f"train-{kind}", settings, inputs, **others
         )
 
-    def say(self, text: str) -> None:
-        """Prints a line of the log, once for all processes."""
-        say(self.fabric, text)
+    def log(self, text: str) -> None:
+        """Prints a line to the log, once for all processes."""
+        print_once(self.fabric, text)
 
     def initialise(
-        self, network: nn.Module, architecture: str, named: str, files: Sequence[Path]
+        self, network: nn.Module, architecture: str, weights: str, files: Sequence[Path]
     ) -> None:
-        """Gives a network its first weights, and says which.
+        """Loads the initial weights of a network and logs which ones.
 
         Args:
             network: a classifier's backbone, or an encoder.
-            architecture: of the network.
-            named, files: see `first_weights`.
+            architecture: architecture of the network.
+            weights, files: see `resolve_weights`.
 
         Raises:
-            InputError: the weights cannot be had, or belong to another architecture.
+            InputError: the weights are unavailable, or belong to another architecture.
         """
-        weights = first_weights(named, files)
-        self.say(initialise(network, weights, architecture=architecture) or "random weights")
+        weights = resolve_weights(weights, files)
+        self.log(initialise(network, weights, architecture=architecture) or "random weights")
 
     def run(
         self,
@@ -89,18 +89,18 @@ class Training:
         classes: Sequence[str],
         extra: dict[str, Any],
     ) -> None:
-        """Trains, from the beginning or from the state that was kept, and writes the checkpoint.
+        """Trains, from the start or from a saved state, and writes the checkpoint.
 
         Args:
-            task: what is trained, and how.
+            task: the task.
             samples: the training samples.
-            draw: which of them an epoch shows, in which order.
-            stores: the stores that samples and validation are read from.
+            draw: chooses and orders the samples of an epoch.
+            stores: the stores that samples and validation read from.
             validation: cxr_id of the X-rays that the task validates on.
             out: the checkpoint.
             metrics: CSV with one row per epoch; see `fit`.
             classes: names of the model's outputs.
-            extra: kept in the checkpoint, beside what the task's validation said.
+            extra: stored in the checkpoint, in addition to the results of the task's validation.
 
         Raises:
             InputError: a batch cannot be split evenly, or the scratch disk is too small.
@@ -130,11 +130,11 @@ class Training:
             self.file.discard()
 
 
-def first_weights(named: str, files: Sequence[Path]) -> str:
-    """Returns which weights a network starts from: the file that a name stands for, if there is one.
+def resolve_weights(weights: str, files: Sequence[Path]) -> str:
+    """Returns the initial weights of a network: their file if there is one, else their name.
 
     Args:
-        named: `none`, `imagenet`, a path, or a model of the study by its name.
-        files: the file that the workflow found for the name; or none.
+        weights: `none`, `imagenet`, a path, or the name of a model of the study.
+        files: the file that the workflow found for the name; may be empty.
     """
-    return str(files[0]) if files else named
+    return str(files[0]) if files else weights

@@ -1,4 +1,4 @@
-"""Which samples an epoch shows: one source of masks, or several that are mixed."""
+"""Chooses the samples of an epoch, from one source of masks or a mixture of several."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Draw = Callable[[torch.Generator], list[int]]
 
 
 def shuffled(n_items: int, samples: int | None = None) -> Draw:
-    """Draws `samples` of `n_items` (all of them if None) in random order.
+    """Returns a function that draws `samples` of `n_items` (all if None) in random order.
 
-    With more samples than items, every item comes once before any comes twice.
+    With more samples than items, every item is drawn once before any is drawn twice.
     """
     samples = n_items if samples is None else samples
 
@@ -25,30 +25,31 @@ def shuffled(n_items: int, samples: int | None = None) -> Draw:
 
 
 def mixed(counts: Sequence[int], weights: Sequence[float], samples: int) -> Draw:
-    """Draws each sample's source by the weights, and then one of the source's items.
+    """Returns a function that draws each sample's source by weight, and then an item of it.
 
-    This is CheXseg's mixing of supervision (Gadgil et al. 2021, section 3.3) for any number of
-    sources; theirs are two, with the weights rho (experts' masks) and 1 - rho (pseudo masks).
-    The choice is made for each sample independently, and within a source samples come in
-    shuffled passes: every item once before any comes twice.
+    This is CheXseg's mixing of supervision (Gadgil et al. 2021, section 3.3), extended to any
+    number of sources; the paper has two, with weights rho (expert masks) and 1 - rho (pseudo
+    masks). Each sample's source is drawn independently. Within a source, samples come in shuffled
+    passes: every item is used once before any is used twice.
 
     Args:
-        counts: number of items of each source. Items are numbered through: those of the first
-            source from 0, those of the second behind them.
-        weights: chance of each source, 0 to 1; their sum is 1. A source of weight 0 is never
+        counts: number of items of each source. Items are numbered consecutively, starting with the
+            first source.
+        weights: probability of each source, 0 to 1; they sum to 1. A source of weight 0 is never
             drawn.
         samples: number of samples in the epoch.
 
     Raises:
-        ValueError: there are not as many weights as sources, one is negative, or they do not sum
-            to 1 within 1e-6; or, when an epoch is drawn, a source with a weight has no items.
+        ValueError: the numbers of weights and sources differ, a weight is negative, or the weights
+            do not sum to 1 within 1e-6; or, when an epoch is drawn, a source with a weight has no
+            items.
     """
     if len(weights) != len(counts):
         raise ValueError(f"{len(weights)} weights for {len(counts)} sources")
-    if wrong := wrong_weights(weights):
+    if wrong := find_weight_fault(weights):
         raise ValueError(wrong)
     last = max(number for number, weight in enumerate(weights) if weight > 0)
-    # The last source takes the rest, so that no rounding of the sums draws one of weight 0.
+    # The last source takes the rest, so that rounding never selects a source of weight 0.
     bounds = list(accumulate(weights[:last]))
 
     def draw(generator: torch.Generator) -> list[int]:
@@ -66,18 +67,18 @@ def mixed(counts: Sequence[int], weights: Sequence[float], samples: int) -> Draw
     return draw
 
 
-def wrong_weights(weights: Sequence[float]) -> str | None:
-    """Says what is wrong with the weights of sources: each must be >= 0, and their sum 1."""
+def find_weight_fault(weights: Sequence[float]) -> str | None:
+    """Returns what is wrong with the weights of sources, or None: each >= 0, with a sum of 1."""
     if not all(weight >= 0 for weight in weights):  # NaN is not
         return f"a weight below 0 among {', '.join(map(str, weights))}"
     if not abs((total := math.fsum(weights)) - 1) <= 1e-6:
-        return f"weights whose sum is {total:g}"
+        return f"weights that sum to {total:g}"
     return None
 
 
 def _passes(n_items: int, samples: int, generator: torch.Generator) -> list[int]:
     if samples and not n_items:
-        raise ValueError("samples are to be drawn from a source without items")
+        raise ValueError("cannot draw samples from a source without items")
     items: list[int] = []
     while len(items) < samples:
         items += torch.randperm(n_items, generator=generator).tolist()

@@ -1,4 +1,4 @@
-"""Stores on a disk of the node, for as long as a training reads them."""
+"""Copies stores to a local disk of the node while a training reads them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chexseg.files.atomic import atomic, check_writable
 from chexseg.files.progress import progress
 from chexseg.files.store import Store
 from chexseg.inference.signals import Signals
-from chexseg.training.processes import highest
+from chexseg.training.processes import maximum
 
 
 @contextmanager
@@ -25,17 +25,17 @@ def staged(
 ) -> Iterator[None]:
     """Copies shards to `scratch`, reads them there while the block runs, and removes the copies.
 
-    They go at the end of the block, at an exception, and at a signal; SIGKILL alone leaves them.
-    Of several processes on a node, one copies for all.
+    Copies are removed at the end of the block, after an exception and after a signal, but not after
+    SIGKILL. One process per node makes the copies for all.
 
     Args:
-        fabric: of this process; all processes enter the block together.
-        scratch: folder on a disk of the node; None: nothing is copied.
-        stores: what the block reads.
-        ids: X-rays that it reads: only shards that hold one of them are copied.
+        fabric: this process's Fabric; all processes must enter the block together.
+        scratch: folder on a local disk of the node; None copies nothing.
+        stores: the stores that the block reads.
+        ids: the X-rays that the block reads; only shards that hold one of them are copied.
 
     Raises:
-        InputError: there is not enough room, or the folder may not be written to.
+        InputError: there is not enough space, or the folder is not writable.
         Stopped: by Ctrl-C, SIGTERM or SIGUSR1.
     """
     if scratch is None:
@@ -43,7 +43,7 @@ def staged(
         return
     ids = list(ids)
     folder = scratch / f"chexseg-{fabric.broadcast(uuid.uuid4().hex)}-{fabric.node_rank}"
-    # A shard once, though two stores may share it.
+    # Copy each shard once, even if two stores share it.
     shards = list(dict.fromkeys(path for store in stores for path in store.shards_of(ids)))
     copies = {path: folder / f"{number:05d}.h5" for number, path in enumerate(shards)}
     with Signals() as signals, signals.at_once():
@@ -62,9 +62,9 @@ def staged(
 
 
 def _do_together(fabric: Fabric, steps: Sequence[Callable[[], None]], what: str) -> None:
-    """Takes steps, one process of each node for all; where one fails, none goes on.
+    """Runs steps in one process per node; if a step fails anywhere, all processes stop.
 
-    The others wait for each step by itself: a wait for all of them could become too long.
+    The other processes wait for each step separately, since a wait for all steps could time out.
     """
     leads = fabric.local_rank == 0
     for step in progress(steps, what, len(steps)) if leads else steps:
@@ -74,8 +74,8 @@ def _do_together(fabric: Fabric, steps: Sequence[Callable[[], None]], what: str)
                 step()
         except Exception as caught:
             error = caught
-        if highest(fabric, int(error is not None)):
-            raise error or SystemExit(2)  # the process that failed says why
+        if maximum(fabric, int(error is not None)):
+            raise error or SystemExit(2)  # the process that failed reports why
 
 
 def _make_folder(folder: Path, shards: Sequence[Path]) -> None:
@@ -85,11 +85,11 @@ def _make_folder(folder: Path, shards: Sequence[Path]) -> None:
     needed = sum(path.stat().st_size for path in shards)
     if needed > free:
         expected = f"{needed / 1e9:.1f} GB for the stores that the training reads"
-        remedy = "Free some, name another folder, or read them where they are: without --scratch."
+        remedy = "Free some space, choose another folder, or omit --scratch to read them in place."
         raise InputError([Problem(str(folder.parent), f"{free / 1e9:.1f} GB", expected, remedy)])
     folder.mkdir(mode=0o700)
 
 
 def _copy(shard: Path, copy: Path) -> None:
-    with atomic(copy) as temporary:  # whose errors say what is wrong with the disk
+    with atomic(copy) as temporary:  # its errors explain what is wrong with the disk
         shutil.copyfile(shard, temporary)

@@ -1,4 +1,4 @@
-"""The state of a training, kept in a file so that the training survives its process."""
+"""The state of a training, saved to a file so that the training can resume."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from chexseg.models.weights import read_tensors
 from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import Digests
 from chexseg.provenance.record import known_content
-from chexseg.training.processes import of_all
+from chexseg.training.processes import gather_rows
 
 FORMAT = "chexseg training state 1"
 
 
 class Stateful(Protocol):
-    """A model, an optimizer, a schedule: tensors and plain values go out and come back."""
+    """An object with a loadable state, such as a model, an optimizer or a schedule."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -38,13 +38,13 @@ class Stateful(Protocol):
 
 @dataclasses.dataclass
 class Best:
-    """The epoch that won.
+    """Holds the best epoch so far.
 
     Attributes:
-        epoch: its number, from 1; 0 before there is one.
+        epoch: its number, from 1; 0 if there is none yet.
         score: its validation score.
         state_dict: tensors of the model, on the CPU.
-        extra: what else `validate` said of this model, such as thresholds.
+        extra: further results of `validate` for this model, such as thresholds.
     """
 
     epoch: int = 0
@@ -55,19 +55,19 @@ class Best:
 
 @dataclasses.dataclass
 class TrainingState:
-    """All that changes in a training.
+    """Holds everything that changes during a training.
 
     Attributes:
-        trained: model, optimizer and the like, by name.
-        noise: generator of the augmentation's noise, seeded anew for each epoch.
-        epoch: the epoch under way, from 1.
-        step: steps done in it.
+        trained: model, optimizer and so on, by name.
+        noise: generator of the augmentation noise, reseeded for each epoch.
+        epoch: the current epoch, from 1.
+        step: number of steps done in it.
         total: sum of its losses so far.
-        seconds: that it has taken so far.
-        rows: of the metrics, one for each epoch that is over.
-        best: of the epochs that are over.
-        random: torch's own generators (dropout draws from them) behind the last step, [processes,
-            bytes]; set by `note_random`.
+        seconds: its duration so far.
+        rows: rows of the metrics, one per finished epoch.
+        best: the best of the finished epochs.
+        random: states of torch's generators (used by dropout) after the last step, [processes,
+            bytes]; set by `capture_random`.
     """
 
     trained: Mapping[str, Stateful]
@@ -81,27 +81,27 @@ class TrainingState:
     random: Tensor | None = None
 
     def begin(self, epoch: int) -> None:
-        """Sets everything to the beginning of an epoch."""
+        """Resets the counters for a new epoch."""
         self.epoch, self.step, self.total, self.seconds, self.random = epoch, 0, 0.0, 0.0, None
 
-    def note_random(self, fabric: Fabric) -> None:
-        """Takes down the random numbers of every process; all processes call it together."""
+    def capture_random(self, fabric: Fabric) -> None:
+        """Stores the random state of every process; all processes must call it together."""
         states = [torch.get_rng_state()]
         if fabric.device.type == "cuda":
             states.append(torch.cuda.get_rng_state(fabric.device))
-        self.random = of_all(fabric, torch.cat(states)[None].to(fabric.device)).cpu()
+        self.random = gather_rows(fabric, torch.cat(states)[None].to(fabric.device)).cpu()
 
     def restore_random(self, fabric: Fabric) -> None:
-        """Goes on with the random numbers noted, if they are those of as many processes."""
+        """Restores the stored random state, if the number of processes is the same."""
         if self.random is None or len(self.random) != fabric.world_size:
             return
         own, length = self.random[fabric.global_rank], len(torch.get_rng_state())
         torch.set_rng_state(own[:length].clone())
-        if fabric.device.type == "cuda" and len(own) > length:  # not if it was noted on a CPU
+        if fabric.device.type == "cuda" and len(own) > length:  # not if it was captured on a CPU
             torch.cuda.set_rng_state(own[length:].clone(), fabric.device)
 
     def content(self) -> dict[str, Any]:
-        """Returns tensors and plain values alone."""
+        """Returns the state as tensors and plain values only."""
         plain = {"epoch", "step", "total", "seconds", "rows", "random"}
         return {
             "trained": {name: part.state_dict() for name, part in self.trained.items()},
@@ -111,7 +111,7 @@ class TrainingState:
         }
 
     def load(self, content: dict[str, Any]) -> None:
-        """Takes over what `content` of another process returned."""
+        """Loads a state that `content` returned."""
         content = dict(content)
         for name, state in content.pop("trained").items():
             self.trained[name].load_state_dict(state)
@@ -122,18 +122,18 @@ class TrainingState:
 
 
 class StateFile:
-    """Where the state of a training is kept, for as long as it runs.
+    """Reads and writes the file that holds the state of a training while it runs.
 
-    A state belongs to its inputs (by content), settings and code; that of others is left alone,
-    and written over. Reading it runs no code from the file.
+    A state is valid only for the same inputs (by content), settings and code; any other state is
+    ignored and overwritten. Reading a state runs no code from the file.
 
     Args:
-        path: the file; None: the training is not kept.
+        path: the file; None saves no state.
         every: seconds between two saves.
-        stage: the stage's command.
-        settings: of the training.
+        stage: command of the stage.
+        settings: settings of the training.
         inputs: every file that the training reads.
-        others: further arguments of the stage that change what it computes, as JSON-able values.
+        others: further arguments of the stage that affect the result, JSON-serializable.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class StateFile:
 
     @cached_property
     def key(self) -> str:
-        """Digest of all that the training is made of."""
+        """Digest of everything that determines the training."""
         stage, settings, inputs, others = self._made_of
         digests = Digests()
         made_of = {
@@ -164,37 +164,37 @@ class StateFile:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to save."""
+        """Whether it is time to save the state."""
         return self.path is not None and time.monotonic() - self.saved >= self.every
 
     def read(self) -> dict[str, Any] | None:
-        """Returns what `write` was given; None, and a line that says why, if it is of no use."""
+        """Returns the saved state, or None if it cannot be used (it then prints why)."""
         if self.path is None:
             return None
-        key = self.key  # made now, because there is no time to read all inputs at a signal
+        key = self.key  # computed now, since there is no time to read all inputs after a signal
         if not self.path.exists():
             return None
         try:
             state, reason = read_tensors(self.path), ""
             if not isinstance(state, dict) or state.get("format") != FORMAT:
-                reason = "is no state of a training"
+                reason = "is not the state of a training"
             elif state.get("key") != key:
                 reason = "belongs to other inputs, settings or code"
         except InputError as error:
             reason = f"holds {error.problems[0].found}"
         if reason:
-            print(f"{self.path} {reason}: the training starts from its beginning.", flush=True)
+            print(f"{self.path} {reason}: the training starts over.", flush=True)
             return None
         return state["content"]
 
     def write(self, content: dict[str, Any]) -> None:
-        """Saves; the file is the old one or the new one, never a part."""
+        """Saves the state atomically."""
         with atomic(self.path) as temporary:
             torch.save({"format": FORMAT, "key": self.key, "content": content}, temporary)
         self.saved = time.monotonic()
 
     def discard(self) -> None:
-        """Deletes the file: the training is published, or whatever was in it of no use."""
+        """Deletes the file, once the result is published or if its content is useless."""
         if self.path is not None:
             clear_leftovers(self.path)
             self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The task of a training: what one kind of training does differently from the others."""
+"""The task of a training: everything that depends on the kind of model."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from torch import Tensor, nn
 
 Figures = dict[str, float]
-"""What a validation measured, by the name of its column in the metrics."""
+"""Results of a validation, by the name of their column in the metrics."""
 
 
 class Task:
-    """What is trained, on which loss, and how an epoch is judged; the loop does the rest.
+    """Defines the model, the loss and the validation of a training; the loop does the rest.
 
     A new kind of training is a subclass with `step` and `loss`. Batches and outputs are dicts, so
     that a subclass can add what it needs, such as boxes or the probabilities of a teacher, and
     leave the rest to its base class.
 
     Args:
-        model: what is trained.
+        model: the model to train.
 
     Attributes:
-        model: the same. While the training runs, it is the model as Lightning set it up for the
-            devices, with the gradients of all processes and the settings' precision.
+        model: the model. During training, it is Lightning's wrapper for devices, processes and
+            precision.
     """
 
     def __init__(self, model: nn.Module):
@@ -33,43 +33,44 @@ class Task:
         """Passes a batch through the model.
 
         Args:
-            batch: of `Supervised`: `image` uint8 [B, 1, S, S] and targets [B, ...], on the device.
+            batch: from `Supervised`: `image` uint8 [B, 1, S, S] and targets [B, ...], on the
+                device.
             noise: [B, 6], for `augment`.
 
         Returns:
-            What `loss` needs, by the names of its arguments: tensors [B, ...].
+            The arguments of `loss`, by name: tensors [B, ...].
         """
         raise NotImplementedError
 
     def loss(self, **outputs: Tensor) -> Tensor:
-        """Returns the loss, a scalar, of what `step` returned for a whole batch.
+        """Returns the scalar loss of the outputs of `step` for a whole batch.
 
-        Where several processes share a batch, the outputs of all of them are laid end to end.
+        If several processes share a batch, their outputs are concatenated.
         """
         raise NotImplementedError
 
     def validate(self) -> tuple[Figures, dict[str, Any]]:
-        """Judges the model after an epoch, in evaluation mode and without gradients.
+        """Validates the model after an epoch, in evaluation mode and without gradients.
 
         Every process calls it.
 
         Returns:
-            Figures of the epoch, whose `score` chooses the best epoch (see `fit`), and what else
-            belongs to the model after this epoch: plain values for its checkpoint. By default
-            nothing, so that the last epoch is the best.
+            Figures of the epoch, whose `score` selects the best epoch (see `fit`), and further
+            plain values for the checkpoint. Both are empty by default, so that the last epoch is
+            the best.
         """
         return {}, {}
 
     def parameters(self) -> Iterable[dict[str, Any]]:
-        """Returns the parameter groups of the optimizer: by default one, of all that train."""
+        """Returns the parameter groups of the optimizer: by default one, of all trainable ones."""
         return [{"params": [p for p in self.model.parameters() if p.requires_grad]}]
 
     def finish(self, best: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the tensors to publish, once the last epoch is over.
+        """Returns the tensors to publish, after the last epoch.
 
-        Every process calls it; the model is that of the last epoch.
+        Every process calls it, with the model in its state after the last epoch.
 
         Args:
-            best: tensors of the best epoch, on the CPU: what is published by default.
+            best: tensors of the best epoch, on the CPU; published by default.
         """
         return best

@@ -224,16 +224,16 @@ def postscript(data):
 CASES = {
     "validation table as train": (
         give_validation_as_train, "tables", "val_labels.csv:2:Path", "10 X-rays of validation",
-        "Give another table for train",
+        "Provide another table for train",
     ),
     "wrong prefix": (
         prefix_all, "tables", "train.csv:2:Path", "none of the 24 X-rays", "without the prefix 'my/copy'",
     ),
-    "table cut off": (cut_off, "tables", "train.csv:", "without its end", "Copy the file again"),
+    "table cut off": (cut_off, "tables", "train.csv:", "a truncated last row", "Copy the file again"),
     "path out of the folder": (escape, "tables", "test_labels.csv:2:Path", "outside", "Correct the path"),
     "pathology lacking": (
         lambda data: change_mask(data, lambda entry: entry.pop("Edema")),
-        "masks", ":Edema", "no mask", "an empty mask if nothing is seen",
+        "masks", ":Edema", "no mask", "use an empty mask if the finding is absent",
     ),
     "pathology misspelt": (
         lambda data: change_mask(data, lambda entry: entry.update(Odema=entry.pop("Edema"))),
@@ -252,28 +252,28 @@ CASES = {
         lambda data: change_mask(data, corrupt), "masks", ":Edema", "damaged counts", "Encode",
     ),
     "no masks at all": (
-        lambda data: data.write_masks({}), "masks", "test.json", "no X-ray at all", "Give the whole file",
+        lambda data: data.write_masks({}), "masks", "test.json", "no X-ray at all", "Provide the whole file",
     ),
     "masks of lateral X-rays only": (
         lateral_only, "masks", "val.json", "none of which is frontal", "of the same X-rays",
     ),
     "header only": (
         lambda data: data.write("train_csv", data.rows("train_csv")[:1]),
-        "tables", "train.csv", "no X-rays", "Give a table that has some",
+        "tables", "train.csv", "no X-rays", "Provide a table that has some",
     ),
     "lateral X-rays only": (
-        only_lateral, "tables", "train.csv", "none of which is frontal", "Give a table that has some",
+        only_lateral, "tables", "train.csv", "none of which is frontal", "Provide a table that has some",
     ),
     "one validation patient": (
         one_patient, "tables", "val_labels.csv", "X-rays of one patient", "Add another patient's",
     ),
-    "no JSON": (
-        lambda data: data.files["val_masks"].write_text("{"), "masks", "val.json", "no JSON", "Replace",
+    "invalid JSON": (
+        lambda data: data.files["val_masks"].write_text("{"), "masks", "val.json", "invalid JSON", "Replace",
     ),
-    "truncated X-ray": (truncate, "X-rays", ".jpg", "no whole image", "Fetch the file again"),
-    "empty X-ray": (empty, "X-rays", ".jpg", "no whole image", "Fetch the file again"),
+    "truncated X-ray": (truncate, "X-rays", ".jpg", "a damaged image", "Fetch the file again"),
+    "empty X-ray": (empty, "X-rays", ".jpg", "a damaged image", "Fetch the file again"),
     "enormous X-ray": (enormous, "X-rays", ".jpg", "50001 x 50001 pixels", "Replace the file"),
-    "PostScript as X-ray": (postscript, "X-rays", ".jpg", "no whole image", "Fetch the file again"),
+    "PostScript as X-ray": (postscript, "X-rays", ".jpg", "a damaged image", "Fetch the file again"),
     "X-ray turned by EXIF": (turn, "masks", ":", "size [60, 80]", "transpose the mask"),
 }  # fmt: skip
 

@@ -259,7 +259,7 @@ def test_masks_of_an_x_ray_that_no_table_names(phantom_copy, out):
     masks["patient1_study1_view1_frontal"] = next(iter(masks.values()))
     path.write_text(json.dumps(masks))
     assert problems_of(phantom_copy, out) == [
-        (f"{path}:patient1_study1_view1_frontal", "masks of an X-ray that the table does not name")
+        (f"{path}:patient1_study1_view1_frontal", "masks of an X-ray that is not in the table")
     ]
 
 
@@ -269,7 +269,7 @@ def test_a_broken_x_ray_that_has_masks(phantom_copy, out):
     file.write_bytes(b"")
     ((where, found),) = problems_of(phantom_copy, out)
     assert where == str(file)
-    assert "no whole image" in found
+    assert "a damaged image" in found
 
 
 def test_everything_that_is_wrong_with_all_tables_at_once(phantom_copy, out):

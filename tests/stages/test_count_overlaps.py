@@ -66,7 +66,7 @@ def test_all_problems_of_both_files_at_once(files, tmp_path):
 
 def test_masks_of_other_x_rays(files, tmp_path):
     write_masks(files["prediction"], {"view1": {"Edema": encode(ON)}})
-    with pytest.raises(InputError, match="Name X-rays alike"):
+    with pytest.raises(InputError, match="Use the same X-ray names"):
         counted(files, tmp_path / "overlaps.csv")
 
 

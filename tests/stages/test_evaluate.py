@@ -78,7 +78,7 @@ def test_printed_table(files, capsys):
 def test_files_with_other_names_of_x_rays(tmp_path):
     write_masks(tmp_path / "gt.json", {FIRST: masks_of(ON)})
     write_masks(tmp_path / "pred.json", {"view1_frontal": masks_of(ON)})
-    with pytest.raises(InputError, match="Name X-rays alike"):
+    with pytest.raises(InputError, match="Use the same X-ray names"):
         scored({"gt": tmp_path / "gt.json", "pred": tmp_path / "pred.json"}, tmp_path)
 
 

@@ -167,7 +167,7 @@ def test_what_may_not_be_read_or_written_is_told(unprivileged, phantom):
     with pytest.raises(InputError) as caught:
         open_image(image)
     for problem in (*problems.found, *caught.value.problems):
-        assert problem.found == "a file that you may not read"
+        assert problem.found == "an unreadable file"
         assert "permission" in problem.remedy
     with pytest.raises(InputError) as caught, atomic(unprivileged / "out.csv"):
         pass

@@ -329,6 +329,6 @@ def test_no_masks_to_learn_from(files, tmp_path):
     index = tmp_path / "index.csv"
     index.write_text(files.index.read_text().replace(",expert,", ",validation,"))
     none = SimpleNamespace(**(vars(files) | {"index": index}))
-    with pytest.raises(InputError, match="no X-ray that may train, in the masks 'expert'"):
+    with pytest.raises(InputError, match="no training X-ray in the masks 'expert'"):
         segment(none, "nothing", sources=BOTH)
     assert not (files.folder / "nothing.pt").exists()

@@ -3,7 +3,15 @@ import doctest
 import pytest
 
 from chexseg import errors
-from chexseg.errors import InputError, Problem, Problems, nearest, one_line, printable, told
+from chexseg.errors import (
+    InputError,
+    Problem,
+    Problems,
+    format_problems,
+    nearest,
+    one_line,
+    printable,
+)
 
 
 def test_documented_example():
@@ -35,7 +43,7 @@ def test_problems_are_told_by_group_one_on_a_line():
     problems = [Problem("x.jpg", "f", "e", "Mend it.", "X-rays")]
     problems += [Problem(f"t.csv:{row}", "f", "e", "Mend it.", "tables") for row in range(4)]
     problems += [Problem("elsewhere", "f", "e", "Mend it.")]
-    assert told(problems, most=3).splitlines() == [
+    assert format_problems(problems, most=3).splitlines() == [
         "  elsewhere: found f, expected e. Mend it.",
         "tables: 4 problems",
         "  t.csv:0: found f, expected e. Mend it.",
@@ -45,14 +53,16 @@ def test_problems_are_told_by_group_one_on_a_line():
         "X-rays: 1 problem",
         "  x.jpg: found f, expected e. Mend it.",
     ]
-    assert told([]) == ""
+    assert format_problems([]) == ""
 
 
 def test_what_a_terminal_would_obey_is_escaped():
     text = "ü 図\n\x1b[2Jgone\r\ud800"
     assert printable(text) == "ü 図\n\\x1b[2Jgone\\r\\ud800"
     assert str(Problem("\x1b[2J", "f", "e", "Mend it.")).startswith("\\x1b[2J: found f")
-    told([Problem("\udcff", "f", "e", "Mend it.")]).encode()  # as a report or a log holds it
+    format_problems(
+        [Problem("\udcff", "f", "e", "Mend it.")]
+    ).encode()  # as a report or a log holds it
 
 
 @pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0), 0x202E, 0x2028, 0xD800, 0xDFFF])

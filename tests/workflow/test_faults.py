@@ -139,7 +139,7 @@ def test_a_folder_that_is_closed(copy, jobs, tiny_study, obedient):
     process = start(workflow, config, "--nolock", preexec_fn=obedient)
     said = process.communicate()[0]
     assert process.returncode != 0
-    assert "found a folder that you may not write to" in said
+    assert "found a read-only folder" in said
     assert "results/tiny/predictions: " in said
     assert "Traceback" not in said
     artifact.parent.chmod(0o755)

@@ -74,7 +74,7 @@ class Head:
 
 def place_in(text: str, after: str) -> tuple[int, int]:
     """Returns the epoch and the step that the log of a training tells."""
-    return tuple(map(int, re.search(rf"{after} epoch (\d+), behind step (\d+)", text).groups()))
+    return tuple(map(int, re.search(rf"{after} epoch (\d+), after step (\d+)", text).groups()))
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,1 @@
-"""How data sets lie in their folders: one module for each."""
+"""Layouts of data sets: one module per data set."""

@@ -1,6 +1,7 @@
-"""CheXpert's tables of labels, with the masks of CheXlocalize.
+"""The layout of CheXpert's label tables with the masks of CheXlocalize.
 
-The names stand here, and nowhere else in the package: a data set brings its own.
+CheXpert's names of findings and pathologies appear here and nowhere else in the package: each
+data set brings its own.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ LABEL_COLUMNS = (
     "Fracture",
     "Support Devices",
 )
-"""The 14 observations that CheXpert labels, as its tables call them, in their order."""
+"""The 14 observations that CheXpert labels, named and ordered as in its tables."""
 
 RENAMED = {"Lung Opacity": "Airspace Opacity"}
-"""Label column -> its name in CheXlocalize's masks, where it is another."""
+"""Label column -> its name in CheXlocalize's masks, where the two differ."""
 
 FINDINGS = tuple(RENAMED.get(column, column) for column in LABEL_COLUMNS)
-"""LABEL_COLUMNS by the names that masks use."""
+"""LABEL_COLUMNS under the names that masks use."""
 
 PATHOLOGIES = (
     "Enlarged Cardiomediastinum",
@@ -55,22 +56,22 @@ PATHOLOGIES = (
 """The ten pathologies that CheXlocalize outlines, in the order of its tables."""
 
 COMPETITION = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
-"""The five observations of CheXpert's competition: their mean AUROC selects classifiers."""
+"""The five observations of the CheXpert competition; their mean AUROC selects classifiers."""
 
 COMMON = ("Enlarged Cardiomediastinum", "Support Devices", "Cardiomegaly", "Atelectasis")
 """The four pathologies whose validation IoU selects segmenters (CheXseg, section 4)."""
 
 
 def column_of(finding: str) -> str:
-    """Returns the label column of a finding: `Airspace Opacity` is `Lung Opacity` there."""
+    """Returns the label column of a finding, such as `Lung Opacity` for `Airspace Opacity`."""
     return {name: column for column, name in RENAMED.items()}.get(finding, finding)
 
 
 class CheXpert(Layout):
-    """CheXpert's tables (one for each split) and CheXlocalize's masks (JSON).
+    """Reads CheXpert's tables (one per split) and CheXlocalize's masks (JSON).
 
-    The X-rays lie beside the table that names them. A finding of the study is any column of the
-    tables that holds 1, 0, -1 or blanks; every X-ray in a file of masks has a mask of every
+    The X-rays are next to the table that lists them. Any column of the tables that holds 1, 0, -1
+    or blanks can be a finding of the study. Every X-ray in a mask file has a mask of every
     pathology of the study.
     """
 
@@ -103,7 +104,7 @@ class CheXpert(Layout):
     }
 
     def count(self, root: str | Path) -> dict[str, int]:
-        """Counts the rows of each table that do not speak of a lateral view."""
+        """Counts the rows of each table, except those that mention a lateral view."""
         files = self.files(root)
         return {part: _rows(files[role][0]) for part, role in self.tables.items()}
 

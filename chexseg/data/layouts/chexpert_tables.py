@@ -1,4 +1,4 @@
-"""Reading CheXpert's tables of labels, checking them, and finding the X-rays that they name."""
+"""Reads and checks CheXpert's label tables, and finds the X-rays that they list."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from chexseg.data.layouts.release import Part
 from chexseg.errors import Problems, nearest
 
 RELEASES = ("CheXpert-v1.0", "CheXpert-v1.0-small", "CheXpert")
-"""First folders that a `Path` may begin with; the X-rays lie beside the table, without it."""
+"""Folders that a `Path` may start with; the X-rays are next to the table, without this prefix."""
 
 SPLIT_FOLDERS = ("train", "valid", "val", "test")
-"""Folders beside the tables that hold the X-rays of a split."""
+"""Folders next to the tables that hold the X-rays of a split."""
 
 LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": float("nan")}
-"""Every way in which a label may be written; a blank is NaN: the report does not mention it."""
+"""Every accepted spelling of a label. Blank is NaN: the report does not mention the finding."""
 
 VIEWS = ("lateral", "frontal")
-"""What an X-ray may show; a file that is named after both counts as lateral."""
+"""The views. A file whose name contains both counts as lateral."""
 
 ALL_ABSENT = 3
-"""A table of more X-rays than this, all of them absent, is one problem: a wrong folder."""
+"""If more X-rays than this are listed and all are absent, report one problem: a wrong folder."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PATIENT = re.compile(r"(?P<patient>patient\d+)/(?P<study>study\d+)/(?P<view>[^/]+)\.\w+$")
 
 
 def read_part(path: Path, root: Path, findings: tuple[str, ...]) -> Part:
-    """Reads a table of labels and finds the X-rays that it names.
+    """Reads a label table and finds the X-rays that it lists.
 
     Args:
         path: the CSV; see `read_labels`.
-        root: folder of the data, which no X-ray may leave.
+        root: data folder; every X-ray must be inside it.
         findings: the labels to read.
     """
     problems = Problems("tables")
@@ -53,43 +53,43 @@ def read_part(path: Path, root: Path, findings: tuple[str, ...]) -> Part:
 def read_labels(
     path: str | Path, problems: Problems, findings: tuple[str, ...] = FINDINGS
 ) -> pd.DataFrame:
-    """Reads a table of labels in the layout of CheXpert-v1.0 or of CheXlocalize's release.
+    """Reads a label table of CheXpert-v1.0 or of CheXlocalize's release.
 
     Args:
-        path: a CSV with the column `Path` and one column for each finding; others may follow.
-        problems: receives what is wrong: absent columns, label values, paths, views, doubled
-            X-rays, a last row that was cut off.
-        findings: the labels to read, by the names that masks use: that of the column
-            `Lung Opacity` is `Airspace Opacity`.
+        path: a CSV with the column `Path` and one column per finding; it may have other columns.
+        problems: collects missing columns, invalid labels, paths and views, duplicate X-rays and
+            a truncated last row.
+        findings: the labels to read, under the names that masks use (`Airspace Opacity` for the
+            column `Lung Opacity`).
 
     Returns:
-        One row per X-ray, frontal and lateral, in the order of the file: `row` (its row in the
-        file, from 1, the header is row 1), `cxr_id`, `image` (path below the folder of the table,
-        release prefix removed), `patient`, `study`, `view` ("frontal" or "lateral", from the
-        file's name where `Frontal/Lateral` is blank or absent), and the findings as floats
-        1, 0, -1 (uncertain) or NaN (blank). What a path that names no X-ray should have told is
-        None. Empty if the table cannot be read.
+        One row per X-ray, frontal and lateral, in file order: `row` (number in the file; the
+        header is row 1), `cxr_id`, `image` (path below the folder of the table, without the
+        release prefix), `patient`, `study`, `view` ("frontal" or "lateral", from the file name if
+        `Frontal/Lateral` is blank or absent), and the findings as floats 1, 0, -1 (uncertain) or
+        NaN (blank). `cxr_id`, `patient` and `study` are None if the path does not name an X-ray.
+        Empty if the table cannot be read.
     """
     columns = ["row", "cxr_id", "image", "patient", "study", "view", *findings]
-    of_labels = tuple(column_of(finding) for finding in findings)
+    label_columns = tuple(column_of(finding) for finding in findings)
     rows, ids = [], set()
-    for row, cells in _cells(path, of_labels, problems):
+    for row, cells in _cells(path, label_columns, problems):
         image = _below_release(cells["Path"])
-        named = None if _CONTROL.search(image) else _PATIENT.search(image)
-        if named is None:
+        match = None if _CONTROL.search(image) else _PATIENT.search(image)
+        if match is None:
             problems.add(
                 f"{path}:{row}:Path", repr(cells["Path"]),
                 "…/patientNNNNN/studyN/viewN_frontal.jpg", "Correct the path.",
             )  # fmt: skip
-        patient, study, name = named.groups() if named else (None, None, "")
-        cxr_id = f"{patient}_{study}_{name}" if named else None
+        patient, study, name = match.groups() if match else (None, None, "")
+        cxr_id = f"{patient}_{study}_{name}" if match else None
         if cxr_id in ids:
             where = f"{path}:{row}:Path"
             problems.add(where, f"{cxr_id} again", "each X-ray once", "Delete the row.")
         ids |= {cxr_id} - {None}
         view = _view(cells.get("Frontal/Lateral", ""), name, f"{path}:{row}", problems)
-        labels = [cells[column].strip() for column in of_labels]
-        for column, label in zip(of_labels, labels, strict=True):
+        labels = [cells[column].strip() for column in label_columns]
+        for column, label in zip(label_columns, labels, strict=True):
             if label not in LABELS:
                 problems.add(
                     f"{path}:{row}:{column}", repr(cells[column]),
@@ -102,11 +102,11 @@ def read_labels(
 
 
 def _cells(
-    path: str | Path, of_labels: tuple[str, ...], problems: Problems
+    path: str | Path, label_columns: tuple[str, ...], problems: Problems
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yields the number of each row of a table and its cells by column; none if columns are absent.
+    """Yields each row's number and its cells by column; nothing if columns are missing.
 
-    Not through pandas, which takes cells that a row lacks for blank ones.
+    Not read with pandas, which treats the missing cells of a short row as blank.
     """
     row = 1
     try:
@@ -114,20 +114,20 @@ def _cells(
         file = io.StringIO(text)
         reader = csv.reader(file, strict=True)
         header = next(reader, [])
-        if not _has_columns(header, of_labels, path, problems):
+        if not _has_columns(header, label_columns, path, problems):
             return
         for cells in filter(None, reader):
             row = reader.line_num
             unended = file.tell() == len(text) and not text.endswith("\n")
             if unended and (len(cells) < len(header) or not cells[-1].strip()):
                 problems.add(
-                    f"{path}:{row}", "a last row without its end", "a whole file",
+                    f"{path}:{row}", "a truncated last row", "a whole file",
                     "Copy the file again; if it is whole, end it with a line break.",
                 )  # fmt: skip
             elif len(cells) != len(header):
                 problems.add(
-                    f"{path}:{row}", f"{len(cells)} cells", f"{len(header)}, one for each column",
-                    'Correct the row; a cell that holds a comma is quoted: "like, this".',
+                    f"{path}:{row}", f"{len(cells)} cells", f"{len(header)}, one per column",
+                    'Correct the row; quote a cell that contains a comma: "like, this".',
                 )  # fmt: skip
             else:
                 yield row, dict(zip(header, cells, strict=True))
@@ -135,7 +135,7 @@ def _cells(
         problems.add(path, "no such file", "a CSV of labels", "Correct the path in the config.")
     except PermissionError:
         remedy = "Ask the owner of the file for permission to read it."
-        problems.add(path, "a file that you may not read", "a CSV of labels", remedy)
+        problems.add(path, "an unreadable file", "a CSV of labels", remedy)
     except (OSError, ValueError, csv.Error) as error:
         found = f"an unreadable table ({str(error).strip()})"
         problems.add(f"{path}:{row}", found, "a CSV of labels", "Replace the file.")
@@ -144,7 +144,7 @@ def _cells(
 def _has_columns(
     header: list[str], of_labels: tuple[str, ...], path: str | Path, problems: Problems
 ) -> bool:
-    """Adds columns that are absent or doubled, and says whether all are there once."""
+    """Returns whether the header has each column exactly once; adds a problem for each fault."""
     needed, expected = ("Path", *of_labels), "Path and a column for each finding"
     if not set(needed) & set(header):
         first, expected = ",".join(header), f"{expected}, separated by commas"
@@ -171,19 +171,19 @@ def _has_columns(
 
 
 def _view(cell: str, name: str, where: str, problems: Problems) -> str:
-    """Returns "frontal" or "lateral" from the column, or from the file's name if that is blank."""
-    told = cell.strip().lower()
-    named = next((view for view in VIEWS if view in name.lower()), None)
-    if told not in (*VIEWS, ""):
+    """Returns "frontal" or "lateral" from the column, or from the file name if that is blank."""
+    in_cell = cell.strip().lower()
+    in_name = next((view for view in VIEWS if view in name.lower()), None)
+    if in_cell not in (*VIEWS, ""):
         problems.add(
             f"{where}:Frontal/Lateral", repr(cell), "Frontal, Lateral or blank", "Correct the view."
         )
-    elif told and named and told != named:
+    elif in_cell and in_name and in_cell != in_name:
         problems.add(
-            f"{where}:Frontal/Lateral", f"{cell.strip()!r} beside a file named {named}",
-            "the view that the file's name tells", "Correct one of the two.",
+            f"{where}:Frontal/Lateral", f"{cell.strip()!r} for a file named {in_name}",
+            "the view in the file name", "Correct one of the two.",
         )  # fmt: skip
-    return told if told in VIEWS else named or "frontal"
+    return in_cell if in_cell in VIEWS else in_name or "frontal"
 
 
 def _below_release(path: str) -> str:
@@ -192,10 +192,10 @@ def _below_release(path: str) -> str:
 
 
 def cxr_id_of(path: str | Path) -> str:
-    """Returns how an X-ray's file is called in tables of masks.
+    """Returns the id of an X-ray file, as used in mask files.
 
-    `…/patient00001/study2/view1_frontal.jpg` is `patient00001_study2_view1_frontal`; any other
-    file is its name without the suffix.
+    `…/patient00001/study2/view1_frontal.jpg` becomes `patient00001_study2_view1_frontal`. The id of
+    any other file is its name without the suffix.
     """
     match = _PATIENT.search(Path(path).as_posix())
     return "_".join(match.group("patient", "study", "view")) if match else Path(path).stem
@@ -204,27 +204,27 @@ def cxr_id_of(path: str | Path) -> str:
 def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Problems) -> pd.Series:
     """Finds the file of every X-ray of a table.
 
-    The X-rays lie beside the table that names them. CheXpert calls its validation folder
-    `valid/`, CheXlocalize calls it `val/`: whichever of the two is there is taken. The folder of
-    the table and its split folders may be links, since data sets are often put together by links;
-    no other link may lead out of `root`.
+    The X-rays are next to the table that lists them. CheXpert calls its validation folder
+    `valid/`, CheXlocalize calls it `val/`; whichever exists is used. The folder of the table and
+    its split folders may be links, since data sets are often assembled from links. No other link
+    may lead out of `root`.
 
     Args:
-        table: what `read_labels` returned for `path`.
-        path: the table's file.
-        root: the data folder, which no X-ray may leave.
-        problems: receives X-rays that are absent, or outside `root`.
+        table: the result of `read_labels` for `path`.
+        path: file of the table.
+        root: data folder; every X-ray must be inside it.
+        problems: collects X-rays that are missing or outside `root`.
 
     Returns:
-        Paths relative to `root`, links followed, in the order of `table`; absolute where one of
-        those links leads out of `root`, None where the path is refused.
+        Paths relative to `root` with links resolved, in the order of `table`. A path is absolute if
+        an allowed link leads out of `root`, and None if it is rejected.
     """
     folder = Path(path).parent
     inside = _real(root)
     allowed = [inside, _real(folder), *(_real(folder / name) for name in SPLIT_FOLDERS)]
     found, absent = [], []
     for row, image, cxr_id in zip(table["row"], table["image"], table["cxr_id"], strict=True):
-        if pd.isna(cxr_id):  # `read_labels` has told it already
+        if pd.isna(cxr_id):  # `read_labels` has already reported it
             found.append(None)
             continue
         file = folder / image
@@ -253,12 +253,12 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
 
 
 def _real(path: str | Path) -> Path:
-    """Returns a path with all links followed; unlike Path.resolve, of loops and long names too."""
+    """Returns a path with all links resolved; unlike Path.resolve, accepts loops and long names."""
     return Path(os.path.realpath(path))
 
 
 def _remedy(folder: Path, image: str) -> str:
-    """Proposes the path prefix under which the X-ray does exist, if there is one."""
+    """Returns the remedy for a missing X-ray: the prefix under which it exists, if there is one."""
     parts = PurePosixPath(image).parts
     for skip in range(1, len(parts)):
         shorter = PurePosixPath(*parts[skip:])

@@ -1,4 +1,4 @@
-"""The base of all layouts: what a layout says of a data set without reading it."""
+"""The base class of layouts: what is known about a data set before reading it."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from chexseg.errors import Problems
 if TYPE_CHECKING:
     from chexseg.data.layouts.release import Release
 
-# A command takes '-x' for a flag, and Snakemake '{x}' for a wildcard.
+# The command line would read '-x' as a flag, and Snakemake '{x}' as a wildcard.
 File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
-"""Path of a file below the folder of the data."""
+"""Path of a file, relative to the data folder."""
 
 PARTS = ("train", "validation", "test")
-"""The splits that a layout knows. The index takes `expert` out of `validation`."""
+"""The splits of a release. The index later takes `expert` out of `validation`."""
 
 FIXED_COLUMNS = (
     *("cxr_id", "path", "patient", "study", "split", "shard", "height", "width"),
     "sha256",
 )
-"""Columns of an index; all others are findings."""
+"""Fixed columns of an index; all others are findings."""
 
 
 class Layout(Settings):
-    """How the files of a data set lie in its folder, and how they are read.
+    """Describes where the files of a data set are and how to read them.
 
     A layout is a settings model. Each field of type `File`, `File | None` or `tuple[File, ...]` is
     a role: a key of the config's section `data`, an input of the rules that read the data, and a
-    flag of their commands (`train_csv`: `--train-csv FILE`). `None` and `()` are no file.
+    flag of their commands (`train_csv`: `--train-csv FILE`). `None` and `()` mean no file.
 
-    To add one: a module with a subclass, and its line in `METHODS["layout"]` of the catalog (or an
-    entry point of the group `chexseg.layout`). The module is imported whenever a config is read,
-    so pandas and the like are imported inside `read`.
+    To add a layout, write a module with a subclass and add a line to `METHODS["layout"]` of the
+    catalog (or an entry point of the group `chexseg.layout`). The module is imported whenever a
+    config is read, so import pandas and other heavy packages inside `read`.
 
     Attributes:
-        roles: fields that are files, in their order -> what they are; filled in by this class.
-        optional_roles: those that may have no file; filled in by this class.
-        findings: label columns that a study reads unless its config names others.
-        pathologies: classes of masks that it segments unless its config names others.
-        selecting_findings: those whose mean AUROC selects the epoch of a classifier; (): all.
-        selecting_pathologies: those whose mean IoU selects the epoch of a segmenter; (): all.
-        renamed: label column -> the name that its finding has in masks, so in a study.
-        masks: part -> roles of the files of its masks, the truth first, other readers behind.
+        roles: fields that are files, in order -> their description; filled in by this class.
+        optional_roles: roles that may have no file; filled in by this class.
+        findings: label columns that a study reads by default.
+        pathologies: mask classes that a study segments by default.
+        selecting_findings: findings whose mean AUROC selects a classifier's epoch; () means all.
+        selecting_pathologies: pathologies whose mean IoU selects a segmenter's epoch; () means all.
+        renamed: label column -> name of its finding in masks, and so in a study.
+        masks: part -> roles of its mask files: the truth first, then other readers.
     """
 
     roles: ClassVar[Mapping[str, str]] = {}
@@ -73,18 +73,18 @@ class Layout(Settings):
         cls.optional_roles = tuple(optional)
 
     def files(self, root: str | Path) -> dict[str, list[Path]]:
-        """Returns role -> its files below `root`, in the order of the roles; [] for no file."""
-        named = {role: getattr(self, role) or () for role in self.roles}
+        """Returns role -> paths of its files in `root`, in the order of the roles; [] for none."""
+        names_of = {role: getattr(self, role) or () for role in self.roles}
         return {
             role: [Path(root, name) for name in ([names] if isinstance(names, str) else names)]
-            for role, names in named.items()
+            for role, names in names_of.items()
         }
 
     def count(self, root: str | Path) -> dict[str, int]:
         """Estimates the number of frontal X-rays of each of PARTS, for the cost model.
 
-        Called when a config is read, so it must be quick and import nothing heavy. An absent file
-        counts as 0. A layout that does not say is taken to hold none.
+        It is called whenever a config is read, so it must be fast and import nothing heavy. A
+        missing file counts as 0. The default is 0 for every part.
         """
         return dict.fromkeys(PARTS, 0)
 
@@ -100,19 +100,19 @@ class Layout(Settings):
         """Reads a release and collects everything that is wrong with it.
 
         Args:
-            root: folder of the data; no X-ray may lie outside it.
-            files: role -> its files. Those of this object's own fields are not looked at.
-            findings: the labels to read, by the names that they have in a study.
-            pathologies: classes that must have a mask wherever masks are given.
+            root: data folder; every X-ray must be inside it.
+            files: role -> its files. The fields of this object are ignored.
+            findings: the labels to read, under their names in a study.
+            pathologies: classes for which every X-ray in a mask file must have a mask.
         """
         raise NotImplementedError
 
     @classmethod
     def check_given(cls, files: Mapping[str, Sequence[Path]]) -> None:
-        """Checks that each role has as many files as it takes.
+        """Checks the number of files of each role.
 
         Raises:
-            InputError: a role has no file and needs one, or has several and takes one.
+            InputError: a required file is missing, or there are several files for a single one.
         """
         problems, hints = Problems("tables"), get_type_hints(cls, include_extras=True)
         for role in cls.roles:

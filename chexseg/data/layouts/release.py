@@ -1,4 +1,4 @@
-"""A release as a layout read it: labels, masks and X-rays, checked together."""
+"""A release as read by a layout: labels, masks and X-rays, checked against each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chexseg.data.splits import check_disjoint
 from chexseg.errors import InputError, Problem, Problems, nearest
 
 COLUMNS = ("cxr_id", "path", "patient", "study", "view", "source")
-"""Columns that a layout gives for each X-ray, beside one for each finding."""
+"""Columns that a layout provides for each X-ray, in addition to one per finding."""
 
 Masks = dict[str, dict[str, Rle]]
 """One file of masks: cxr_id -> pathology -> mask."""
@@ -24,15 +24,15 @@ Masks = dict[str, dict[str, Rle]]
 
 @dataclass(frozen=True)
 class Part:
-    """The X-rays of one part of a release, as a layout read them.
+    """Holds the X-rays of one part of a release, as read by a layout.
 
     Attributes:
-        path: the file that lists them, to be named in problems.
-        rows: one row per X-ray, with COLUMNS and one float column for each finding: 1, 0,
-            -1 (uncertain) or NaN (blank). `path` is relative to the root of the data, and NaN
-            where it was refused and for lateral X-rays; `view` is "frontal" or "lateral";
-            `source` says where the X-ray is listed, as `file:row:column`.
-        problems: what is wrong with the table and the paths in it.
+        path: the file that lists them, for use in error messages.
+        rows: one row per X-ray, with COLUMNS and one float column per finding: 1, 0,
+            -1 (uncertain) or NaN (blank). `path` is relative to the data folder, and NaN if it was
+            rejected or the X-ray is lateral; `view` is "frontal" or "lateral"; `source` is the
+            place where the X-ray is listed, as `file:row:column`.
+        problems: problems of the table and of the paths in it.
     """
 
     path: Path
@@ -42,18 +42,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Release:
-    """What a release holds, and everything that is wrong with it.
+    """Holds the content of a release and everything that is wrong with it.
 
     Attributes:
-        root: folder of the data.
+        root: data folder.
         findings: the label columns of `table`.
-        pathologies: the classes that every X-ray with masks has.
-        table: the rows of all parts, with `split` (one of `layout.PARTS`); X-rays of the parts
-            that have masks have a `height` and a `width` too, as in the header of the file.
-        masks: part -> the content of its files of masks, the truth first; None for a file that
+        pathologies: the classes of the masks of every X-ray that has masks.
+        table: the rows of all parts, with `split` (one of `layout.PARTS`). X-rays of parts with
+            masks also have `height` and `width`, read from the header of the image file.
+        masks: part -> the content of its mask files, the truth first; None for a file that
             could not be read.
-        problems: what is wrong with tables, X-rays and masks. If there are any, the rest is only
-            what could be read.
+        problems: problems of tables, X-rays and masks. If there are any, the other attributes
+            hold only what could be read.
     """
 
     root: Path
@@ -65,11 +65,11 @@ class Release:
 
     @property
     def frontal(self) -> pd.DataFrame:
-        """The rows of the frontal X-rays: those that take part in a study."""
+        """Rows of the frontal X-rays, the only ones that a study uses."""
         return self.table[self.table["view"] == "frontal"]
 
     def truth(self, part: str) -> Masks | None:
-        """Returns the expert masks of a part; None if there are none that could be read."""
+        """Returns the expert masks of a part, or None if none could be read."""
         return next(iter(self.masks.get(part, ())), None)
 
 
@@ -81,19 +81,19 @@ def read_release(
     findings: tuple[str, ...] | None = None,
     pathologies: tuple[str, ...] | None = None,
 ) -> Release:
-    """Reads a release by its layout.
+    """Reads a release with the given layout.
 
     Args:
         layout: name of a layout in the catalog.
-        root: folder of the data; no X-ray may lie outside it.
+        root: data folder; every X-ray must be inside it.
         inputs: role -> its files.
-        findings: the labels to read; None for those of the layout.
-        pathologies: classes that must have a mask wherever masks are given; None for those of the
-            layout.
+        findings: the labels to read; None for the layout's default.
+        pathologies: classes for which every X-ray in a mask file must have a mask; None for the
+            layout's default.
 
     Raises:
-        InputError: there is no such layout, or a role has too few or too many files. What is wrong
-            with the files themselves is told by `Release.problems`.
+        InputError: the layout does not exist, or a role has too few or too many files. Problems
+            of the files themselves are in `Release.problems` instead.
     """
     names = catalog.names("layout")
     if layout not in names:
@@ -117,13 +117,12 @@ def assemble(
     findings: tuple[str, ...],
     pathologies: tuple[str, ...],
 ) -> Release:
-    """Reads masks, and checks parts and masks against each other and against the X-rays there.
+    """Reads the masks, and checks parts, masks and image files against each other.
 
     Args:
-        root: folder of the data.
+        root: data folder.
         parts: the parts of the release.
-        masks: part -> files of its masks (CheXlocalize JSON), all of which are checked against the
-            same X-rays.
+        masks: part -> its mask files (CheXlocalize JSON), all for the same X-rays.
         findings, pathologies: see `Release`.
     """
     in_tables, in_x_rays, in_masks = Problems("tables"), Problems("X-rays"), Problems("masks")
@@ -158,7 +157,7 @@ def _read_masks(
     pathologies: tuple[str, ...],
     problems: Problems,
 ) -> Masks | None:
-    """Reads a file of masks and checks its X-rays; None after adding problems of its form."""
+    """Reads a mask file and checks its X-rays; returns None if its format is invalid."""
     try:
         masks = read_masks(path, pathologies=pathologies, sizes=sizes)
     except InputError as error:
@@ -168,10 +167,10 @@ def _read_masks(
     if frontal and not masks:
         problems.add(
             path, "no X-ray at all", f"masks of the X-rays of {part.path}",
-            "Give the whole file: all these X-rays would count as without a finding.",
+            "Provide the whole file; otherwise all these X-rays would count as having no finding.",
         )  # fmt: skip
-    elif not part.problems.found:  # otherwise the table may name fewer X-rays than it should
-        # Masks of lateral X-rays are passed over: CheXlocalize outlines both views.
+    elif not part.problems.found:  # otherwise the table may lack X-rays that it should list
+        # Masks of lateral X-rays are ignored: CheXlocalize outlines both views.
         _check_names(path, set(masks), set(rows["cxr_id"]), frontal, problems)
     return masks
 
@@ -179,7 +178,7 @@ def _read_masks(
 def _read_sizes(table: pd.DataFrame, root: Path, problems: Problems) -> dict[str, tuple[int, int]]:
     """Returns height and width of the X-rays of a table, from their headers.
 
-    X-rays that are absent or refused have been told with the table.
+    Missing or rejected X-rays are skipped: they were reported with the table.
     """
     sizes = {}
     table = table[table["path"].notna()]
@@ -193,9 +192,9 @@ def _read_sizes(table: pd.DataFrame, root: Path, problems: Problems) -> dict[str
 
 
 def _check_filled(name: str, part: Part) -> None:
-    """Adds a table that leaves a split of the study without X-rays.
+    """Adds a problem if a table would leave a split of the study without X-rays.
 
-    Of the validation patients some give the split `expert`, so it takes two.
+    Validation needs two patients, since some of them make up the split `expert`.
     """
     table, problems = part.rows, part.problems
     if len(table) == 0 and problems.found:  # it could not be read
@@ -204,25 +203,25 @@ def _check_filled(name: str, part: Part) -> None:
     if patients == 0:
         found = f"{len(table)} X-rays, none of which is frontal" if len(table) else "no X-rays"
         expected = f"frontal X-rays for the split {name}"
-        problems.add(part.path, found, expected, "Give a table that has some.")
+        problems.add(part.path, found, expected, "Provide a table that has some.")
     elif patients == 1 and name == "validation":
-        expected = "two or more: masks of some train, those of the others select"
+        expected = "two or more patients: some for training, the others for model selection"
         problems.add(part.path, "X-rays of one patient", expected, "Add another patient's.")
 
 
 def _check_names(
-    path: Path, ids: set[str], named: set[str], frontal: set[str], problems: Problems
+    path: Path, ids: set[str], listed: set[str], frontal: set[str], problems: Problems
 ) -> None:
-    """Adds masks of X-rays that the table does not name, or masks of lateral ones only."""
+    """Adds a problem for masks of X-rays missing from the table, or of lateral ones only."""
     expected = "an X-ray of the table"
-    if not ids & (frontal or named):
-        known = "is frontal" if ids & named else "the table names"
+    if not ids & (frontal or listed):
+        known = "is frontal" if ids & listed else "is in the table"
         found = f"masks of {len(ids)} X-rays, none of which {known}"
-        remedy = "Give the masks and the table of the same X-rays."
+        remedy = "Provide masks and a table of the same X-rays."
         problems.add(path, found, expected, remedy)
         return
-    for cxr_id in sorted(ids - named):
+    for cxr_id in sorted(ids - listed):
         problems.add(
-            f"{path}:{cxr_id}", "masks of an X-ray that the table does not name", expected,
+            f"{path}:{cxr_id}", "masks of an X-ray that is not in the table", expected,
             "Delete the entry, or add the X-ray to the table.",
         )  # fmt: skip

@@ -1,1 +1,1 @@
-"""A synthetic CheXpert + CheXlocalize: chests with ten pathologies and exact masks."""
+"""A synthetic CheXpert and CheXlocalize: chests with ten pathologies and exact masks."""

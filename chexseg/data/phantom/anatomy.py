@@ -1,7 +1,7 @@
-"""A person's chest: its build, drawn at random, and the maps of tissue, air and bone that it casts.
+"""A person's chest: a random build, and the resulting maps of tissue, air and bone.
 
-The image is later a function of how much matter each ray crosses, so all of this is in path
-lengths: `air` is aerated lung, `tissue` is the body without it, `bone` weighs more per length.
+The image is later computed from how much matter each ray crosses, so all maps hold path lengths:
+`air` is aerated lung, `tissue` is the rest of the body, `bone` weighs more per length.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from chexseg.data.phantom.skeleton import clavicles, humeri, ribs, scapulae, spi
 from chexseg.data.phantom.vessels import vessel_tree
 
 SIDES = (-1, 1)
-"""Sign of x in the right and in the left half of the patient."""
+"""Sign of x in the right and the left half of the patient."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """The shape of one person; pairs are (right, left), lengths in patient units."""
+    """Holds the shape of one person; pairs are (right, left), lengths in patient units."""
 
     cage: NDArray[np.float64]  # half-width of the rib cage at its base
     apex: NDArray[np.float64]  # y of the lungs' tops
@@ -37,7 +37,7 @@ class Build:
     depth: float
 
     def cage_width(self, side: int, y: Map) -> Map:
-        """Returns the rib cage's half-width at height `y`; 0 above the apex."""
+        """Returns the half-width of the rib cage at height `y`; 0 above the apex."""
         index = (side + 1) // 2
         t = np.clip((y - self.apex[index]) / (0.62 - self.apex[index]), 0, 1.25)
         taper = 1 - 0.25 * np.clip(t - 0.85, 0, 1)
@@ -51,7 +51,7 @@ class Build:
 
 
 def draw_build(rng: np.random.Generator, positives: Collection[str]) -> Build:
-    """Draws a person; an enlarged heart or mediastinum and volume loss are part of the build."""
+    """Draws a random build, which includes an enlarged heart or mediastinum and volume loss."""
     dome = np.array([0.36, 0.42]) + rng.normal(0, 0.05) + rng.normal(0, 0.02, 2)
     if "Atelectasis" in positives:
         dome[rng.integers(2)] -= rng.uniform(0.0, 0.12)
@@ -83,7 +83,7 @@ def draw_build(rng: np.random.Generator, positives: Collection[str]) -> Build:
 
 @dataclass(frozen=True)
 class Lung:
-    """One lung as the film shows it.
+    """Holds one lung as the film shows it.
 
     Attributes:
         side: -1 right, 1 left.
@@ -91,7 +91,7 @@ class Lung:
         wall: distance to the lateral and apical chest wall, positive inside the cage, [H, W].
         base: distance above the diaphragm, [H, W].
         level: 0 at the apex, 1 at the diaphragm, [H, W].
-        cavity: 0..1, the half of the chest that lung can fill, heart included, [H, W].
+        cavity: 0..1, the half of the chest that the lung can fill, including the heart, [H, W].
         field: the lung that is not hidden by heart, mediastinum or diaphragm, [H, W].
     """
 
@@ -106,7 +106,7 @@ class Lung:
 
 @dataclass(frozen=True)
 class Chest:
-    """Everything that a pathology needs to know, all maps [H, W]; see the module."""
+    """Holds what a pathology depends on, all maps [H, W]; see the module."""
 
     pose: Pose
     build: Build
@@ -131,7 +131,7 @@ class Chest:
 
 
 def draw_chest(rng: np.random.Generator, pose: Pose, build: Build) -> Chest:
-    """Works out the maps of a healthy lung in a person of this build."""
+    """Computes the maps of a healthy chest of this build."""
     x, y, soft = pose.x, pose.y, 0.7 / pose.scale + 0.004
     heart_depth = _heart(build, x, y)
     silhouette = _mediastinum(rng, build, pose)
@@ -154,7 +154,6 @@ def draw_chest(rng: np.random.Generator, pose: Pose, build: Build) -> Chest:
     tissue = np.clip(tissue - _stomach(rng, build, x, y) + _skin(rng, build, x, y), 0, None)
     below = np.abs(x) < build.cage.max()
     diaphragm = np.any([(np.abs(lung.base) < 0.02) & (lung.wall > 0) for lung in lungs], axis=0)
-    vessels = vessel_tree(rng, pose)
     return Chest(
         pose=pose,
         build=build,
@@ -162,7 +161,7 @@ def draw_chest(rng: np.random.Generator, pose: Pose, build: Build) -> Chest:
         tissue=tissue,
         air=air,
         bone=ribs_bone + spine_bone + clavicle_bone + scapulae(pose, build) + humeri(pose),
-        vessels=vessels,
+        vessels=vessel_tree(rng, pose),
         heart=heart,
         cardiomediastinum=heart | mediastinum,
         anatomy={
@@ -178,7 +177,7 @@ def draw_chest(rng: np.random.Generator, pose: Pose, build: Build) -> Chest:
 
 
 def _heart(build: Build, x: Map, y: Map) -> Map:
-    """Returns the square of the heart's depth in the ray's direction, at most 1; <= 0 outside."""
+    """Returns the squared depth of the heart along the ray, at most 1; <= 0 outside."""
     dx, dy = x - build.heart_centre[0], y - build.heart_centre[1]
     cos, sin = np.cos(build.heart_tilt), np.sin(build.heart_tilt)
     along, across = dx * cos + dy * sin, -dx * sin + dy * cos
@@ -202,7 +201,7 @@ def _mediastinum(rng: np.random.Generator, build: Build, pose: Pose) -> Map:
 
 
 def _smooth_maximum(softness: float, *maps: Map) -> Map:
-    """Returns the maximum with its creases filled in: organs meet in curves, not in corners."""
+    """Returns a maximum without creases, since organs meet in curves rather than corners."""
     total = maps[0]
     for other in maps[1:]:
         blend = np.clip(1 - np.abs(total - other) / (4 * softness), 0, None)
@@ -239,7 +238,7 @@ def _lung(
 
 
 def _floor(build: Build, side: int, x: Map) -> Map:
-    """Returns the height of a half's diaphragm: a dome that drops to the wall."""
+    """Returns the height of the diaphragm on one side: a dome that drops to the wall."""
     from_top = side * x - 0.34
     rise = np.where(from_top > 0, 1.55, 0.45) * np.square(from_top)
     return np.minimum(build.dome[(side + 1) // 2] + rise, 0.72)
@@ -270,7 +269,7 @@ def _airway(rng: np.random.Generator, x: Map, y: Map) -> Map:
 
 
 def _stomach(rng: np.random.Generator, build: Build, x: Map, y: Map) -> Map:
-    """Returns gas below the left diaphragm: the stomach's bubble, and at times bowel."""
+    """Returns the gas below the left diaphragm: the gastric bubble, and sometimes bowel."""
     gas = np.zeros_like(x)
     for _ in range(rng.integers(0, 3)):
         centre = rng.uniform(0.22, 0.5), build.dome[1] + rng.uniform(0.12, 0.26)
@@ -281,7 +280,7 @@ def _stomach(rng: np.random.Generator, build: Build, x: Map, y: Map) -> Map:
 
 
 def _skin(rng: np.random.Generator, build: Build, x: Map, y: Map) -> Map:
-    """Returns the shadows of breasts, nipples and folds, which are no lesions."""
+    """Returns the shadows of breasts, nipples and skin folds, which are not lesions."""
     shadow = np.zeros_like(x)
     drop = rng.uniform(0.22, 0.42)
     for side in SIDES:

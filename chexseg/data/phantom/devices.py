@@ -25,11 +25,11 @@ _CHANCES = (0.2, 0.17, 0.25, 0.15, 0.1, 0.13)
 def support_devices(
     rng: np.random.Generator, pose: Pose, positives: Collection[str], scale: float
 ) -> tuple[Map, Mask]:
-    """Returns the devices' path length, as bone counts it, and their mask; at least one device.
+    """Returns the path length through one or more devices, weighted as for bone, and their mask.
 
     Args:
-        rng: source of chance.
-        pose: the pixels' places.
+        rng: source of randomness.
+        pose: positions of the pixels.
         positives: other pathologies; air or fluid around the lung often has a chest tube.
         scale: thickens every device.
     """
@@ -44,7 +44,7 @@ def support_devices(
         distance = distance_to_curves(pose, curves, radius + 2 / pose.scale)
         edge = 0.5 / pose.scale
         inside = smoothstep(radius + edge, radius - edge, distance)
-        if kind in ("endotracheal", "chest tube"):  # hollow, with walls that show
+        if kind in ("endotracheal", "chest tube"):  # hollow, with visible walls
             inside *= 0.65 + 0.35 * smoothstep(0.2 * radius, radius, distance)
         matter = np.maximum(matter, weight * inside)
         mask |= distance < radius
@@ -56,7 +56,7 @@ def support_devices(
 
 
 def _curves(rng: np.random.Generator, kind: str) -> tuple[list[Curve], float, float]:
-    """Returns the curves of a device, their radius and the weight of its matter."""
+    """Returns the curves of a device, their radius and the weight of its material."""
     side = rng.choice([-1, 1])
     jitter = rng.normal(0, 0.012, 8)
     vein = [(-0.085 + jitter[0], -0.45), (-0.09 + jitter[1], rng.uniform(-0.2, 0.05))]

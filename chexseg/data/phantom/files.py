@@ -1,9 +1,9 @@
-"""Where the phantom's files lie below its folder."""
+"""Paths of the phantom's files, relative to its folder."""
 
 from __future__ import annotations
 
 PHANTOM_LAYOUT = "chexpert"
-"""The layout in which the phantom is written."""
+"""The layout of the phantom."""
 
 PHANTOM_FILES = {
     "train_csv": ("CheXpert/train.csv",),
@@ -13,7 +13,7 @@ PHANTOM_FILES = {
     "test_masks": ("CheXlocalize/gt_segmentations_test.json",),
     "radiologist_masks": ("CheXlocalize/hb_segmentations_test.json",),
 }
-"""Role in the layout -> its file; where there are several, their content is the same."""
+"""Role in the layout -> its file."""
 
 PHANTOM_ANATOMY = ("anatomy/segmentations_val.json", "anatomy/segmentations_test.json")
-"""Masks of lungs, heart and bones, in the form of CheXlocalize's."""
+"""Masks of lungs, heart and bones, in CheXlocalize's format."""

@@ -15,7 +15,7 @@ _LETTERS = {
 
 
 def expose(rng: np.random.Generator, scale: float, matter: Map) -> NDArray[np.uint8]:
-    """Turns the matter that rays cross into grey values, uint8 [H, W]: much matter is white.
+    """Converts the matter that rays cross into grey values, uint8 [H, W]; more matter is whiter.
 
     Args:
         rng: source of exposure, contrast, blur and noise.
@@ -34,9 +34,9 @@ def expose(rng: np.random.Generator, scale: float, matter: Map) -> NDArray[np.ui
 
 
 def burn_in(rng: np.random.Generator, image: NDArray[np.uint8], marker: str) -> NDArray[np.uint8]:
-    """Adds what is no anatomy: a collimator's black border at times, and a letter of lead.
+    """Adds a lead letter and, sometimes, the black border of a collimator.
 
-    The letter stands at its own side of the image, where reports look for it: 'L' on the right.
+    The letter is on the side of the image that it marks: 'L' on the right.
     """
     image = image.copy()
     height, width = image.shape

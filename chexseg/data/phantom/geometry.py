@@ -1,6 +1,6 @@
-"""Patient coordinates, smooth random fields and tubes: what all of the phantom is drawn with.
+"""Patient coordinates, smooth random fields and curves: the drawing tools of the phantom.
 
-Coordinates are the patient's, not the pixel's, so one chest looks the same at every resolution:
+Coordinates belong to the patient, not to pixels, so a chest looks the same at every resolution:
 x grows towards the patient's left (the right of the image), y grows downwards, the spine is x = 0
 and the thorax is about 1.5 wide.
 """
@@ -16,12 +16,12 @@ from scipy.ndimage import distance_transform_edt
 Map = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-_STAMP = 10.0  # pixels of reach up to which each point of a curve is stamped on its own
+_STAMP = 10.0  # reach in pixels up to which each point of a curve is stamped separately
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where each pixel lies in the patient.
+    """Maps pixels to positions in the patient.
 
     Attributes:
         x: patient coordinate of each pixel, [H, W].
@@ -47,7 +47,7 @@ class Pose:
 
 
 def draw_pose(rng: np.random.Generator, longest_side: int) -> Pose:
-    """Draws an image size around `longest_side` and how the patient stands in it."""
+    """Draws a random image size near `longest_side` and a random position of the patient."""
     longest = longest_side * rng.uniform(0.82, 1.18)
     shortest = longest * rng.uniform(0.8, 0.96)
     height, width = np.rint((longest, shortest) if rng.random() < 0.45 else (shortest, longest))
@@ -75,8 +75,8 @@ def smoothstep(low: float | Map, high: float | Map, value: Map) -> Map:
 def smooth_field(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> Map:
     """Returns a random field of about unit variance, [H, W].
 
-    A cubic B-spline over white noise with `cells` knots along the longer side, made by two matrix
-    products: the same field at every resolution, and quick.
+    It is a cubic B-spline over white noise with `cells` knots along the longer side, computed by
+    two matrix products: fast, and the same field at every resolution.
     """
     bases = []
     for length in shape:
@@ -91,7 +91,7 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, int], cells: int) -
 
 
 def smooth_curve(points: list[tuple[float, float]] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rounds a polyline [n, 2] by cutting its corners (Chaikin); its ends stay."""
+    """Rounds a polyline [n, 2] by cutting its corners (Chaikin); its ends stay fixed."""
     points = np.asarray(points, dtype=np.float64)
     for _ in range(4):
         cut = np.stack(
@@ -105,9 +105,9 @@ def distance_to_curves(pose: Pose, curves: list[NDArray[np.float64]], reach: flo
     """Returns each pixel's distance to the nearest curve, in patient units, at most `reach`.
 
     Args:
-        pose: the pixels' places.
-        curves: polylines in patient coordinates, [n, 2] each; empty gives `reach` everywhere.
-        reach: distances beyond it are not worked out.
+        pose: positions of the pixels.
+        curves: polylines in patient coordinates, [n, 2] each; if empty, the result is `reach`.
+        reach: larger distances are not computed.
     """
     height, width = pose.shape
     reach_pixels = reach * pose.scale
@@ -115,7 +115,7 @@ def distance_to_curves(pose: Pose, curves: list[NDArray[np.float64]], reach: flo
     if not curves:
         return (field / pose.scale).reshape(height, width)
     points = np.concatenate([_resample(pose.pixels(curve), 0.5) for curve in curves])
-    if reach_pixels > _STAMP:  # many pixels per point: a transform of the whole image is quicker
+    if reach_pixels > _STAMP:  # many pixels per point: transforming the whole image is faster
         columns, rows = np.rint(points).astype(np.int64).T
         inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
         away = np.ones(pose.shape, dtype=bool)

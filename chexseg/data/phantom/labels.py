@@ -1,4 +1,4 @@
-"""Which diseases a phantom patient has, and what a report labeller makes of them."""
+"""Diseases of a phantom patient, and the labels that a report labeller derives from them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NORMAL = 0.13
 
 
 def draw_findings(rng: np.random.Generator) -> frozenset[str]:
-    """Draws the observations that one study shows; `No Finding` allows support devices only.
+    """Draws the observations of one study; `No Finding` can occur only with support devices.
 
-    Diseases come together as they do in hospital: a failing heart brings oedema and effusions, a
-    consolidation brings pneumonia, and every patch of them is a lung opacity.
+    Diseases occur together as in hospital: heart failure causes oedema and effusions, consolidation
+    comes with pneumonia, and all of these are lung opacities.
     """
     if rng.random() < _NORMAL:
         return frozenset({"No Finding"} | ({"Support Devices"} if rng.random() < 0.15 else set()))
@@ -59,19 +59,19 @@ def _draw_sick(rng: np.random.Generator) -> set[str]:
 
 
 def pathologies_of(findings: frozenset[str]) -> list[str]:
-    """Returns the pathologies, by their names in masks, that these observations stand for."""
+    """Returns the pathologies among the observations, under their names in masks."""
     return [pathology for pathology in PATHOLOGIES if column_of(pathology) in findings]
 
 
 def true_labels(findings: frozenset[str]) -> list[str]:
-    """Returns the 14 labels as an expert panel writes them: 1.0 or 0.0."""
+    """Returns the 14 labels of an expert panel: 1.0 or 0.0."""
     return ["1.0" if name in findings else "0.0" for name in LABEL_COLUMNS]
 
 
 def report_labels(
     rng: np.random.Generator, findings: frozenset[str], settings: PhantomSettings
 ) -> list[str]:
-    """Returns the 14 labels as a report labeller writes them: some wrong, -1.0 or blank."""
+    """Returns the 14 labels of a report labeller: some are wrong, -1.0 or blank."""
     labels = []
     for name in LABEL_COLUMNS:
         flipped, uncertain, unmentioned = rng.random(3) < (

@@ -1,4 +1,4 @@
-"""The chest from its side: simpler than the frontal view, since nobody outlines it."""
+"""The chest from the side: simpler than the frontal view, since it needs no masks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from chexseg.data.phantom.geometry import Map, Pose, distance_to_curves, smooth_
 def draw_lateral(
     rng: np.random.Generator, pose: Pose, positives: Collection[str], scale: float
 ) -> Map:
-    """Returns the matter that rays from the side cross, [H, W]; the breast bone is on the left.
+    """Returns the matter that lateral rays cross, [H, W]; the sternum is on the left.
 
     Args:
-        rng: source of chance.
-        pose: the pixels' places.
-        positives: pathologies; each leaves a plain sign: a big heart, haze, fluid, a lead.
+        rng: source of randomness.
+        pose: positions of the pixels.
+        positives: pathologies; each leaves a simple sign: a big heart, haze, fluid, a lead.
         scale: enlarges lesions.
     """
     x, y = pose.x, pose.y

@@ -1,7 +1,7 @@
-"""What disease does to a chest: fluid where air was, air where lung was, and the exact masks.
+"""Effects of disease on a chest: fluid in place of air, air in place of lung, and exact masks.
 
-Every opacity is a fill: the part (0..1) of a ray's air that fluid has replaced. Masks are cut from
-a lesion's own shape, before texture, exposure and noise, so they are exact.
+Every opacity is a fill: the share (0..1) of the air along a ray that fluid replaces. Masks are made
+from the shape of a lesion, before texture, exposure and noise, so they are exact.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from chexseg.data.phantom.geometry import (
 
 @dataclass(frozen=True)
 class Lesion:
-    """One pathology in one chest: `fill` of the air, 0..1, and its exact `mask`, both [H, W]."""
+    """Holds one pathology: `fill` of the air, 0..1, and its exact `mask`, both [H, W]."""
 
     fill: Map
     mask: Mask
 
 
 def lung_lesion(rng: np.random.Generator, chest: Chest, room: Mask, scale: float) -> Lesion:
-    """One to three nodules or masses: round, lobulated, with a clear border."""
+    """Draws one to three nodules or masses: round, lobulated, with a clear border."""
     fill = np.zeros(chest.pose.shape, dtype=np.float32)
     mask = np.zeros(chest.pose.shape, dtype=bool)
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
@@ -51,7 +51,7 @@ def lung_lesion(rng: np.random.Generator, chest: Chest, room: Mask, scale: float
 
 
 def airspace_opacity(rng: np.random.Generator, chest: Chest, room: Mask, scale: float) -> Lesion:
-    """One to four fluffy patches without a border, anywhere in the lungs."""
+    """Draws one to four fluffy patches without a border, anywhere in the lungs."""
     shape = np.zeros(chest.pose.shape, dtype=np.float32)
     for _ in range(rng.integers(1, 5)):
         dx, dy = _offset(rng, chest, room, margin=0.02)
@@ -66,7 +66,7 @@ def airspace_opacity(rng: np.random.Generator, chest: Chest, room: Mask, scale: 
 
 
 def edema(rng: np.random.Generator, chest: Chest, room: Mask, scale: float) -> Lesion:
-    """Haze around both hila, a bat's wings, streaky, less at apex and wall."""
+    """Draws streaky haze around both hila (bat wings), weaker at apex and wall."""
     x, y = chest.pose.x, chest.pose.y
     shape = np.zeros_like(x)
     reach = rng.uniform(0.26, 0.42)
@@ -81,7 +81,7 @@ def edema(rng: np.random.Generator, chest: Chest, room: Mask, scale: float) -> L
 
 
 def consolidation(rng: np.random.Generator, chest: Chest, room: Mask, scale: float) -> Lesion:
-    """A dense lobe: sharp where it meets a fissure, soft elsewhere, with black air bronchograms."""
+    """Draws a dense lobe: sharp at a fissure, soft elsewhere, with black air bronchograms."""
     lung = _either(rng, chest, room)
     low, high = [(-0.1, 0.5), (0.45, 0.8), (0.55, 1.2)][rng.integers(3)]
     lobe = room & lung.field & (lung.level > low) & (lung.level < high)
@@ -106,7 +106,7 @@ def consolidation(rng: np.random.Generator, chest: Chest, room: Mask, scale: flo
 
 
 def atelectasis(rng: np.random.Generator, chest: Chest, room: Mask, scale: float) -> Lesion:
-    """Collapsed lung: plates above the diaphragm, or a wedge from the hilum down to it."""
+    """Draws collapsed lung: plates above the diaphragm, or a wedge from the hilum down to it."""
     lung = _either(rng, chest, room)
     if rng.random() < 0.5:
         return _plates(rng, chest, lung, room, scale)
@@ -142,7 +142,7 @@ def _plates(rng: np.random.Generator, chest: Chest, lung: Lung, room: Mask, scal
 
 
 def pleural_effusion(rng: np.random.Generator, chest: Chest, room: Mask, scale: float) -> Lesion:
-    """Fluid at the base of one or both lungs, with a meniscus that climbs the wall."""
+    """Draws fluid at the base of one or both lungs, with a meniscus that climbs the wall."""
     fill = np.zeros(chest.pose.shape, dtype=np.float32)
     lungs = [_either(rng, chest, room)] if rng.random() < 0.65 else list(chest.lungs)
     for lung in lungs:
@@ -163,7 +163,7 @@ def pleural_effusion(rng: np.random.Generator, chest: Chest, room: Mask, scale: 
 
 @dataclass(frozen=True)
 class Pneumothorax:
-    """Air outside the lung: 0..1 where it is, the pleural line as tissue, and the mask."""
+    """Holds air outside the lung (0..1), the pleural line as tissue, and the mask."""
 
     vacant: Map
     line: Map
@@ -172,7 +172,7 @@ class Pneumothorax:
 
 
 def pneumothorax(rng: np.random.Generator, chest: Chest, scale: float) -> Pneumothorax:
-    """A black crescent without vessels between the wall and a thin white line, widest on top."""
+    """Draws a black crescent without vessels between wall and pleural line, widest at the top."""
     lung = chest.lungs[rng.integers(2)]
     width = scale**0.5 * (rng.uniform(0.07, 0.14) if rng.random() < 0.6 else rng.uniform(0.14, 0.3))
     lower = rng.uniform(0.0, 0.75)
@@ -187,7 +187,7 @@ def pneumothorax(rng: np.random.Generator, chest: Chest, scale: float) -> Pneumo
 
 
 def _offset(rng: np.random.Generator, chest: Chest, room: Mask, margin: float) -> tuple[Map, Map]:
-    """Returns each pixel's offset from a random place in `room`, away from wall and diaphragm."""
+    """Returns each pixel's offset from a random point in `room`, away from wall and diaphragm."""
     clear = np.any([(lung.wall > margin) & (lung.base > margin) for lung in chest.lungs], axis=0)
     places = np.flatnonzero(room & clear)
     if places.size == 0:
@@ -197,17 +197,17 @@ def _offset(rng: np.random.Generator, chest: Chest, room: Mask, margin: float) -
 
 
 def _either(rng: np.random.Generator, chest: Chest, room: Mask) -> Lung:
-    """Returns one lung at random, by the room that is left in it."""
+    """Returns a random lung, weighted by the room left in it."""
     right = np.count_nonzero(room & chest.lungs[0].field) + 1
     left = np.count_nonzero(room & chest.lungs[1].field) + 1
     return chest.lungs[int(rng.random() * (right + left) >= right)]
 
 
 def _cut(strength: float | Map, shape: Map, low: float, high: float, place: Lung | Chest) -> Lesion:
-    """Turns a shape into a fill that rises between `low` and `high`; the mask is its upper half.
+    """Converts a shape to a fill that rises between `low` and `high`; the mask is its upper half.
 
-    The fill reaches behind the heart, the mask holds what the film can show. A shape too weak for
-    the mask to hold anything is scaled up until it does.
+    The fill extends behind the heart; the mask covers only what the film can show. A shape too
+    weak to give a mask is scaled up until it gives one.
     """
     peak = max(float(shape[place.field].max(initial=0)), 1e-6)
     rise = smoothstep(low, high, shape * max(1.0, high / peak))

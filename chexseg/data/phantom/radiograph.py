@@ -25,15 +25,15 @@ _OPACITIES = {
     "Lung Lesion": pathology.lung_lesion,
 }
 OPACITY_CHILDREN = ("Edema", "Consolidation", "Atelectasis")
-"""The pathologies whose masks an Airspace Opacity takes in, as CheXlocalize draws it."""
+"""The pathologies whose masks are included in Airspace Opacity, as in CheXlocalize."""
 
-_SMALLEST = 0.004  # part of the image that a lesion covers, if it can
+_SMALLEST = 0.004  # share of the image that a lesion should cover
 _TRIES = 8
 
 
 @dataclass(frozen=True)
 class Radiograph:
-    """A synthetic X-ray and the truth about it.
+    """Holds a synthetic X-ray and its ground truth.
 
     Attributes:
         image: grey values, uint8 [H, W].
@@ -57,9 +57,9 @@ def render(
     """Renders one chest radiograph.
 
     Args:
-        rng: the only source of chance: equal generators give equal bits.
+        rng: the only source of randomness: equal generators give equal bits.
         positives: names from PATHOLOGIES that the chest shows.
-        longest_side: mean longest side in pixels; the size varies by about 20 %, is never square.
+        longest_side: mean longest side in pixels; sizes vary by about 20 % and are never square.
         lesion_scale: enlarges lesions and thickens devices.
         lateral: renders a side view instead, without masks.
 
@@ -88,7 +88,7 @@ def _visible(
     room: Mask,
     scale: float,
 ) -> pathology.Lesion:
-    """Draws a lesion again while heart or air hide nearly all of it; keeps the largest."""
+    """Redraws a lesion while heart or air hide nearly all of it; returns the largest."""
     lesion = draw(rng, chest, room, scale)
     for _ in range(_TRIES):
         if lesion.mask.mean() >= _SMALLEST:
@@ -108,7 +108,7 @@ def _matter(
     if "Enlarged Cardiomediastinum" in positives:
         masks["Enlarged Cardiomediastinum"] = chest.cardiomediastinum
     vacant = line = np.zeros(chest.pose.shape, dtype=np.float32)
-    clear = np.ones(chest.pose.shape, dtype=np.float32)  # part of the air that fluid left
+    clear = np.ones(chest.pose.shape, dtype=np.float32)  # share of the air not replaced by fluid
     room = chest.field
     if "Pneumothorax" in positives:
         escape = pathology.pneumothorax(rng, chest, scale)

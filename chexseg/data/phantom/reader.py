@@ -1,4 +1,4 @@
-"""A second reader: the truth, redrawn by a hand that wavers and at times overlooks something."""
+"""A second reader, who redraws the truth with an unsteady hand and sometimes misses something."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from chexseg.data.phantom.geometry import Mask, smooth_field
 
 _MISS = {"Support Devices": 0.1, "Lung Lesion": 0.12, "Pneumothorax": 0.12, "Atelectasis": 0.1}
-"""Chance that the reader overlooks a pathology; 0.05 for the rest."""
+"""Probability that the reader misses a pathology; 0.05 for all others."""
 
 
 def second_reading(rng: np.random.Generator, masks: dict[str, Mask]) -> dict[str, Mask]:
-    """Returns the masks of a second reader, bool [H, W] each; what was overlooked is all false.
+    """Returns the masks of a second reader, bool [H, W] each; a missed pathology is all False.
 
-    Boundaries are moved by a smooth random displacement, and the whole is drawn generously or
-    tightly. Thin devices waver less: a hand can follow a line.
+    Boundaries are moved by a smooth random displacement, and the whole mask is drawn generously or
+    tightly. Thin devices move less, since a hand can follow a line.
     """
     read = {}
     for pathology, mask in masks.items():

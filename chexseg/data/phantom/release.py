@@ -1,4 +1,4 @@
-"""A phantom release: the folders and files of CheXpert and CheXlocalize, made from nothing."""
+"""Writes a phantom release: synthetic files in the layout of CheXpert and CheXlocalize."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from chexseg.files.progress import progress
 _COLUMNS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *LABEL_COLUMNS)
 _FIRST_PATIENT = {"train": 1, "val": 70001, "test": 85001}
 _MARKER = "PHANTOM.txt"
-_STUDIES = 3  # at most, of one patient
+_STUDIES = 3  # maximum per patient
 
 
 @dataclass(frozen=True)
 class _Study:
-    """Who was X-rayed; `index` counts the studies of a split, each with one frontal X-ray."""
+    """Describes one study; `index` counts the studies of a split, each with one frontal X-ray."""
 
     index: int
     patient: int
@@ -57,17 +57,17 @@ class _Study:
 
 
 def make_release(root: Path, settings: PhantomSettings) -> None:
-    """Writes a whole release under `root`, which appears whole or not at all.
+    """Writes a whole release to `root` atomically.
 
-    An image depends on the seed, its split and its number there, not on how many others there are.
-    An older phantom at `root` is replaced, and so are empty folders; anything else is left alone.
+    An image depends only on the seed, its split and its number there, not on how many there are.
+    An older phantom at `root` is replaced, and so are empty folders. Nothing else is overwritten.
 
     Args:
-        root: folder that gets `CheXpert/`, `CheXlocalize/` and `anatomy/`.
-        settings: counts, sizes and label habits.
+        root: folder for `CheXpert/`, `CheXlocalize/` and `anatomy/`.
+        settings: counts, sizes and label noise.
 
     Raises:
-        InputError: there are files at `root` that no phantom put there.
+        InputError: `root` contains files that do not belong to a phantom.
     """
     _check_replaceable(Path(root))
     counts = {
@@ -79,7 +79,7 @@ def make_release(root: Path, settings: PhantomSettings) -> None:
         for split, count in counts.items():
             _write_split(folder, split, count, settings)
         (folder / _MARKER).write_text(
-            "A synthetic data set: no X-ray here is of a person.\n"
+            "A synthetic data set: none of these X-rays shows a real person.\n"
             f"Made by chexseg make-phantom {flags(settings)}\n",
             encoding="utf-8",
         )
@@ -141,14 +141,14 @@ def _write_split(folder: Path, split: str, count: int, settings: PhantomSettings
 
 
 def _rng(settings: PhantomSettings, split: str, index: int, use: str) -> np.random.Generator:
-    """Returns the generator of one image's one use: none depends on how much another draws."""
+    """Returns a separate generator for each use of each image, so that no draw affects another."""
     place = [settings.seed, tuple(_FIRST_PATIENT).index(split), index]
     number = ("image", "study", "labels", "reader").index(use)
     return np.random.default_rng(np.random.SeedSequence(place, spawn_key=(number,)))
 
 
 def _studies(split: str, count: int, settings: PhantomSettings) -> Iterator[_Study]:
-    """Yields `count` studies; about one in five belongs to the patient of the one before."""
+    """Yields `count` studies; about one in five is of the same patient as the previous one."""
     patient, study, sex, age = _FIRST_PATIENT[split] - 1, _STUDIES, "", 0
     for index in range(count):
         rng = _rng(settings, split, index, "study")
@@ -166,7 +166,7 @@ def _studies(split: str, count: int, settings: PhantomSettings) -> Iterator[_Stu
 def _encode(
     masks: dict[str, Mask], names: tuple[str, ...], size: tuple[int, int]
 ) -> dict[str, dict[str, object]]:
-    """Returns COCO run-length codes of all `names`; a missing mask is all zero."""
+    """Returns COCO run-length encodings of all `names`; a missing mask is all zero."""
     codes = {}
     for name in names:
         mask = masks.get(name, np.zeros(size, dtype=bool))
@@ -176,7 +176,7 @@ def _encode(
 
 
 def _write_tables(folder: Path, split: str, rows: list[tuple[object, ...]]) -> None:
-    """Writes a split's CSVs under the names, and with the quirks, of the real releases."""
+    """Writes the CSVs of a split, with the names and quirks of the real releases."""
     if split == "test":  # no sex, age or view, and its own prefix
         table = [(f"test/{row[0]}", *row[5:]) for row in rows]
         _write_csv(folder / "test_labels.csv", ("Path", *LABEL_COLUMNS), table)
@@ -201,7 +201,7 @@ def _write_json(path: Path, entries: dict[str, object]) -> None:
 
 @contextmanager
 def _atomic_folder(target: Path) -> Iterator[Path]:
-    """Yields a temporary folder beside `target` that takes its place when the block succeeds."""
+    """Yields a temporary folder next to `target`, which replaces it when the block succeeds."""
     target.parent.mkdir(parents=True, exist_ok=True)
     hidden = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
     try:

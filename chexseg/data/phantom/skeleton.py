@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _tube(distance: Map, radius: float) -> Map:
-    """Returns the path through a hollow tube: bone is denser at its rim, so edges are brighter."""
+    """Returns the path length through a hollow tube: bone is denser at its rim."""
     outer = np.sqrt(np.clip(1 - (distance / radius) ** 2, 0, 1))
     inner = np.sqrt(np.clip(1 - (distance / (0.72 * radius)) ** 2, 0, 1))
     return outer - 0.5 * inner
@@ -30,8 +30,8 @@ def _tube(distance: Map, radius: float) -> Map:
 def ribs(pose: Pose, build: Build) -> tuple[Map, Mask]:
     """Returns bone and mask of ten pairs of ribs.
 
-    A rib is a tilted half-ellipse around the chest; seen from the front it is a helix that leaves
-    the spine, reaches the wall half-way down and comes back in front, lower and fainter.
+    A rib is a tilted half-ellipse around the chest. From the front it looks like a helix that
+    leaves the spine, reaches the wall half-way down and returns in front, lower and fainter.
     """
     turn = np.linspace(0.09, 2.45, 48)
     behind, before = [], []
@@ -72,7 +72,7 @@ def spine(rng: np.random.Generator, pose: Pose) -> tuple[Map, Mask]:
 
 
 def clavicles(rng: np.random.Generator, pose: Pose) -> tuple[Map, Mask]:
-    """Returns bone and mask of the collar bones, S-shaped, each at its own slope."""
+    """Returns bone and mask of the collar bones: S-shaped, each with a different slope."""
     curves = []
     rise = rng.uniform(0.02, 0.2)
     for side in (-1, 1):
@@ -110,5 +110,5 @@ def humeri(pose: Pose) -> Map:
 
 
 def bone_texture(rng: np.random.Generator, pose: Pose) -> Map:
-    """Returns the grain of trabecular bone, about 1."""
+    """Returns the grain of trabecular bone, with values near 1."""
     return 1 + 0.08 * smooth_field(rng, pose.shape, 60)

@@ -1,4 +1,4 @@
-"""The lungs' vessels: two trees that branch from the hila."""
+"""The vessels of the lungs: two trees that branch from the hila."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _STEPS = 14
 
 
 def vessel_tree(rng: np.random.Generator, pose: Pose) -> Map:
-    """Returns the path through the lungs' vessels and hila, about 0..0.3, [H, W].
+    """Returns the path length through the lungs' vessels and hila, about 0..0.3, [H, W].
 
-    Branches are sampled as points, spread over the pixels and blurred by their calibre: thousands
-    of vessels cost three Gaussian filters.
+    Branches are sampled as points, spread over the pixels and blurred by their calibre, so that
+    thousands of vessels take only a few Gaussian filters.
     """
     density = np.zeros(pose.shape, dtype=np.float32)
     trunks = 11
@@ -36,7 +36,7 @@ def vessel_tree(rng: np.random.Generator, pose: Pose) -> Map:
         points = np.stack([path_x.ravel(), path_y.ravel()], axis=1)
         layer = splat(pose, points, mass.ravel())
         density += gaussian_filter(layer, max(calibre.mean() * 0.6 * pose.scale, 0.45))
-        # each branch goes on as two thinner ones
+        # each branch splits into two thinner ones
         start = np.repeat(np.stack([path_x[:, -1], path_y[:, -1]], axis=1), 2, axis=0)
         fork = np.tile([-1.0, 1.0], side.size) * rng.uniform(0.15, 0.55, 2 * side.size)
         angle = np.repeat(angle + bend, 2) + fork

@@ -7,8 +7,8 @@ import pandas as pd
 
 
 def iou_dataset(overlaps: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Sums intersections over unions: an X-ray with large masks weighs more.
+    """Divides the sum of intersections by the sum of unions, so larger masks weigh more.
 
-    An X-ray counts if the expert or the run draws something in it.
+    An X-ray counts if its truth or its prediction is not empty.
     """
     return overlaps["intersection"].to_numpy(), overlaps["union"].to_numpy()

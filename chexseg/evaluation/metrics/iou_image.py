@@ -1,4 +1,4 @@
-"""Mean IoU of X-rays, as CheXlocalize scores by default (Saporta et al., 2022)."""
+"""Mean IoU of X-rays, the default of CheXlocalize (Saporta et al., 2022)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pandas as pd
 
 
 def iou_image(overlaps: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Averages the IoU of the X-rays in which both the expert and the run draw something.
+    """Averages the IoU over X-rays whose truth and prediction are both not empty.
 
-    What a run draws where there is nothing, or misses altogether, does not count.
+    False positives on X-rays without the pathology, and complete misses, do not count.
     """
     both = ((overlaps["truth_pixels"] > 0) & (overlaps["predicted_pixels"] > 0)).to_numpy()
     intersection, union = overlaps["intersection"].to_numpy(), overlaps["union"].to_numpy()

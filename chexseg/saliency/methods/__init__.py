@@ -1,1 +1,1 @@
-"""Ways to compute saliency, as entries of a config."""
+"""Saliency methods: one module per method."""

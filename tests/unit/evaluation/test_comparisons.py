@@ -52,7 +52,7 @@ def test_difference_to_nothing_is_nan():
     ],
 )
 def test_runs_that_were_not_scored_alike_cannot_be_compared(other):
-    with pytest.raises(ValueError, match="not scored alike"):
+    with pytest.raises(ValueError, match="scored differently"):
         difference(scores_of(random_table(0)), other)
 
 

@@ -126,5 +126,5 @@ def test_files_that_hold_no_scores(tmp_path, content):
 
 def test_another_npz_is_no_scores(tmp_path):
     np.savez(tmp_path / "other.npz", run=[1])
-    with pytest.raises(InputError, match="no scores"):
+    with pytest.raises(InputError, match="unreadable"):
         read_scores(tmp_path / "other.npz")

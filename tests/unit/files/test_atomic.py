@@ -69,8 +69,8 @@ def test_files_are_as_open_as_the_umask_says(tmp_path, umask, mode):
     [
         (errno.ENOSPC, "No space left on device", "Free some space"),
         (errno.EDQUOT, "Disk quota exceeded", "Free some space"),
-        (errno.EROFS, "Read-only file system", "Write elsewhere"),
-        (errno.EACCES, "Permission denied", "Write elsewhere"),
+        (errno.EROFS, "Read-only file system", "Write somewhere else"),
+        (errno.EACCES, "Permission denied", "Write somewhere else"),
     ],
 )
 def test_what_cannot_be_written_is_told(tmp_path, monkeypatch, number, found, remedy):

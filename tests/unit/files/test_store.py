@@ -194,7 +194,7 @@ def test_a_truncated_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-3000])
     ((where, found),) = problems_of([path])
     assert where == str(path)
-    assert "no readable HDF5 file" in found
+    assert "an unreadable HDF5 file" in found
 
 
 @pytest.mark.parametrize("content", [b"", b"text, no store", None])
@@ -204,7 +204,7 @@ def test_what_is_no_hdf5_is_refused(tmp_path, content):
         path.write_bytes(content)
     ((where, found),) = problems_of([path])
     assert where == str(path)
-    assert "no readable HDF5 file" in found
+    assert "an unreadable HDF5 file" in found
 
 
 def test_foreign_hdf5_is_refused(tmp_path):
@@ -241,7 +241,7 @@ def with_ids(path, *arguments, **options):
         ({"data": ["a", "b" * 257], "dtype": h5py.string_dtype()}, "an id of 257 bytes"),
         ({"data": [b"a", b"b"], "dtype": "S9"}, "ids of type |S9"),
         ({"shape": 2, "dtype": "S400000000", "chunks": 1, "compression": 1}, "ids of type |S400000000"),
-        ({"data": ["a", "b"], "dtype": h5py.string_dtype(), "chunks": 2, "compression": 1}, "ids that are packed"),
+        ({"data": ["a", "b"], "dtype": h5py.string_dtype(), "chunks": 2, "compression": 1}, "packed ids"),
         ({"data": [1, 2]}, "ids of type int64"),
     ],
     ids=["wide", "fixed", "fixed and huge", "packed", "numbers"],
@@ -263,7 +263,7 @@ def test_attributes_are_single_values(tmp_path, value):
     path = write(tmp_path / "a.h5", "images", items_of("images", 2))
     with h5py.File(path, "r+") as file:
         file.attrs["meta"] = value
-    assert problems_of([path]) == [(str(path), "a meta that is neither a text nor a number")]
+    assert problems_of([path]) == [(str(path), "a meta that is neither text nor a number")]
 
 
 def test_an_id_that_occurs_twice_is_refused(tmp_path):
@@ -401,13 +401,13 @@ def change_meta(file):
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        (link_elsewhere, "values that lies elsewhere"),
-        (map_elsewhere, "values that lies elsewhere"),
-        (read_any_file, "values that lies elsewhere"),
+        (link_elsewhere, "values stored outside the file"),
+        (map_elsewhere, "values stored outside the file"),
+        (read_any_file, "values stored outside the file"),
         (claim_ids, "no list of ids"),
         (claim_values, "chunks of"),
         (change_meta, "masks of 4000000000 columns"),
-        (lambda file: file.attrs.pop("meta"), "no readable HDF5 file"),
+        (lambda file: file.attrs.pop("meta"), "an unreadable HDF5 file"),
         (lambda file: file.pop("id"), "no list of ids"),
         (lambda file: file.pop("values"), "no values"),
     ],
@@ -432,4 +432,4 @@ def test_a_damaged_array_is_told_with_the_command_that_makes_it_again(tmp_path):
         store["cxr1"]
     (problem,) = caught.value.problems
     assert problem.where == str(path)
-    assert problem.remedy == f"Make it again: snakemake --configfile CONFIG --force '{path}'"
+    assert problem.remedy == f"Rebuild it: snakemake --configfile CONFIG --force '{path}'"

@@ -63,7 +63,7 @@ def test_an_edited_record_counts_as_none_and_the_audit_says_why(study, name):
     path.write_text(json.dumps(record))
     assert read_record(study / NAME) is None
     kind, text = Study(study).unsound[f"{NAME}.provenance.json"]
-    assert (kind, text) == ("edited record", "its seal does not fit: it was changed after its job")
+    assert (kind, text) == ("edited record", "its seal does not match: it was edited after its job")
 
 
 @pytest.mark.parametrize("key", KEYS[1:])
@@ -98,7 +98,12 @@ def test_the_keys_of_this_version(study):
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"[" * 200_000, "no JSON"), (b"\xff\xfe", "no JSON"), (b"", "no JSON"), (b"[]", "no record")],
+    [
+        (b"[" * 200_000, "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"", "not JSON"),
+        (b"[]", "not a record"),
+    ],
 )
 def test_bytes_that_are_no_record(tmp_path, content, why):
     record_path(tmp_path / "x.pt").write_bytes(content)
@@ -112,7 +117,7 @@ def test_a_folder_in_the_place_of_a_record_is_removed_too(study):
     record_path(study / NAME).mkdir()
     assert read_record(study / NAME) is None
     (finding,) = audit(Study(study)).findings
-    assert (finding.kind, finding.found) == ("damaged record", "it is no file")
+    assert (finding.kind, finding.found) == ("damaged record", "it is not a file")
     assert f"rm -r results/mini/{NAME} results/mini/{NAME}.provenance.json && " in finding.remedy
 
 

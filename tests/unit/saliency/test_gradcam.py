@@ -147,7 +147,7 @@ def test_classifier_is_left_as_it_was():
 
 
 def test_other_networks_need_a_layer():
-    with pytest.raises(TypeError, match="give the layer"):
+    with pytest.raises(TypeError, match="pass the layer"):
         GradCAM(nn.Identity())
 
 

@@ -13,7 +13,7 @@ ENVIRONMENT = ("SLURM_JOB_ID", "SLURM_STEP_NUM_TASKS", "MASTER_ADDR", "TORCHELAS
 
 @pytest.fixture
 def spread(monkeypatch):
-    """Calls `spread` with an environment; returns the command that took the process's place."""
+    """Calls `relaunch_on_nodes` with an environment; returns the command that took the process's place."""
 
     def call(nodes_, devices, threads, **environment):
         for name in ENVIRONMENT:
@@ -23,7 +23,7 @@ def spread(monkeypatch):
         monkeypatch.setattr(sys, "argv", ["chexseg", "train-irnet", "--nodes", "2"])
         taken = []
         monkeypatch.setattr(os, "execvp", lambda file, words: taken.append((file, words)))
-        nodes.spread(nodes_, devices, threads)
+        nodes.relaunch_on_nodes(nodes_, devices, threads)
         return taken
 
     return call
@@ -57,5 +57,5 @@ def test_one_node_needs_nobody(spread):
 
 
 def test_several_nodes_and_nobody_to_start_them(spread):
-    with pytest.raises(InputError, match="by torchrun; or take one node"):
+    with pytest.raises(InputError, match="with torchrun, or use one node"):
         spread(2, 8, 4)

@@ -98,8 +98,8 @@ def test_a_last_source_of_weight_0_is_never_drawn(monkeypatch):
     ("weights", "wrong"),
     [
         ((0.5,), "1 weights for 2 sources"),
-        ((0.6, 0.5), "whose sum is 1.1"),
-        ((0.5, 0.499), "whose sum is 0.999"),
+        ((0.6, 0.5), "that sum to 1.1"),
+        ((0.5, 0.499), "that sum to 0.999"),
         ((1.5, -0.5), "below 0"),
         ((float("nan"), 1.0), "below 0"),
     ],

@@ -117,7 +117,7 @@ def test_not_enough_room(store, scratch, monkeypatch):
 
 def test_no_folder_can_be_made_there(store, tmp_path):
     with (
-        pytest.raises(InputError, match="a folder to write to"),
+        pytest.raises(InputError, match="a writable folder"),
         staged(FABRIC, store.paths[0] / "scratch", [store], store.ids),
     ):
         pytest.fail("entered")

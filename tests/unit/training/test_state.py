@@ -140,7 +140,7 @@ def test_a_signal_saves_the_state_and_the_training_goes_on(
     content = torch.load(tmp_path / "state.pt", weights_only=True)["content"]
     assert (content["epoch"], content["step"]) == saved
     assert (
-        f"{number.name}: saved epoch {saved[0]}, behind step {saved[1]}" in capsys.readouterr().out
+        f"{number.name}: saved epoch {saved[0]}, after step {saved[1]}" in capsys.readouterr().out
     )
 
     steps = Steps()
@@ -148,7 +148,7 @@ def test_a_signal_saves_the_state_and_the_training_goes_on(
     assert_same(train(tmp_path, steps), undisturbed)
     done = (saved[0] - 1) * STEPS + saved[1]
     assert steps.count == EPOCHS * STEPS - done
-    assert f"resumed at epoch {saved[0]}, behind step {saved[1]} of 4" in capsys.readouterr().out
+    assert f"resumed at epoch {saved[0]}, after step {saved[1]} of 4" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {"given", "metrics.csv"}
 
 
@@ -247,14 +247,14 @@ def state(tmp_path, capsys):
 
 
 def assert_begins_anew(state, capsys, reason, **changes):
-    """The training starts from its beginning, and one line tells why."""
+    """The training starts over, and one line says why."""
     steps = Steps()
     train(state.parent, steps, **changes)
     assert steps.count == EPOCHS * STEPS
     told = [line for line in capsys.readouterr().out.splitlines() if str(state) in line]
     assert len(told) == 1
     assert reason in told[0]
-    assert "the training starts from its beginning" in told[0]
+    assert "the training starts over" in told[0]
     assert not state.exists()
 
 
@@ -314,7 +314,7 @@ def not_a_state(path):
         (cut_off, "damaged"),
         (flip_a_bit, "damaged"),
         (empty, "damaged"),
-        (not_a_state, "is no state of a training"),
+        (not_a_state, "is not the state of a training"),
     ],
 )
 def test_a_damaged_state_is_left_alone(state, capsys, damage, reason):

@@ -65,7 +65,7 @@ def test_masks_of_x_rays_that_judge_may_not_train(index, masks, split):
 
 def test_masks_that_name_no_split_train_nobody(index, masks):
     (problem,) = problems_of(index, [masks("0", "abcd", [])], ("none",), (), CLASSES)
-    assert "no X-ray that may train, in the masks 'none'" in problem
+    assert "no training X-ray in the masks 'none'" in problem
 
 
 def test_a_source_without_x_rays_can_only_have_weight_0(index, masks):
@@ -97,7 +97,7 @@ def test_all_sources_have_the_classes_of_the_truth(index, masks, classes):
         ((), (), "2 shards"),
         (("one", "one"), (), "each source once"),
         (("one", "two"), (1,), "1 weights for 2 sources"),
-        (("one", "two"), (0.7, 0.7), "whose sum is 1.4"),
+        (("one", "two"), (0.7, 0.7), "that sum to 1.4"),
         (("one", "two"), (1.5, -0.5), "below 0"),
     ],
 )

@@ -72,8 +72,8 @@ def test_a_signal_to_one_stops_both_and_both_go_on(two):
     for process in (0, 1):
         assert f"process {process} stopped with 143" in two.output
         assert f"process {process} went on for 6 steps" in two.output
-    assert two.output.count("SIGTERM: saved epoch 2, behind step 2") == 1
-    assert two.output.count("resumed at epoch 2, behind step 2") == 1
+    assert two.output.count("SIGTERM: saved epoch 2, after step 2") == 1
+    assert two.output.count("resumed at epoch 2, after step 2") == 1
     assert two.rows("cut") == two.rows("whole")
     state, whole = two.result("cut")["state_dict"], two.result("whole")["state_dict"]
     for key in whole:

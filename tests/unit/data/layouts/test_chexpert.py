@@ -120,8 +120,8 @@ def test_lateral_by_column_and_without_it_by_the_name_of_the_file(tmp_path):
     [
         ("frontal", "Latral", "'Latral'"),
         ("lateral", "banana", "'banana'"),
-        ("lateral", "Frontal", "'Frontal' beside a file named lateral"),
-        ("frontal", "Lateral", "'Lateral' beside a file named frontal"),
+        ("lateral", "Frontal", "'Frontal' for a file named lateral"),
+        ("frontal", "Lateral", "'Lateral' for a file named frontal"),
     ],
 )
 def test_a_view_that_is_none_or_not_that_of_the_file(tmp_path, view, told, found):
