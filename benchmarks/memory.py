@@ -19,6 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from names import row_name
+
 COUNTS = (400, 4000)
 BAR = 10.0
 OUT = Path("benchmarks/results/memory.csv")
@@ -75,12 +77,6 @@ COMMANDS = (
 )
 
 
-def name_of(command: str) -> str:
-    """Returns the stage of a command; behind it, where masks are made, their source."""
-    words = command.split()
-    return f"{words[0]} {words[2]}" if words[1] == "--source" else words[0]
-
-
 def peak_mb(command: str, folder: Path) -> float:
     """Runs a stage and returns the most memory that it had at once, in MB.
 
@@ -104,7 +100,7 @@ def peaks(x_rays: int) -> dict[str, float]:
     measured = {}
     with tempfile.TemporaryDirectory() as folder:
         for command in COMMANDS:
-            stage = name_of(command)
+            stage = row_name(command)
             measured[stage] = peak_mb(command.format(**counts), Path(folder))
             print(f"{x_rays:>6} X-rays  {stage:<22} {measured[stage]:>7.0f} MB", flush=True)
     return measured
