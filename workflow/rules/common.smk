@@ -16,7 +16,7 @@ from chexseg.config.links import HUMAN, contrasts_of, runs_of
 from chexseg.config.paths import Paths
 from chexseg.config.study import read_study
 from chexseg.scheduling.cost import CostModel
-from chexseg.errors import InputError, Problem, nearest, told
+from chexseg.errors import InputError, Problem, format_problems, nearest
 from chexseg.scheduling.profiles import command_of_workflow
 from chexseg.scheduling.snakemake_questions import ask_records
 from chexseg.config.settings import FigureSettings
@@ -24,7 +24,7 @@ from chexseg.config.settings import FigureSettings
 
 def in_words(error):
     """Snakemake shows a WorkflowError without the lines of code that it passed through."""
-    return WorkflowError(f"{len(error.problems)} problem(s)\n{told(error.problems)}")
+    return WorkflowError(f"{len(error.problems)} problem(s)\n{format_problems(error.problems)}")
 
 
 try:
