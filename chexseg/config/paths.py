@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chexseg.config.networks import imagenet_of
+
 if TYPE_CHECKING:
     from chexseg.config.study import Study
 
@@ -51,12 +53,12 @@ class Paths:
 
         Args:
             initial_weights: 'none', 'imagenet', the name of a classifier of the study, or a path.
-            network: the architecture.
+            network: the classifier's architecture, or the segmenter's encoder.
         """
         if initial_weights == "none":
             return []
         if initial_weights == "imagenet":
-            return [f"weights/imagenet/{network}.pt"]
+            return [f"weights/imagenet/{imagenet_of(network)}.pt"]
         if initial_weights in self._study.classifiers:
             return [self.checkpoint("classifiers", initial_weights)]
         return [initial_weights]

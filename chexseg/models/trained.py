@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chexseg.config.networks import decoders_of
 from chexseg.config.settings import ClassifierSettings, ImageSettings, SegmenterSettings
 from chexseg.errors import InputError, Problem
 from chexseg.losses.classification import n_outputs_of
@@ -99,14 +100,21 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Checkpoint]:
     return model, checkpoint
 
 
-def check_weights(initial_weights: str, architecture: str) -> None:
+def check_weights(initial_weights: str, network: str) -> None:
     """Looks whether a file of initial weights fits a network, by loading it.
+
+    Args:
+        initial_weights: the path.
+        network: a classifier's architecture or a segmenter's encoder.
 
     Raises:
         InputError: the file cannot be read, or holds another architecture.
     """
-    backbone = build_classifier(architecture, 1).backbone
-    initialise(backbone, initial_weights, architecture=architecture)
+    if decoders := decoders_of(network):
+        module = build_segmenter(decoders[0], network, 1, decoder_channels=32).encoder
+    else:
+        module = build_classifier(network, 1).backbone
+    initialise(module, initial_weights, architecture=network)
 
 
 def _check_names(path: Path, checkpoint: Checkpoint) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from chexseg import catalog
 from chexseg.config import networks
+from chexseg.config.paths import Paths
 from chexseg.config.settings import SegmenterSettings
 from chexseg.config.study import read_study
 from tests.unit.config.small_config import found_in, good, problems_of
@@ -87,6 +88,12 @@ def test_weights_of_a_classifier_of_the_same_network():
     config = segmenter(encoder="resnet34", initial_weights="res34")
     config["classifiers"]["res34"] = {"architecture": "resnet34"}
     assert read_study(config).segmenters["full"].initial_weights == "res34"
+
+
+def test_encoders_share_the_file_of_torchvisions_weights():
+    weights = Paths(read_study(good())).weights
+    assert weights("imagenet", "tu-resnet18") == ["weights/imagenet/resnet18.pt"]
+    assert weights("imagenet", "resnet18") == ["weights/imagenet/resnet18.pt"]
 
 
 def test_backbones_are_torchvisions_resnets():

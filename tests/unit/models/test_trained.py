@@ -4,6 +4,7 @@ import torch
 from chexseg.config.settings import ClassifierSettings, SegmenterSettings
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.errors import InputError
+from chexseg.models.segmenter import build_segmenter
 from chexseg.models.trained import (
     check_weights,
     classifier_of,
@@ -107,6 +108,14 @@ def test_a_segmenter_whose_description_is_damaged(save, extra):
 
 def test_an_irnet_without_its_backbone(save):
     assert "do not fit" in problem_of(load_irnet, save("irnet")).found
+
+
+def test_files_of_an_encoders_weights(tmp_path):
+    encoder = build_segmenter("fpn", "tu-mobilenetv3_small_050", 2, decoder_channels=32).encoder
+    torch.save(encoder.state_dict(), tmp_path / "encoder.pt")
+    check_weights(str(tmp_path / "encoder.pt"), "tu-mobilenetv3_small_050")
+    with pytest.raises(InputError, match="another architecture"):
+        check_weights(str(tmp_path / "encoder.pt"), "mobilenet_v2")
 
 
 def test_files_of_initial_weights(save, tmp_path):
