@@ -1,4 +1,5 @@
-# make demo | test | test-fast | test-slurm | test-faults | lint | bench | bench-memory | evidence | reference: each sets up .venv by itself.
+# make demo | test | test-fast | test-slurm | test-faults | lint | bench | bench-memory | evidence | reference
+# | encoder-table: each sets up .venv by itself.
 
 VENV := .venv
 PYTHON ?= python3
@@ -10,7 +11,7 @@ export MPLBACKEND ?= Agg
 
 READY := $(VENV)/.ready
 
-.PHONY: demo evidence test test-fast test-slurm test-faults lint format bench bench-memory reference clean
+.PHONY: demo evidence test test-fast test-slurm test-faults lint format bench bench-memory reference encoder-table clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -44,10 +45,12 @@ test-slurm: $(READY)
 test-faults: $(READY)
 	CHEXSEG_KILLS=50 $(VENV)/bin/pytest -m "" tests/workflow/test_faults.py
 
-# Ours against the tools that one would pick instead; they are installed only for this.
+# Ours against the tools that one would pick instead, which are installed only for this; and what a
+# dry run costs.
 bench: $(READY)
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --constraint requirements.txt grad-cam==1.5.7 pydensecrf2==1.1
 	$(VENV)/bin/python benchmarks/run.py
+	$(VENV)/bin/python benchmarks/head.py
 
 # Peak memory of every stage for 400 and for 4,000 X-rays: a quarter of an hour, on one core.
 bench-memory: $(READY)
@@ -56,13 +59,13 @@ bench-memory: $(READY)
 lint: $(READY)
 	$(VENV)/bin/ruff check --no-cache .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
+	$(VENV)/bin/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(VENV)/bin/snakemake --lint --configfile config/demo.yaml
 
 format: $(READY)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
-	$(VENV)/bin/snakefmt Snakefile workflow/rules
+	$(VENV)/bin/snakefmt Snakefile workflow/Snakefile workflow/rules
 
 clean:
 	rm -rf results/demo .snakemake
@@ -70,3 +73,7 @@ clean:
 # Writes the config's schema and reference from the settings.
 reference: $(READY)
 	$(VENV)/bin/python -m chexseg.config.reference
+
+# Counts what every encoder of smp and timm costs under every decoder: an hour of one core.
+encoder-table: $(READY)
+	$(VENV)/bin/python -m chexseg.models.encoder_table

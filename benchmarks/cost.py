@@ -18,12 +18,13 @@ from pathlib import Path
 from statistics import median
 
 import pandas as pd
-from study import SIZE, VAL, Study, core_seconds
+from study import Study, core_seconds
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from chexseg.config import settings
 from chexseg.files.artifacts import Execution
-from chexseg.stages import store_masks, train_classifier, train_irnet, train_segmenter
+from chexseg.mask_sources.irnet import IRNetSettings
+from chexseg.stages import train_classifier, train_irnet, train_segmenter
 
 TRAIN = 40  # two steps of 16, though some X-rays have empty maps and teach IRNet nothing
 THREADS = 1  # several wait for each other in loops, and seem to compute
@@ -36,17 +37,17 @@ STEPS = {
     "train-segmenter": ("20 epochs of 10,000 / 8", 20 * 10_000 // 8),
 }
 """Steps of the trainings of config/chexpert.yaml."""
-FEW = {"store-masks": 202, "predict-masks": 518}
+FEW = {"make-masks drawn": 202, "predict-masks": 518}
 """Frontal X-rays of CheXlocalize's validation and test set."""
 GROWS = {
     "store-images": "pixels of the files (seconds), size² (bytes)",
     "compute-saliency": "size²; pathologies cost bytes only",
-    "threshold-saliency": "size² x pathologies",
+    "make-masks threshold": "size² x pathologies",
     "label-affinity": "size² x positive labels x iterations",
     "compute-affinity": "size²",
-    "walk-saliency": "size² x pathologies x at most radius² x 2^steps_log2",
+    "make-masks irnet": "size² x pathologies x at most radius² x 2^steps_log2",
     "predict-masks": "size², and pixels of the files x pathologies",
-    "store-masks": "pixels of the files x pathologies",
+    "make-masks drawn": "pixels of the files x pathologies",
     "train-classifier": "size² x batch",
     "train-irnet": "size² x batch; its loss: radius² x pathologies",
     "train-segmenter": "size² x batch",
@@ -99,24 +100,20 @@ def measure_all(folder: Path) -> list[tuple]:
     study = Study(folder, TRAIN, THREADS)
     study.write_stores()
     study.predict()
-    study.measure(
-        "store-masks", store_masks.run, VAL, folder / "expert.h5",
-        index=study.index, masks=folder / "phantom/CheXlocalize/gt_segmentations_val.json",
-        settings=settings.ImageSettings(image_size=SIZE),
-    )  # fmt: skip
+    study.draw_masks()
     images, once = (study.images,), {"epochs": 1, "initial_weights": "none"}
     measure_step(
         study, "train-classifier", train_classifier.run, settings.ClassifierSettings(**once),
         index=study.index, images=images,
     )  # fmt: skip
     measure_step(
-        study, "train-irnet", train_irnet.run, settings.IRNetSettings(epochs=1),
+        study, "train-irnet", train_irnet.run, IRNetSettings(epochs=1),
         images=images, labels=(folder / "labels.h5",), backbone="none",
     )  # fmt: skip
     measure_step(
         study, "train-segmenter", train_segmenter.run, settings.SegmenterSettings(**once),
-        index=study.index, images=images, truth=(folder / "expert.h5",),
-        masks=(folder / "expert.h5", folder / "walked.h5"), sources=("expert", "irnet"),
+        index=study.index, images=images, truth=(folder / "drawn.h5",),
+        masks=(folder / "drawn.h5", folder / "irnet.h5"), sources=("expert", "irnet"),
         mixing=(0.9, 0.1),
     )  # fmt: skip
     return study.taken

@@ -13,56 +13,67 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from names import row_name
 
 COUNTS = (400, 4000)
 BAR = 10.0
 OUT = Path("benchmarks/results/memory.csv")
 COLUMNS = ("stage", "x_rays_few", "x_rays_many", "mb_few", "mb_many", "growth_percent", "bar")
 
-TABLES = "--train-csv {d}/train.csv --val-csv {d}/val_labels.csv --test-csv {d}/test_labels.csv"
-MASKS = "{m}/gt_segmentations_val.json --test-masks {m}/gt_segmentations_test.json"
-RELEASE = f"{TABLES} --val-masks {MASKS}".format(d="phantom/CheXpert", m="phantom/CheXlocalize")
-TRUTH = "phantom/CheXlocalize/gt_segmentations_test.json"
+D, M = "phantom/CheXpert", "phantom/CheXlocalize"
+RELEASE = (
+    f"--layout chexpert --root phantom --train-csv {D}/train.csv --val-csv {D}/val_labels.csv"
+    f" --test-csv {D}/test_labels.csv --val-masks {M}/gt_segmentations_val.json"
+    f" --test-masks {M}/gt_segmentations_test.json"
+    f" --radiologist-masks {M}/hb_segmentations_test.json"
+)
+TRUTH = f"{M}/gt_segmentations_test.json"
+CLASSES = (
+    "'Enlarged Cardiomediastinum' Cardiomegaly 'Lung Lesion' 'Airspace Opacity' Edema"
+    " Consolidation Atelectasis Pneumothorax 'Pleural Effusion' 'Support Devices'"
+)
+STORES = "--index index.csv --images images.h5"
 TINY = "--epochs 1 --initial-weights none"
 COMMANDS = (
     "make-phantom --out phantom --train-images {train} --val-images {val} --test-images {test}"
     " --longest-side 96",
-    f"check-data --root phantom {RELEASE} --out data.txt",
-    f"build-index --root phantom {RELEASE} --out index.csv",
+    f"check-data {RELEASE} --out data.txt",
+    f"build-index {RELEASE} --out index.csv",
     "store-images --index index.csv --root phantom --out images.h5 --image-size 64",
-    "store-masks --index index.csv --masks phantom/CheXlocalize/gt_segmentations_val.json"
-    " --out expert_masks.h5 --image-size 64",
-    f"train-classifier --index index.csv --images images.h5 {TINY} --architecture densenet_small"
+    f"train-classifier {STORES} {TINY} --architecture densenet_small"
     " --out classifier.pt --metrics classifier.csv",
-    "compute-saliency --images images.h5 --classifiers classifier.pt --out saliency.h5",
-    "threshold-saliency --index index.csv --images images.h5 --saliency saliency.h5 --out cam.h5",
-    "label-affinity --index index.csv --images images.h5 --saliency saliency.h5 --out labels.h5"
-    " --iterations 1",
+    "compute-saliency --method gradcam --images images.h5 --classifiers classifier.pt"
+    f" --classes {CLASSES} --out saliency.h5",
+    f"label-affinity {STORES} --saliency saliency.h5 --out labels.h5 --iterations 1",
     "train-irnet --images images.h5 --labels labels.h5 --out irnet.pt --metrics irnet.csv"
     " --epochs 1 --radius 3 --backbone none --backbone-architecture resnet18",
     "compute-affinity --images images.h5 --irnet irnet.pt --out affinity.h5",
-    "walk-saliency --index index.csv --images images.h5 --saliency saliency.h5"
-    " --affinity affinity.h5 --out masks.h5",
-    "train-segmenter --index index.csv --images images.h5 --truth expert_masks.h5"
-    " --masks expert_masks.h5 masks.h5 --sources expert irnet --mixing 0.9 0.1"
+    f"make-masks --source drawn {STORES} --masks {M}/gt_segmentations_val.json"
+    f" --classes {CLASSES} --out drawn.h5",
+    f"make-masks --source threshold {STORES} --saliency saliency.h5 --out threshold.h5",
+    f"make-masks --source irnet {STORES} --saliency saliency.h5 --affinity affinity.h5"
+    " --out irnet.h5",
+    f"train-segmenter {STORES} --truth drawn.h5"
+    " --masks drawn.h5 irnet.h5 --sources expert irnet --mixing 0.9 0.1"
     f" {TINY} --samples-per-epoch 64 --decoder-channels 16"
     " --out segmenter.pt --metrics segmenter.csv",
-    "predict-masks --index index.csv --images images.h5 --checkpoint segmenter.pt"
-    " --out predictions.json",
+    f"predict-masks {STORES} --checkpoint segmenter.pt --out predictions.json",
     f"count-overlaps --index index.csv --truth {TRUTH} --prediction predictions.json"
     " --out overlaps.csv",
     "score-runs --overlaps overlaps.csv --names segmenter --out summary.csv"
     " --replicates-out replicates.npz --false-positives false_positives.csv",
     "compare-runs --replicates replicates.npz --out comparisons.csv --contrasts itself"
     " --runs segmenter --against segmenter",
-    f"draw-figure --figure gallery --out gallery.png --index index.csv --images images.h5"
+    f"draw-figure --figure gallery --out gallery.png {STORES}"
     f" --truth {TRUTH} --overlaps overlaps.csv --overlaps-names segmenter"
     " --predictions predictions.json --predictions-names segmenter"
-    " --saliency saliency.h5 --saliency-names gradcam --masks masks.h5 --masks-names irnet",
+    " --saliency saliency.h5 --saliency-names gradcam --masks irnet.h5 --masks-names irnet",
 )
 
 
@@ -72,7 +83,7 @@ def peak_mb(command: str, folder: Path) -> float:
     Raises:
         RuntimeError: the stage failed; with what it wrote.
     """
-    words = [sys.executable, "-m", "chexseg", *command.split()]
+    words = [sys.executable, "-m", "chexseg", *shlex.split(command)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(words, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
@@ -89,9 +100,9 @@ def peaks(x_rays: int) -> dict[str, float]:
     measured = {}
     with tempfile.TemporaryDirectory() as folder:
         for command in COMMANDS:
-            stage = command.split()[0]
+            stage = row_name(command)
             measured[stage] = peak_mb(command.format(**counts), Path(folder))
-            print(f"{x_rays:>6} X-rays  {stage:<20} {measured[stage]:>7.0f} MB", flush=True)
+            print(f"{x_rays:>6} X-rays  {stage:<22} {measured[stage]:>7.0f} MB", flush=True)
     return measured
 
 
@@ -105,10 +116,10 @@ def main() -> None:
     with options.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        print(f"\n{'stage':<20}{'MB few':>9}{'MB many':>9}{'growth':>9}   bar: growth < {BAR:g} %")
+        print(f"\n{'stage':<22}{'MB few':>9}{'MB many':>9}{'growth':>9}   bar: growth < {BAR:g} %")
         for stage in few:
             growth = 100 * (many[stage] / few[stage] - 1)
-            print(f"{stage:<20}{few[stage]:>9.0f}{many[stage]:>9.0f}{growth:>8.1f}%")
+            print(f"{stage:<22}{few[stage]:>9.0f}{many[stage]:>9.0f}{growth:>8.1f}%")
             sizes = round(few[stage]), round(many[stage])
             writer.writerow((stage, *options.counts, *sizes, round(growth, 1), BAR))
 

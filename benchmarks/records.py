@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
-import importlib
 import os
 import shlex
 import shutil
@@ -21,12 +20,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from names import row_name
+
 from chexseg.audit.study import Study
 from chexseg.files.artifacts import FOLDER, OUTPUT
 from chexseg.provenance import code, record
 from chexseg.provenance.code import read_module
 from chexseg.provenance.digests import sha256
 from chexseg.scheduling import graph, reruns
+from chexseg.stages import load
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "benchmarks/results/records.csv"
@@ -39,7 +41,7 @@ REPEATS = 3
 def seconds_of_recording(command: str) -> float:
     """Runs the recorder of a job whose artifacts are there, without the job."""
     stage, *words = shlex.split(command)[1:]
-    run = importlib.import_module(f"chexseg.stages.{stage.replace('-', '_')}").run
+    run = load(stage, words)
     marks, flags = record.marks_of(run), record.flags_of(words)
     values: dict[str, Any] = {}
     for name in marks:
@@ -113,7 +115,7 @@ def main() -> None:
         os.chdir(home)
         for job in Study(copy).jobs:
             command = job.record["command"]
-            row = stages[job.stage]
+            row = stages[row_name(command.removeprefix("chexseg "))]
             row[0] += 1
             row[1] += job.record["seconds"]
             row[2] += min(seconds_of_recording(command) for _ in range(REPEATS))

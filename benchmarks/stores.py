@@ -55,8 +55,8 @@ STORES = {
     FINER: ("saliency16.h5", "saliency"),
     "affinity labels": ("labels.h5", "affinity_labels"),
     "affinity": ("affinity.h5", "affinity"),
-    "pseudo masks, threshold": ("cam.h5", "masks"),
-    "pseudo masks, random walk": ("walked.h5", "masks"),
+    "masks, threshold": ("threshold.h5", "masks"),
+    "masks, irnet": ("irnet.h5", "masks"),
 }
 
 

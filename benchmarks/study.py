@@ -11,17 +11,23 @@ import contextlib
 import io
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
+from chexseg import catalog
 from chexseg.config import settings
 from chexseg.data.index import read_index
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES, CheXpert
 from chexseg.files.store import Store
+from chexseg.mask_sources.irnet import (
+    AffinityLabelSettings,
+    AffinitySettings,
+    IRNetSettings,
+)
 from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
 from chexseg.models.weights import save_checkpoint
 from chexseg.stages import (
@@ -29,11 +35,10 @@ from chexseg.stages import (
     compute_affinity,
     compute_saliency,
     label_affinity,
+    make_masks,
     make_phantom,
     predict_masks,
     store_images,
-    threshold_saliency,
-    walk_saliency,
 )
 
 SIZE = 320
@@ -83,26 +88,38 @@ class Study:
         n_all, n_train = len(read_index(self.index)), len(read_index(self.index, "train"))
         self.measure(
             "compute-saliency", compute_saliency.run, n_all, maps,
-            images=images, classifiers=(folder / "classifier.pt",),
-            settings=settings.SaliencySettings(batch_size=8), threads=threads,
+            images=images, classifiers=(folder / "classifier.pt",), method="gradcam",
+            settings=catalog.load("saliency", "gradcam").command_settings()(batch_size=8),
+            classes=PATHOLOGIES, threads=threads,
         )  # fmt: skip
-        masks = {"index": self.index, "images": images, "saliency": maps}
-        self.measure(
-            "threshold-saliency", threshold_saliency.run, n_all, folder / "cam.h5",
-            **masks, settings=settings.ThresholdSettings(),
-        )  # fmt: skip
+        self.make_masks("threshold", n_all, {"saliency": maps})
         self.measure(
             "label-affinity", label_affinity.run, n_train, folder / "labels.h5",
-            **masks, settings=settings.AffinityLabelSettings(), threads=threads,
+            index=self.index, images=images, saliency=maps, settings=AffinityLabelSettings(),
+            threads=threads,
         )  # fmt: skip
         self.measure(
             "compute-affinity", compute_affinity.run, n_all, edges,
             images=images, irnet=folder / "irnet.pt",
-            settings=settings.AffinitySettings(batch_size=8), threads=threads,
+            settings=AffinitySettings(batch_size=8), threads=threads,
         )  # fmt: skip
+        self.make_masks("irnet", n_all, {"saliency": maps, "affinity": edges})
+
+    def draw_masks(self) -> None:
+        """Stores the masks that experts drew of the validation X-rays."""
+        masks = self.folder / "phantom/CheXlocalize/gt_segmentations_val.json"
+        self.make_masks("drawn", VAL, {"masks": masks}, classes=PATHOLOGIES)
+
+    def make_masks(
+        self, source: str, x_rays: int, inputs: Mapping[str, Path], **chosen: object
+    ) -> None:
+        """Makes the masks of a source, as `<source>.h5`, from a file for each of its roles."""
         self.measure(
-            "walk-saliency", walk_saliency.run, n_all, folder / "walked.h5",
-            **masks, affinity=edges, settings=settings.WalkSettings(), threads=threads,
+            f"make-masks {source}", make_masks.run, x_rays, self.folder / f"{source}.h5",
+            source=source, index=self.index, images=self.images,
+            inputs={role: (path,) for role, path in inputs.items()},
+            settings=catalog.load("mask_source", source).command_settings()(**chosen),
+            threads=self.threads,
         )  # fmt: skip
 
     def predict(self) -> None:
@@ -138,7 +155,7 @@ def save_untrained(folder: Path, backbone: str) -> None:
     """Writes checkpoints of networks with random weights, of the sizes of config/chexpert.yaml."""
     torch.manual_seed(0)
     classifier, segmenter = settings.ClassifierSettings(), settings.SegmenterSettings()
-    irnet, extra = settings.IRNetSettings(), {"image_size": SIZE, "thresholds": [0.5] * 10}
+    irnet, extra = IRNetSettings(), {"image_size": SIZE, "thresholds": [0.5] * 10}
     for kind, model, chosen, names in (
         ("classifier", classifier_of(classifier, len(FINDINGS)), classifier.model_dump(), FINDINGS),
         ("irnet", irnet_of(backbone), irnet.model_dump(), PATHOLOGIES),

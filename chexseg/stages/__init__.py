@@ -34,10 +34,11 @@ def load(command: str, arguments: Sequence[str] = ()) -> Callable[..., None]:
     run = importlib.import_module(f"chexseg.stages.{command.replace('-', '_')}").run
     if command not in {stage.name for stage in catalog.STAGES}:
         return run
+    defaults = inspect.signature(run).parameters
     methods = [
         catalog.load(kind, name)
         for flag, kind in catalog.stage(command).methods.items()
-        for name in _named(flag, kind, arguments)
+        for name in _named(flag, kind, arguments) or _default_of(defaults.get(flag))
     ]
     takes_files = Inputs in typing.get_type_hints(run).values()
     fitting = [m for m in methods if hasattr(m, "command_settings") or takes_files]
@@ -62,6 +63,12 @@ def _named(flag: str, kind: str, arguments: Sequence[str]) -> list[str]:
     return values
 
 
+def _default_of(parameter: inspect.Parameter | None) -> list[str]:
+    """Returns the method that a command takes without its flag; none if it must be named."""
+    has_default = parameter is not None and isinstance(parameter.default, str)
+    return [parameter.default] if has_default else []
+
+
 def _fit(run: Callable[..., None], method: Any) -> Callable[..., None]:
     """Gives `run` the settings of a method, and a parameter for each of its roles."""
     roles: Mapping[str, str] = getattr(method, "roles", {})
@@ -71,8 +78,16 @@ def _fit(run: Callable[..., None], method: Any) -> Callable[..., None]:
         if name == "settings" and hasattr(method, "command_settings"):
             parameters.append(parameter.replace(annotation=method.command_settings()))
         elif hints[name] == Inputs:
-            kinds = inspect.Parameter.KEYWORD_ONLY, tuple[Path, ...]
-            parameters += [inspect.Parameter(r, kinds[0], annotation=kinds[1]) for r in roles]
+            optional = getattr(method, "optional_roles", ())
+            parameters += [
+                inspect.Parameter(
+                    role,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    annotation=tuple[Path, ...],
+                    default=() if role in optional else inspect.Parameter.empty,
+                )
+                for role in roles
+            ]
         else:
             parameters.append(parameter.replace(annotation=hints[name]))
     inputs = next((name for name, hint in hints.items() if hint == Inputs), None)

@@ -104,24 +104,23 @@ def build_study(name="mini", seed=3, data=None, segmenters=("full", "chexseg")):
 
     images = store("store-images", "images", {"index": [index]}, image_size=64)
     image = [f"{at}/images/SHARD"]
-    experts = f"{at}/expert_masks.h5"
-    drawn = {"index": [index], "masks": tables[1:]}
-    run_stage("make-masks", drawn, {"out": experts}, source="drawn")
+    drawn = {"index": [index], "images": [f"{at}/images/SHARD"], "masks": tables[1:]}
+    experts = store("make-masks", "masks/expert", drawn, source="drawn")
     x_rays = {"index": [index], "images": images}
     classifier = train("train-classifier", "classifiers/small", x_rays, architecture="small")
     store("compute-saliency", "saliency/gradcam", {"images": image, "classifiers": [classifier]})
     maps = {"images": image, "saliency": [f"{at}/saliency/gradcam/SHARD"]}
-    store("make-masks", "pseudo_masks/cam/masks", maps, source="threshold", threshold=0.5)
-    irnet = "pseudo_masks/irnet"
-    labels = store("label-affinity", f"{irnet}/affinity_labels", maps)
+    store("make-masks", "masks/cam", maps, source="threshold", threshold=0.5)
+    irnet = "affinity/irnet"
+    labels = store("label-affinity", f"{irnet}/labels", maps)
     net = train("train-irnet", irnet, {"images": images, "labels": labels}, "irnet.pt")
-    store("compute-affinity", f"{irnet}/affinity", {"images": image, "irnet": [net]})
-    walk = {**maps, "affinity": [f"{at}/{irnet}/affinity/SHARD"]}
-    masks = store("make-masks", f"{irnet}/masks", walk, source="irnet", beta=5)
+    store("compute-affinity", f"{irnet}/edges", {"images": image, "irnet": [net]})
+    walk = {**maps, "affinity": [f"{at}/{irnet}/edges/SHARD"]}
+    grown = store("make-masks", "masks/irnet", walk, source="irnet", beta=5)
     overlaps = []
     for run in segmenters:
-        learns = x_rays | {"expert_masks": [experts]}
-        learns |= {"pseudo_masks": masks} if run != "full" else {}
+        masks = [*experts, *(grown if run != "full" else ())]
+        learns = x_rays | {"truth": experts, "masks": masks}
         checkpoint = train("train-segmenter", f"segmenters/{run}", learns, epochs=1)
         predicted = f"{at}/predictions/{run}.json"
         run_stage("predict-masks", x_rays | {"checkpoint": [checkpoint]}, {"out": predicted})

@@ -6,27 +6,54 @@ import pandas as pd
 import pytest
 
 from benchmarks.comparison import comparison
-from benchmarks.memory import COMMANDS
-from benchmarks.records import BAR
+from chexseg.catalog import names
 from chexseg.cli import NAMES
 
 ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks/results"
 
 
-def test_memory_is_measured_of_every_stage_that_reads_x_rays():
-    without = {"fetch-weights"}
-    assert [command.split()[0] for command in COMMANDS] == [s for s in NAMES if s not in without]
-
-
-def test_the_page_of_costs_shows_what_was_measured(monkeypatch):
+@pytest.fixture(autouse=True)
+def benchmarks_import_each_other(monkeypatch):
+    """As they do when one of them is the script."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
+
+
+def rows_of_stages(sources):
+    """Names of the rows that tables have of the stages that read X-rays, in their order."""
+    rows = [name for name in NAMES if name != "fetch-weights"]
+    at = rows.index("make-masks")
+    return [*rows[:at], *(f"make-masks {source}" for source in sources), *rows[at + 1 :]]
+
+
+def test_memory_is_measured_of_every_stage_and_source_of_masks():
+    from memory import COMMANDS, OUT
+    from names import row_name
+
+    expected = rows_of_stages(names("mask_source"))
+    assert [row_name(command) for command in COMMANDS] == expected
+    assert list(pd.read_csv(ROOT / OUT)["stage"]) == expected
+
+
+def test_no_stage_needs_memory_for_more_x_rays():
+    table = pd.read_csv(RESULTS / "memory.csv")
+    assert (table["growth_percent"] < table["bar"]).all()
+
+
+def test_the_row_of_a_command():
+    from names import row_name
+
+    assert row_name("make-masks --index i.csv --source irnet --out m.h5") == "make-masks irnet"
+    assert row_name("train-segmenter --sources expert irnet") == "train-segmenter"
+
+
+def test_the_page_of_costs_shows_what_was_measured():
     from cost import OUT, page
 
     assert page(pd.read_csv(ROOT / OUT)) in (ROOT / "docs/cost.md").read_text()
 
 
-def test_the_page_of_the_cluster_shows_the_plan(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+def test_the_page_of_the_cluster_shows_the_plan():
     from plan import OUT, page
 
     assert page(pd.read_csv(OUT)) in (ROOT / "docs/cluster.md").read_text()
@@ -34,7 +61,6 @@ def test_the_page_of_the_cluster_shows_the_plan(monkeypatch):
 
 @pytest.mark.slow
 def test_the_plan_is_that_of_the_cost_model(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     monkeypatch.chdir(tmp_path)
     from plan import OUT, STUDIES, row_of
 
@@ -46,16 +72,18 @@ def test_the_plan_is_that_of_the_cost_model(monkeypatch, tmp_path):
 
 
 def test_records_cost_what_the_page_says_and_less_than_the_bar():
-    rows = pd.read_csv(ROOT / "benchmarks/results/records.csv").set_index("what")
+    from records import BAR
+
+    rows = pd.read_csv(RESULTS / "records.csv").set_index("what")
     told, page = rows.loc["all"], (ROOT / "docs/provenance.md").read_text()
-    assert set(rows.index) == {*NAMES, "a start of snakemake", "all"} - {"fetch-weights"}
+    stages = rows_of_stages(("drawn", "threshold", "irnet"))  # those of the demo
+    assert set(rows.index) == {*stages, "a start of snakemake", "all"}
     assert told["percent"] < BAR
     assert f"Of the demo's {told['stage_seconds']:,.0f} s of stages" in page
     assert f"digests take {told['record_seconds']:.1f} s: **{told['percent']:.1f} %**" in page
 
 
-def test_the_readme_shows_the_evidence_that_was_measured(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+def test_the_readme_shows_the_evidence_that_was_measured():
     from evidence import OUT, table
 
     assert table(pd.read_csv(ROOT / OUT)) in (ROOT / "README.md").read_text()

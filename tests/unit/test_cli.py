@@ -19,15 +19,13 @@ PIPELINE = [
     "check-data",
     "build-index",
     "store-images",
-    "store-masks",
     "fetch-weights",
     "train-classifier",
     "compute-saliency",
-    "threshold-saliency",
     "label-affinity",
     "train-irnet",
     "compute-affinity",
-    "walk-saliency",
+    "make-masks",
     "train-segmenter",
     "predict-masks",
 ]
@@ -177,8 +175,8 @@ def test_bad_input_in_a_real_run(phantom_copy, tmp_path):
     assert result.stderr.splitlines() == [
         "chexseg build-index: 2 problems",
         "tables: 2 problems",
-        f"  {csv}:1: found no column 'Edema', expected Path and the 14 observations. "
-        "Add it; the nearest column there is 'Edma'.",
+        f"  {csv}:1: found no column 'Edema', expected Path and a column for each finding. "
+        "Add it, or correct data.findings; the nearest column is 'Edma'.",
         f"  {phantom_copy}/CheXpert/absent.csv: found no such file, expected a CSV of labels. "
         "Correct the path in the config.",
     ]

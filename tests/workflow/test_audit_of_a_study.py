@@ -35,7 +35,7 @@ def test_it_is_whole(copied, capsys):
 
 
 def test_one_bit_of_one_store_is_found(copied, capsys):
-    path = copied / "pseudo_masks/irnet/affinity/0001.h5"
+    path = copied / "affinity/irnet/edges/0001.h5"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)

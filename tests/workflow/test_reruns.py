@@ -136,7 +136,7 @@ def test_a_job_done_again_alone_makes_what_follows_stale(in_stood_in, demo, tmp_
     """As after a run that was cut off between a job and those behind it."""
     shutil.copytree(in_stood_in / "results", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
-    job = next(job for job in read(text=demo) if job.name == "store_masks")
+    job = next(job for job in read(text=demo) if job.name == "make_masks expert 0000")
     stand_in(job, content="other")
     jobs = read(text=demo)
     assert running(jobs) == downstream(jobs, ["train_segmenter"])

@@ -27,7 +27,7 @@ LONG = {"epochs": 8, "samples_per_epoch": 40}
 FULL = "train_segmenter_wildcards_full"
 GPU_RULES = {
     "train_classifier", "compute_saliency", "label_affinity", "train_irnet", "compute_affinity",
-    "walk_saliency", "train_segmenter", "predict_masks",
+    "make_masks_on_gpu", "train_segmenter", "predict_masks",
 }  # fmt: skip
 # As typed by a person, but for a node without real GPUs and accounting, and for haste.
 ARGUMENTS = (
@@ -200,7 +200,7 @@ def test_a_training_on_two_nodes(cluster, head, tmp_path):
     needs = "exceptions: {train_irnet: {nodes: 2, gpu: 2, mem_mb: 4000}}"
     profile = profile.replace("exceptions: {}", needs).replace("gpu_threads: 8", "gpu_threads: 1")
     (tmp_path / "config.yaml").write_text(profile)
-    metrics = head.results / "pseudo_masks" / "irnet" / "metrics.csv"
+    metrics = head.results / "affinity" / "irnet" / "metrics.csv"
     [alone] = csv.DictReader(metrics.read_text().splitlines())
     words = ("--profile", str(tmp_path), "--forcerun", "train_irnet", "--until", "train_irnet")
     # Only Slurm knows these nodes by their names.

@@ -39,11 +39,11 @@ def test_summary_has_every_run_metric_and_pathology(tiny_study):
 def test_every_artifact_is_a_file(tiny_study):
     folder = results(tiny_study[0])
     for path in (
-        "index.csv", "images/0000.h5", "images/0001.h5", "expert_masks.h5",
+        "index.csv", "images/0000.h5", "images/0001.h5", "masks/expert/0000.h5",
         "classifiers/small/checkpoint.pt", "classifiers/small/metrics.csv",
-        "saliency/gradcam/0001.h5", "pseudo_masks/cam/masks/0000.h5",
-        "pseudo_masks/irnet/affinity_labels/0000.h5", "pseudo_masks/irnet/irnet.pt",
-        "pseudo_masks/irnet/affinity/0001.h5", "pseudo_masks/irnet/masks/0001.h5",
+        "saliency/gradcam/0001.h5", "masks/cam/0000.h5",
+        "affinity/irnet/labels/0000.h5", "affinity/irnet/irnet.pt",
+        "affinity/irnet/edges/0001.h5", "masks/irnet/0001.h5",
         "segmenters/chexseg/checkpoint.pt", "segmenters/chexseg/metrics.csv",
         "predictions/chexseg.json", "overlaps/chexseg.csv", "replicates.npz", "comparisons.csv",
         "false_positives.csv", "figures/gallery.png", "figures/bars.png",
@@ -53,14 +53,14 @@ def test_every_artifact_is_a_file(tiny_study):
     assert not list(folder.rglob(".*.partial*"))
 
 
-def test_pseudo_masks_are_gated_by_the_labels(tiny_study):
+def test_made_masks_are_gated_by_the_labels(tiny_study):
     folder = results(tiny_study[0])
     index = pd.read_csv(folder / "index.csv", index_col="cxr_id")
     columns = list(PATHOLOGIES)
     drawn = 0
     for shard in ("0000", "0001"):
         for name in ("cam", "irnet"):
-            with h5py.File(folder / f"pseudo_masks/{name}/masks/{shard}.h5") as store:
+            with h5py.File(folder / f"masks/{name}/{shard}.h5") as store:
                 for cxr_id, mask in zip(store["id"].asstr(), store["values"], strict=True):
                     has = mask.any(axis=(1, 2))
                     drawn += has.astype(int)
@@ -98,17 +98,23 @@ CHANGES = [
     (
         ("masks", "irnet", "walk", "beta"),
         8,
-        {"walk_saliency": 2, "train_segmenter": 1, **TAIL},
+        {"make_masks_on_gpu": 2, "train_segmenter": 1, **TAIL},
     ),
     (
         ("masks", "cam", "threshold"),
         0.4,
-        {"threshold_saliency": 2, "train_segmenter": 1, **TAIL},
+        {"make_masks": 2, "train_segmenter": 1, **TAIL},
     ),
     (
         ("masks", "irnet", "training", "epochs"),
         2,
-        {"train_irnet": 1, "compute_affinity": 2, "walk_saliency": 2, "train_segmenter": 1, **TAIL},
+        {
+            "train_irnet": 1,
+            "compute_affinity": 2,
+            "make_masks_on_gpu": 2,
+            "train_segmenter": 1,
+            **TAIL,
+        },
     ),
     (
         ("evaluation", "replicates"),
@@ -134,7 +140,7 @@ def test_a_changed_key_reruns_what_depends_on_it(tiny_study, tiny, key, value, j
 def test_a_new_entry_computes_only_itself(tiny_study, tiny):
     workflow, _ = tiny_study
     changed = copy.deepcopy(tiny)
-    changed["segmenters"]["concatenated"] = {"masks": ["expert", "cam"], "mixing": "concatenation"}
+    changed["segmenters"]["concatenated"] = {"masks": ["expert", "cam"]}
     jobs = {"train_segmenter": 1, **TAIL}
     assert workflow.jobs(workflow.write(changed, "changed.yaml")) == jobs
 

@@ -42,6 +42,7 @@ class Layout(Settings):
 
     Attributes:
         roles: fields that are files, in order -> their description; filled in by this class.
+        optional_roles: roles that may have no file; filled in by this class.
         findings: label columns that a study reads by default.
         pathologies: mask classes that a study segments by default.
         selecting_findings: findings whose mean AUROC selects a classifier's epoch; () means all.
@@ -51,6 +52,7 @@ class Layout(Settings):
     """
 
     roles: ClassVar[Mapping[str, str]] = {}
+    optional_roles: ClassVar[tuple[str, ...]] = ()
     findings: ClassVar[tuple[str, ...]] = ()
     pathologies: ClassVar[tuple[str, ...]] = ()
     selecting_findings: ClassVar[tuple[str, ...]] = ()
@@ -67,6 +69,8 @@ class Layout(Settings):
             for name, field in cls.model_fields.items()
             if File in (hints[name], *get_args(hints[name]))
         }
+        optional = (name for name in cls.roles if cls.model_fields[name].default in (None, ()))
+        cls.optional_roles = tuple(optional)
 
     def files(self, root: str | Path) -> dict[str, list[Path]]:
         """Returns role -> paths of its files in `root`, in the order of the roles; [] for none."""

@@ -87,15 +87,15 @@ FULL = ["segmenters/full/checkpoint.pt", "segmenters/full/metrics.csv"]
 FLIPPED = [
     "index.csv",
     "images/0001.h5",
-    "expert_masks.h5",
+    "masks/expert/0000.h5",
     "classifiers/small/checkpoint.pt",
     "classifiers/small/metrics.csv",
     "saliency/gradcam/0000.h5",
-    "pseudo_masks/cam/masks/0000.h5",
-    "pseudo_masks/irnet/affinity_labels/0000.h5",
-    "pseudo_masks/irnet/irnet.pt",
-    "pseudo_masks/irnet/affinity/0001.h5",
-    "pseudo_masks/irnet/masks/0000.h5",
+    "masks/cam/0000.h5",
+    "affinity/irnet/labels/0000.h5",
+    "affinity/irnet/irnet.pt",
+    "affinity/irnet/edges/0001.h5",
+    "masks/irnet/0000.h5",
     "segmenters/chexseg/checkpoint.pt",
     "predictions/full.json",
     "overlaps/full.csv",
@@ -108,7 +108,7 @@ FLIPPED = [
     "phantom/CheXlocalize/gt_segmentations_val.json",
 ]
 RECORD = "predictions/full.json.provenance.json"
-WALKED = [f"pseudo_masks/irnet/masks/{shard}" for shard in ("0000.h5", "0001.h5")]
+WALKED = [f"masks/irnet/{shard}" for shard in ("0000.h5", "0001.h5")]
 MAPS = [f"saliency/gradcam/{shard}" for shard in ("0000.h5", "0001.h5")]
 # what is done to the study (s / "file"), the kind of finding, and the files that it must name
 TAMPERED = {

@@ -44,12 +44,12 @@ def test_encoder_of_the_studys_classifier_fits():
         assert all(torch.equal(state[k], v) for k, v in segmenter.encoder.state_dict().items())
 
 
-def test_wrong_names_are_told_together():
+def test_wrong_names_are_reported_together():
     with pytest.raises(InputError) as caught:
         build_segmenter("deeplab", "resnet", 3, decoder_channels=32)
-    assert [problem.where for problem in caught.value.problems] == ["architecture", "encoder"]
+    assert [problem.where for problem in caught.value.problems] == ["encoder", "architecture"]
 
 
 def test_a_decoder_that_does_not_take_the_encoder():
-    with pytest.raises(InputError, match="takes; mit_b0 goes with deeplabv3plus, unet, fpn"):
+    with pytest.raises(InputError, match="found unetplusplus with mit_b0, expected one of .*fpn"):
         build_segmenter("unetplusplus", "mit_b0", 3, decoder_channels=32)

@@ -91,6 +91,7 @@ def test_files_stand_in_the_order_of_the_roles_and_optional_ones_may_be_none():
     )  # fmt: skip
     files = CheXpert(train_csv="t.csv").files("d")
     assert tuple(files) == tuple(CheXpert.roles)
+    assert CheXpert.optional_roles == ("radiologist_masks",)
     assert files["train_csv"] == [Path("d/t.csv")]
     assert files["radiologist_masks"] == []
     assert Scans(outlines=("a", "b")).files("d")["outlines"] == [Path("d/a"), Path("d/b")]
