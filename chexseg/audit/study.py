@@ -75,13 +75,15 @@ class Study:
         links = [link for link in listing.links if not any(is_in(file, link) for file in own)]
         self.links = [link for link in listing.links if link not in links]
 
-        def behind(place: str) -> bool:
+        def is_foreign(place: str) -> bool:
             return any(is_in(place, link) and place != link for link in links)
 
-        self.recorded = {a: r for a, r in self.recorded.items() if not behind(a)}
-        self.unsound = {place: wrong for place, wrong in self.unsound.items() if not behind(place)}
-        self.closed = {place: why for place, why in self.closed.items() if not behind(place)}
-        self._places = [place for place in [*listing.files, *links] if not behind(place)]
+        self.recorded = {a: r for a, r in self.recorded.items() if not is_foreign(a)}
+        self.unsound = {
+            place: wrong for place, wrong in self.unsound.items() if not is_foreign(place)
+        }
+        self.closed = {place: why for place, why in self.closed.items() if not is_foreign(place)}
+        self._places = [place for place in [*listing.files, *links] if not is_foreign(place)]
 
     def _refuse(self) -> NoReturn:
         remedy = "Correct the path, or copy the files `*.provenance.json` of the study as well."

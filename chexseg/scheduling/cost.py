@@ -185,7 +185,7 @@ class CostModel:
         finer = (32 / min(entry.stride for entry in entries)) ** 2
         n = self._in_shard(self.x_rays.number)
         disk = n * BYTES["saliency"] * self._area * finer
-        return self._network(gflop * n, beside=EACH * n, disk=disk)
+        return self._network(gflop * n, extra=EACH * n, disk=disk)
 
     # ---- Masks -----------------------------------------------------------------------------
     def make_masks(self, masks: str, shard: str) -> Cost:
@@ -207,7 +207,7 @@ class CostModel:
         entry, n = self.study.masks[masks], self.x_rays.train
         passes = n * (entry.training.epochs * IRNET_TRAIN + 1)  # finally, the mean displacement
         gflop = irnet_gflop(entry.backbone_architecture)
-        return self._network(gflop * passes, beside=EACH * n, disk=CHECKPOINTS["irnet"])
+        return self._network(gflop * passes, extra=EACH * n, disk=CHECKPOINTS["irnet"])
 
     def compute_affinity(self, masks: str, shard: str) -> Cost:
         n = self._in_shard(self.x_rays.number)
@@ -215,7 +215,7 @@ class CostModel:
             self.study.masks[masks].backbone_architecture
         )  # also on the mirrored image
         disk = self._in_shard(self._bytes("affinity"))
-        return self._network(gflop * n, beside=EACH * n, disk=disk)
+        return self._network(gflop * n, extra=EACH * n, disk=disk)
 
     # ---- Segmenters ------------------------------------------------------------------------
     def train_segmenter(self, segmenter: str) -> Cost:
@@ -230,7 +230,7 @@ class CostModel:
     def predict_masks(self, segmenter: str) -> Cost:
         n = self.x_rays.test
         gflop = self._segmenter(self.study.segmenters[segmenter])
-        return self._network(gflop * n, beside=n * (EACH + self._native))
+        return self._network(gflop * n, extra=n * (EACH + self._native))
 
     # ---- Scores ----------------------------------------------------------------------------
     def count_overlaps(self, run: str) -> Cost:
@@ -272,10 +272,10 @@ class CostModel:
     def _segmenter(self, entry: SegmenterSettings) -> float:
         return segmenter_gflop(entry.encoder, entry.architecture)
 
-    def _network(self, gflop: float, *, beside: float = 0, disk: float = 0) -> Cost:
+    def _network(self, gflop: float, *, extra: float = 0, disk: float = 0) -> Cost:
         """Returns the cost of `gflop` at 320 px, plus core seconds that a GPU cannot replace."""
         gflop *= self._area
-        return Cost(gflop / CORE_GFLOPS + beside, gflop / GPU_GFLOPS + beside, disk)
+        return Cost(gflop / CORE_GFLOPS + extra, gflop / GPU_GFLOPS + extra, disk)
 
     def _on_pixels(self, seconds: float, n: float, disk: float) -> Cost:
         """Returns the cost of work on all pixels of `n` X-rays that a GPU can do."""

@@ -117,13 +117,13 @@ def wall_seconds(jobs: Sequence[PlannedJob], model: CostModel, gpus: int) -> flo
     seconds = [model.of(j.rule, j.wildcards).seconds(n) for j, n in zip(jobs, takes, strict=True)]
     number = {id(job): i for i, job in enumerate(jobs)}
     before = [[number[id(other)] for other in job.before] for job in jobs]
-    behind: list[list[int]] = [[] for _ in jobs]
+    dependents: list[list[int]] = [[] for _ in jobs]
     for i, needed in enumerate(before):
         for j in needed:
-            behind[j].append(i)
+            dependents[j].append(i)
     rest = list(seconds)  # from the start of a job to the end of the study
     for i in reversed(range(len(jobs))):
-        rest[i] += max((rest[j] for j in behind[i]), default=0)
+        rest[i] += max((rest[j] for j in dependents[i]), default=0)
 
     missing = [len(needed) for needed in before]
     ready = [(-rest[i], i) for i in range(len(jobs)) if not missing[i]]
@@ -142,7 +142,7 @@ def wall_seconds(jobs: Sequence[PlannedJob], model: CostModel, gpus: int) -> flo
         ready = waiting  # sorted, so a heap
         now, done = heapq.heappop(running)
         free += takes[done]
-        for i in behind[done]:
+        for i in dependents[done]:
             missing[i] -= 1
             if not missing[i]:
                 heapq.heappush(ready, (-rest[i], i))

@@ -129,8 +129,8 @@ def _inputs_changed(record: Record, arguments: list[str], digests: Digests) -> I
             yield Change(INPUT, f"--{role}", now=f"has {len(paths)} files, had {len(before)}")
             continue
         for path, digest in zip(paths, before, strict=True):
-            if wrong := _wrong(path, digest, digests, known_content(Path(path))):
-                yield Change(INPUT, path, now=wrong)
+            if mismatch := _find_mismatch(path, digest, digests, known_content(Path(path))):
+                yield Change(INPUT, path, now=mismatch)
     if record["stage"] in ("check-data", "build-index"):
         index = Path(now["out"][0]).with_name("index.csv")
         yield from _xrays_changed(now["root"][0], index, digests)
@@ -148,8 +148,8 @@ def _xrays_changed(root: str, index: Path, digests: Digests) -> list[Change]:
     with open(index, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             path = os.path.join(root, row["path"])
-            if wrong := _wrong(path, row["sha256"], digests):
-                found.append(Change(INPUT, path, now=wrong))
+            if mismatch := _find_mismatch(path, row["sha256"], digests):
+                found.append(Change(INPUT, path, now=mismatch))
     return found
 
 
@@ -157,11 +157,13 @@ def _artifacts_changed(folder: Path, record: Record, digests: Digests) -> Iterat
     for entry in entries(record["outputs"]):
         path = os.path.normpath(folder / entry["path"])
         known = entry["stamp"], entry["sha256"]
-        if wrong := _wrong(path, entry["sha256"], digests, known, "is not what its job wrote"):
-            yield Change(ARTIFACT, path, now=wrong)
+        if mismatch := _find_mismatch(
+            path, entry["sha256"], digests, known, "is not what its job wrote"
+        ):
+            yield Change(ARTIFACT, path, now=mismatch)
 
 
-def _wrong(
+def _find_mismatch(
     path: str,
     digest: str,
     digests: Digests,

@@ -38,8 +38,8 @@ def run(
         layout: Layout of the data.
         inputs: The files of the layout, by role.
         root: Data folder; every X-ray must be inside it.
-        findings: Labels to read; by default those of the layout.
-        pathologies: Classes that the masks must have; by default those of the layout.
+        findings: Labels to read; by default the layout's.
+        pathologies: Classes that the masks must have; by default the layout's.
         out: The index, a CSV with one row per X-ray.
 
     Raises:

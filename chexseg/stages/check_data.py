@@ -56,8 +56,8 @@ def run(
         layout: Name of the layout of the data.
         inputs: The files of the layout, by role.
         out: The report, a text file.
-        pathologies: Classes that the masks must have; by default those of the layout.
-        findings: Labels to read; by default those of the layout.
+        pathologies: Classes that the masks must have; by default the layout's.
+        findings: Labels to read; by default the layout's.
         decode: Decode every X-ray; otherwise only the headers of X-rays with masks are read.
         threads: Number of X-rays decoded at once.
 

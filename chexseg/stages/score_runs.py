@@ -72,7 +72,7 @@ def _read(overlaps: tuple[Path, ...], names: tuple[str, ...]) -> dict[str, pd.Da
         first = next(iter(tables.values()))
         if not table[list(ROW)].equals(first[list(ROW)]):
             problems.add(
-                path, "other X-rays or pathologies", f"those of {overlaps[0]}",
+                path, "different X-rays or pathologies", f"the same as in {overlaps[0]}",
                 "Count the overlaps of all runs with the same --index and --pathologies.",
             )  # fmt: skip
     problems.raise_if_any()

@@ -74,9 +74,9 @@ def _machines(jobs: Iterable[PlannedJob]) -> str:
 
 def _followers(job: PlannedJob, running: list[PlannedJob]) -> str:
     """Counts the jobs that would run only because this one does."""
-    behind = [job]
+    affected = [job]
     for each in running:
-        if any(before is one for before in each.before for one in behind):
-            behind.append(each)
-    counts = Counter(each.rule for each in behind[1:] if not each.changes)
+        if any(before is one for before in each.before for one in affected):
+            affected.append(each)
+    counts = Counter(each.rule for each in affected[1:] if not each.changes)
     return ", ".join(rule if n == 1 else f"{n} x {rule}" for rule, n in counts.items())

@@ -143,7 +143,7 @@ def test_curves_of_trainings(tmp_path, epochs):
 
 
 def test_an_artifact_that_a_figure_needs(tmp_path):
-    with pytest.raises(InputError, match="Give --summary"):
+    with pytest.raises(InputError, match="Pass --summary"):
         draw("bars", tmp_path / "bars.png")
 
 
