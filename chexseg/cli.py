@@ -1,4 +1,4 @@
-"""The command line: one command for each stage, its flags made from the stage's signature."""
+"""The command line: one command per stage, with flags generated from the stage's signature."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = tuple(stage.name for stage in STAGES)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command and returns its exit code: 0, or 2 for input that cannot be used."""
+    """Runs a command and returns its exit code: 0, or 2 for invalid input."""
     arguments = sys.argv[1:] if arguments is None else arguments
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if command in ("-h", "--help"):
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     config = [tyro.conf.OmitArgPrefixes]
     try:
         run = load(command, rest)
-        if command in NAMES:  # rules give every flag a value; people type `--plan`
+        if command in NAMES:  # rules pass a value to every flag; people type `--plan`
             run = recorded(command, run, rest)
             config.append(tyro.conf.FlagConversionOff)
         tyro.cli(run, prog=f"chexseg {command}", args=rest, config=config)
@@ -54,13 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def console() -> None:
-    """The entry point of the installed command `chexseg`.
+    """Runs the installed command `chexseg`.
 
-    A process that is asked to end (SIGTERM) removes what it has half written before it does. One
-    whose output nobody reads any more (`| head`) ends without a word.
+    On SIGTERM, the process removes partially written files before it exits. If its output is no
+    longer read (`| head`), it exits silently.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    if sys.stdout is not None:  # names may hold what the terminal's encoding does not
+    if sys.stdout is not None:  # names may contain characters that the terminal's encoding lacks
         sys.stdout.reconfigure(errors="backslashreplace")
     code = 0
     try:
@@ -72,14 +72,14 @@ def console() -> None:
         if not _unread():
             raise
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):  # Python writes what is left when it ends
+        for stream in (1, 2):  # Python flushes remaining output at exit
             os.dup2(nowhere, stream)
         code = 128 + signal.SIGPIPE
     sys.exit(code)
 
 
 def _unread() -> bool:
-    """Says whether the reader of this process's output has gone."""
+    """Returns whether the reader of this process's output has closed it."""
     streams = select.poll()
     for stream in (1, 2):
         streams.register(stream, 0)
@@ -91,7 +91,7 @@ def _module(command: str) -> str:
 
 
 def _overview() -> str:
-    """Lists the commands with the first line of their modules, none of which is imported."""
+    """Lists the commands with the first lines of their modules, without importing them."""
     lines = ["usage: chexseg COMMAND [--help] ...", "", "Stages, in the order of the pipeline:"]
     lines += [_line(command) for command in NAMES if command not in COMMANDS]
     lines += ["", "For people:"] + [_line(command) for command in COMMANDS]

@@ -1,1 +1,1 @@
-"""Reading records: is a study what its records say, and where did a number come from?"""
+"""Reading records: checks studies against their records, and traces where a number came from."""

@@ -1,5 +1,5 @@
-"""What does not fit in a study: every file held against the records, and the records against
-each other, the code here and other studies."""
+"""Audits a study: compares every file with the records, and the records with each other, with the
+code of this checkout and with other studies."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from chexseg.audit.findings import (
     Finding,
     first_of,
     link_of,
+    merge_findings,
     remedy_of,
     removal_of,
-    together,
 )
 from chexseg.audit.recorded import Input, Recorded
 from chexseg.audit.study import INDEX, Study
@@ -32,21 +32,21 @@ from chexseg.provenance.form import SUFFIX
 from chexseg.provenance.record import running_path
 
 _READERS = 4
-"""Files that are hashed at a time: one waits for the disk while another is computed."""
+"""Number of files hashed at once: one waits for the disk while another is computed."""
 
 
 @dataclass
 class Audit:
-    """All that was found in a study.
+    """Holds the result of an audit.
 
     Attributes:
-        study: its records.
-        findings: errors first.
-        contents: file -> digest of its content now; raw data under their paths as given.
+        study: the records of the study.
+        findings: all findings, errors first.
+        contents: file -> current digest of its content; raw data under their original paths.
         unread: file -> why it cannot be read.
-        x_rays: how many the index lists.
-        x_rays_checked: how many of them were hashed.
-        bytes: hashed.
+        x_rays: number of X-rays in the index.
+        x_rays_checked: number of X-rays that were hashed.
+        bytes: number of bytes hashed.
     """
 
     study: Study
@@ -59,12 +59,12 @@ class Audit:
 
 
 def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Audit:
-    """Checks a study.
+    """Audits a study.
 
     Args:
-        study: its records.
-        root: where the raw data are now; None: where they were, if anything is there.
-        x_rays: whether X-rays outside of the study are hashed.
+        study: the records of the study.
+        root: current folder of the raw data; None looks for them at their original paths.
+        x_rays: whether to hash X-rays outside the study.
     """
     result = Audit(study)
     files = study.files()
@@ -100,7 +100,7 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
         *code_findings(study),
         *circumstances(study),
     ]
-    result.findings = sorted(together(found), key=lambda f: not f.is_error)
+    result.findings = sorted(merge_findings(found), key=lambda f: not f.is_error)
     return result
 
 
@@ -116,7 +116,7 @@ def _hash(result: Audit, places: dict[str, Path], what: str) -> None:
 
 
 def _read(place: Path) -> tuple[str, int, str]:
-    """Returns digest and size of a file, or why it cannot be read; nothing if it is no file."""
+    """Returns digest and size of a file, or why it cannot be read; empty if it is not a file."""
     try:
         status = os.stat(place)
         return (sha256(place), status.st_size, "") if stat.S_ISREG(status.st_mode) else ("", 0, "")
@@ -127,7 +127,7 @@ def _read(place: Path) -> tuple[str, int, str]:
 
 
 def _closed(result: Audit) -> Iterator[Finding]:
-    """Yields what nobody could check; it may be as good as the rest."""
+    """Yields the files and folders that could not be read, and so were not checked."""
     study = result.study
     folders = {("" if place == "." else place) + "/": why for place, why in study.closed.items()}
     records = {place: why for place, (kind, why) in study.unsound.items() if kind == CLOSED}
@@ -143,14 +143,14 @@ def _records(study: Study) -> Iterator[Finding]:
             yield Finding(kind, (place,), wrong, remedy_of(study, RECORD_BACK, *places))
     for artifact, recorded in study.recorded.items():
         if recorded.misplaced:
-            text = f"its record is that of {recorded.given or ' or '.join(recorded.together)}"
+            text = f"its record belongs to {recorded.given or ' or '.join(recorded.together)}"
             yield Finding("swapped", (artifact,), text, remedy_of(study, BACK, artifact))
 
 
 def _siblings(study: Study) -> Iterator[Finding]:
-    """Yields records that differ from those of the job's other artifacts: all were written alike.
+    """Yields records that differ from the records of the same job's other artifacts.
 
-    Where most are alike the others are named, else all.
+    A job writes equal records. If most of them are equal, only the others are listed, else all.
     """
     for recorded in study.recorded.values():
         others = (study.recorded.get(each) for each in recorded.together)
@@ -176,13 +176,13 @@ def _siblings(study: Study) -> Iterator[Finding]:
 
 
 def _of_two_runs(one: Recorded, other: Recorded) -> bool:
-    """Says whether two artifacts of a job are of two of its runs, and do not belong together."""
+    """Returns whether two artifacts of a job come from two different runs of it."""
     same_time = one.record["started"] == other.record["started"]
     return not same_time and any(other.outputs.get(f, d) != d for f, d in one.outputs.items())
 
 
 def _files(result: Audit) -> Iterator[Finding]:
-    """Yields what is wrong with the files of artifacts, each held against its own record."""
+    """Yields the files of artifacts that differ from their records."""
     study, contents = result.study, result.contents
     closed = {*result.unread, *study.closed}
     written = {digest: file for file, digest in study.made.items()}
@@ -190,11 +190,11 @@ def _files(result: Audit) -> Iterator[Finding]:
         now = contents.get(file)
         if now is None:
             if not _covered(file, closed):
-                yield Finding("missing", (file,), "it is not there", remedy_of(study, BACK))
+                yield Finding("missing", (file,), "it does not exist", remedy_of(study, BACK))
         elif now != digest:
             kind, text = "edited", f"its content is {now[:12]}, its job wrote {digest[:12]}"
             if now in written:
-                kind, text = "swapped", f"its content is that of {written[now]}"
+                kind, text = "swapped", f"it has the content of {written[now]}"
             yield Finding(kind, (file,), text, remedy_of(study, BACK, study.maker[file]))
     for recorded in study.recorded.values():
         for name in recorded.together:
@@ -206,13 +206,13 @@ def _files(result: Audit) -> Iterator[Finding]:
             older, newer = sorted(
                 (recorded, other), key=lambda r: (r.record["started"], r.artifact)
             )
-            text = f"{newer.artifact} is of a later run of the same job"
+            text = f"{newer.artifact} is from a later run of the same job"
             remedy = remedy_of(study, BACK, older.artifact)
             yield Finding("stale", (older.artifact,), text, remedy)
 
 
 def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Finding]:
-    """Yields files without a record, a folder as one where it holds nothing else."""
+    """Yields files without a record; a folder that holds nothing else is one finding."""
     study = result.study
     named = {f for r in study.recorded.values() for f in r.outputs} | read
     spoken_for = {place.removesuffix(SUFFIX) for place in study.unsound}
@@ -221,7 +221,7 @@ def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Fin
     bare = [f for f in files if f not in study.made and not _covered(f, spoken_for)]
     begun = {f for f in bare if running_path(study.folder / f).exists()}
     for file in sorted(begun):
-        text, remedy = "its job is under way, or was killed", "Audit it when its job is done."
+        text, remedy = "its job is running, or was killed", "Audit it when its job is done."
         yield Finding("running", (file,), text, remedy)
     bare = [f for f in bare if f not in begun]
     sound = {f.split("/")[0] for f in (set(files) & set(study.made)) | spoken_for}
@@ -232,7 +232,7 @@ def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Fin
     for place, inside in places.items():
         if named & set(inside):
             text = "no record says how it was made"
-            remedy = remedy_of(study, f"Put {place.rstrip('/')}{SUFFIX} back", place)
+            remedy = remedy_of(study, f"Restore {place.rstrip('/')}{SUFFIX}", place)
             yield Finding("no record", (place,), text, remedy)
         else:
             text = "no job of this study wrote it"
@@ -240,7 +240,7 @@ def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Fin
             yield Finding("foreign", (place,), text, remedy)
     for file in sorted(named - set(study.made) - set(files)):
         if not _covered(file, spoken_for):
-            text = "it is not there, nor its record"
+            text = "neither it nor its record exists"
             yield Finding("missing", (file,), text, remedy_of(study, BACK))
 
 
@@ -249,7 +249,7 @@ def _covered(file: str, places: set[str]) -> bool:
 
 
 def _inputs(study: Study, contents: dict[str, str], x_rays: list[Input]) -> Iterator[Finding]:
-    """Yields jobs whose inputs in the study are not what their makers' records say."""
+    """Yields jobs whose inputs have been made again with other content since."""
     for recorded in study.jobs:
         inputs = [*recorded.inputs, *(x_rays if recorded.artifact == INDEX else ())]
         if recorded.misplaced:
@@ -258,16 +258,16 @@ def _inputs(study: Study, contents: dict[str, str], x_rays: list[Input]) -> Iter
         for read in (i for i in inputs if i.inside):
             now = study.made.get(read.path)
             if study.is_stranger(recorded) and read.path not in contents:
-                changed.append(f"{read.path}, which is not here")
+                changed.append(f"{read.path}, which does not exist")
             elif now is not None and now != read.sha256:
                 changed.append(f"{read.path} (then {read.sha256[:12]}, now {now[:12]})")
         if not changed:
             continue
-        files, text = tuple(study.siblings(recorded)), f"made from another {first_of(changed)}"
+        files, text = tuple(study.siblings(recorded)), f"made from a different {first_of(changed)}"
         if study.is_stranger(recorded):
             places = dict.fromkeys(link_of(study, file) for file in files)
             remedy = remedy_of(study, f"Move it out of {study.folder}", *places)
-            yield Finding("foreign", files, f"it is of {recorded.prefix}: {text}", remedy)
+            yield Finding("foreign", files, f"it belongs to {recorded.prefix}: {text}", remedy)
         else:
             yield Finding("stale", files, text, remedy_of(study, BACK, *files))
 
@@ -283,4 +283,4 @@ def _raw(result: Audit, inputs: list[Input]) -> Iterator[Finding]:
             yield Finding("edited", (path,), text, remedy_of(result.study, BACK))
     if absent:
         text = f"{len(absent)} raw files were not read"
-        yield Finding("not checked", tuple(absent), text, "Give their folder as --root.")
+        yield Finding("not checked", tuple(absent), text, "Pass their folder as --root.")

@@ -1,4 +1,4 @@
-"""How a study was computed: code, commits, seeds and packages that differ within it."""
+"""Checks how a study was computed: code, commits, seeds, packages and machines that differ."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from chexseg.provenance.record import flags_of
 
 
 def _code_here(recorded: Recorded) -> dict[str, str]:
-    """Returns the code by which the checkout here would make an artifact."""
+    """Returns the code with which this checkout would make an artifact."""
     words = shlex.split(recorded.record["command"])[2:]
     try:
         return code_of(recorded.stage, flags_of(words))
     except (OSError, KeyError):
-        return {}  # a stage or a method of another version
+        return {}  # a stage or method that does not exist in this version
 
 
 def code_findings(study: Study) -> Iterator[Finding]:
-    """Yields artifacts made by other code than the others, or than that here."""
+    """Yields artifacts made with different code than the others, or than this checkout."""
     versions: dict[str, dict[str, str]] = defaultdict(dict)
     here: dict[str, str] = {}
     jobs = [r for r in study.jobs if not study.is_stranger(r)]
@@ -48,17 +48,17 @@ def code_findings(study: Study) -> Iterator[Finding]:
             text = f"another version of {first_of(odd)} than in {versions[odd[0]][right[odd[0]]]}"
             yield Finding("mixed code", files, text, remedy_of(study, BACK, *files))
         elif changed:
-            text = f"here {recorded.stage} has other code: {first_of(changed)}"
-            yield Finding("other code", files, text, "To repeat it, check out its commit.")
+            text = f"{recorded.stage} has different code here: {first_of(changed)}"
+            yield Finding("other code", files, text, "To reproduce it, check out its commit.")
 
 
 def circumstances(study: Study) -> Iterator[Finding]:
-    """Yields seeds, packages, machines and commits that are not alike over the study."""
+    """Yields seeds, packages, machines and commits that differ within the study."""
     jobs = [r for r in study.jobs if not study.is_stranger(r)]
     seeds = Counter(r.record["seed"] for r in jobs if r.record["seed"] is not None)
     common = seeds.most_common(1)[0][0] if seeds else None
     usual_packages = _usual(r.record["software"] for r in jobs)
-    # Of one stage: others may have no use for a GPU, or never load the packages.
+    # Compared per stage: other stages may not use a GPU, or not load the packages.
     usual_machine = {
         stage: _usual(kind_of(r.record["machine"]) for r in jobs if r.stage == stage)
         for stage in {r.stage for r in jobs}
@@ -67,26 +67,28 @@ def circumstances(study: Study) -> Iterator[Finding]:
         files, seed = tuple(study.siblings(recorded)), recorded.record["seed"]
         if seed not in (None, common):
             text = f"seed {seed}, others have {common}"
-            yield Finding("other seed", files, text, "Fine if its entry sets a seed of its own.")
+            yield Finding("other seed", files, text, "Fine if its entry sets its own seed.")
         if odd := _differences(recorded.record["software"], usual_packages):
             text = "made with " + first_of(odd)
             yield Finding("other software", files, text, "Compute a study in one environment.")
         if odd := _differences(kind_of(recorded.record["machine"]), usual_machine[recorded.stage]):
             text = f"made on another kind of machine: {'; '.join(odd)}"
-            remedy = "Its last digits are those of its machine: compare runs of one kind."
+            remedy = "Last digits depend on the machine: compare runs from one kind of machine."
             yield Finding("other machine", files, text, remedy)
         git = recorded.record["git"]
         if git is None:
-            text = "git knew no commit of the code"
-            remedy = "Compute a study that counts in a clone of the repository."
+            text = "git had no commit of the code"
+            remedy = "For results that matter, run the study in a clone of the repository."
             yield Finding("unknown code state", files, text, remedy)
         elif git["dirty"]:
             text = f"commit {git['commit'][:12]} with changes {git['changes'][:12]}"
-            yield Finding("uncommitted code", files, text, "Commit before a study that counts.")
+            yield Finding(
+                "uncommitted code", files, text, "Commit the code before runs that matter."
+            )
 
 
 def compare(studies: Sequence[Study]) -> list[Finding]:
-    """Finds studies that cannot be independent repeats: trainings of both have one seed."""
+    """Finds studies that are not independent repeats, because their trainings share a seed."""
     found = []
     for one, other in combinations(studies, 2):
         shared = [

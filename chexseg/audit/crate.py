@@ -1,4 +1,4 @@
-"""A study as a Workflow Run RO-Crate (profile Provenance Run Crate 0.5), from its records.
+"""Exports a study as a Workflow Run RO-Crate (profile Provenance Run Crate 0.5), from its records.
 
 Sources: https://www.researchobject.org/workflow-run-crate/profiles/0.5/provenance_run_crate, and
 RFC 6920 for the names of files that are not in the crate.
@@ -25,7 +25,7 @@ from chexseg.provenance.record import Record, record_path
 
 _SNAKEFILE = PACKAGE.parent / "Snakefile"
 RO_CRATE = "1.1"
-"""Version of RO-Crate that the profiles are written for."""
+"""Version of RO-Crate on which the profiles are based."""
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
@@ -33,24 +33,24 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
-"""Defines `sha256`, which RO-Crate 1.1 has not."""
-LICENSE = "MIT for the workflow; for the data and all that was made from them, their source's terms"
+"""Defines `sha256`, which RO-Crate 1.1 lacks."""
+LICENSE = "MIT for the workflow; the terms of the data apply to the data and all derived files"
 
 
 def write_crate(study: Study, target: Path, *, copy_files: bool = False) -> None:
-    """Writes a study as an RO-Crate; whether the study is sound is for an audit to say.
+    """Writes a study as an RO-Crate, without auditing it.
 
-    The workflow's files and the records are copied. Artifacts and raw data are described by name,
-    size and SHA-256, under the URI `ni:///sha-256;...` that names a content wherever it lies.
-    X-rays are never copied: there is one collection of them, with the digest of their digests.
+    The files of the workflow and the records are copied. Artifacts and raw data are described by
+    name, size and SHA-256, under a URI `ni:///sha-256;...` that identifies their content. X-rays
+    are never copied: they form one collection, with the digest of their digests.
 
     Args:
-        study: its records.
-        target: a folder that is absent or empty, or a file `*.zip`.
-        copy_files: also copy the artifacts.
+        study: the records of the study.
+        target: an empty or new folder, or a file `*.zip`.
+        copy_files: whether to copy the artifacts, too.
 
     Raises:
-        InputError: no crate can be written there, or this is no checkout with a Snakefile.
+        InputError: the crate cannot be written there, or this is not a checkout with a Snakefile.
     """
     check_place(study, target)
     target = target.resolve()  # a link to an empty folder stays one
@@ -68,16 +68,16 @@ def write_crate(study: Study, target: Path, *, copy_files: bool = False) -> None
         with tempfile.TemporaryDirectory(**hidden) as temporary:
             whole = Path(temporary, "crate")
             crate.crate.write(whole)
-            os.replace(whole, target)  # of an empty folder, too
+            os.replace(whole, target)  # replaces an empty folder, too
     except OSError as error:
-        found, remedy = f"{error.strerror}: {error.filename}", "Write the crate elsewhere."
+        found, remedy = f"{error.strerror}: {error.filename}", "Write the crate somewhere else."
         raise InputError([Problem(str(target), found, "room for a crate", remedy)]) from error
 
 
 def check_place(study: Study, target: Path) -> None:
-    """Raises InputError where no crate of a study can be written: see `write_crate`."""
+    """Raises InputError if a crate of the study cannot be written there; see `write_crate`."""
     if not _SNAKEFILE.is_file():
-        found, remedy = "no Snakefile beside the package", "Run it from a checkout of CheXseg."
+        found, remedy = "no Snakefile next to the package", "Run it from a checkout of CheXseg."
         raise InputError([Problem(str(_SNAKEFILE), found, "the workflow", remedy)])
     found, folder = "", target.is_dir()
     if target.resolve().is_relative_to(study.folder.resolve()):
@@ -89,13 +89,13 @@ def check_place(study: Study, target: Path) -> None:
     elif target.suffix != ".zip" and target.exists() and not folder:
         found = "a file"
     if found:
-        expected = "an empty folder or none, or a file *.zip, outside of the study"
-        raise InputError([Problem(str(target), found, expected, "Name another place.")])
+        expected = "an empty or new folder, or a new file *.zip, outside the study"
+        raise InputError([Problem(str(target), found, expected, "Choose another path.")])
     check_writable(target.parent)
 
 
 class _Crate:
-    """A crate that grows: files and tools are added when a job first names them."""
+    """Builds a crate; files and tools are added when a job first uses them."""
 
     def __init__(self, study: Study, copy_files: bool):
         from rocrate.rocrate import ROCrate
@@ -118,7 +118,7 @@ class _Crate:
         ]
 
     def about(self, identifier: str, properties: dict[str, Any]) -> Any:
-        """Adds something that is no file."""
+        """Adds an entity that is not a file."""
         from rocrate.model import ContextEntity
 
         return self.crate.add(ContextEntity(self.crate, identifier, properties))
@@ -141,7 +141,7 @@ class _Crate:
             rules["isPartOf"] = self.workflow
 
     def add_jobs(self) -> None:
-        """Adds every job as an action, and the run of the workflow that they were."""
+        """Adds every job as an action, and the run of the workflow that they belong to."""
         jobs = self.study.jobs
         self.read = {read.path for job in jobs for read in job.inputs}
         actions, controls = [], []
@@ -180,7 +180,7 @@ class _Crate:
         self.about("#organize", organize)
 
     def tool(self, job: Recorded) -> tuple[Any, Any]:
-        """Returns the tool that a job ran, and its step: one for each version of a stage's code."""
+        """Returns the tool that a job ran, and its step: one per version of a stage's code."""
         code, software = job.record["code"]["digest"], job.record["software"]
         identifier = f"#{job.stage}-{code[:12]}"
         if identifier not in self.tools:
@@ -222,7 +222,7 @@ class _Crate:
         return objects
 
     def outputs(self, job: Recorded) -> list[Any]:
-        """Returns what a job wrote; of a folder, the files that other jobs read."""
+        """Returns what a job wrote; for a folder, the files that other jobs read."""
         tool, _ = self.tool(job)
         own = {*self.study.siblings(job)}
         wanted = {f: d for f, d in job.outputs.items() if f in own or f in self.read}
@@ -232,7 +232,7 @@ class _Crate:
         return entities
 
     def link(self, tool: Any, direction: str, name: str, kind: str, example: Any) -> None:
-        """Says which parameter of a tool a file or setting was."""
+        """Links a file or setting to the parameter of a tool."""
         identifier = f"{tool.id}-{direction}-{name}"
         if identifier not in self.parameters:
             formal = {"@type": "FormalParameter", "name": name, "additionalType": kind}
@@ -246,7 +246,7 @@ class _Crate:
             parameter.append_to("workExample", example)
 
     def file(self, path: str, digest: str) -> Any:
-        """Returns a file of the study, or a raw datum."""
+        """Returns the entity of a file of the study or of a raw data file."""
         from rocrate.model import DataEntity
 
         if path in self.files:
@@ -263,7 +263,7 @@ class _Crate:
         else:
             number = base64.urlsafe_b64encode(bytes.fromhex(digest)).rstrip(b"=").decode()
             identifier = f"ni:///sha-256;{number}"
-            if entity := self.crate.get(identifier):  # two files of one content
+            if entity := self.crate.get(identifier):  # two files with the same content
                 entity.append_to("alternateName", path)
             else:
                 entity = self.crate.add(DataEntity(self.crate, identifier, properties))
@@ -281,7 +281,7 @@ class _Crate:
         record.append_to("about", entity)
 
     def unwrap(self) -> None:
-        """Writes lists of one as what is in them, as RO-Crate recommends."""
+        """Replaces lists of one element by the element, as RO-Crate recommends."""
         for entity in self.crate.get_entities():
             for key, value in list(entity.items()):
                 if isinstance(value, list) and len(value) == 1 and not key.startswith("@"):

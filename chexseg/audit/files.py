@@ -1,4 +1,4 @@
-"""What lies in a study's folder, linked folders included."""
+"""Lists the files in the folder of a study, including linked folders."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from pathlib import Path
 from chexseg.provenance.form import SUFFIX
 
 TOP = ("logs", "report.html", "report.zip", "ro-crate-metadata.json")
-"""What may lie in a study without a record, at its top; a folder stands for all that is in it."""
+"""Files and folders that need no record, at the top level of a study."""
 NAMES = ("*.state", ".state", "*.running.json", ".DS_Store", "._*")
-"""Patterns for names of files that may lie anywhere without a record."""
+"""Patterns of file names that need no record, anywhere in a study."""
 UNFINISHED = ".*.partial*"
-"""Files and folders that are being written, or that a killed job left."""
+"""Patterns of files and folders that are being written, or that a killed job left behind."""
 
 CLOSED = "cannot be read"
 PERMIT = "Give yourself permission (chmod u+rX), or ask the owner."
-"""What to do about files that are closed: nobody removes what he cannot read."""
+"""Remedy for unreadable files, which should not be removed unseen."""
 
 
 @dataclass
 class Listing:
-    """What lies in a folder; all paths relative to it.
+    """Holds the content of a folder, with paths relative to it.
 
     Attributes:
-        files: all that is no folder, dangling links too; a folder that is called like a record.
-        links: folders that are links, followed or not.
+        files: everything that is not a folder, including dangling links; and folders with the name
+            of a record.
+        links: folders that are links, whether followed or not.
         closed: folder -> why it cannot be listed.
     """
 
@@ -37,17 +38,19 @@ class Listing:
 
 
 def list_files(folder: Path) -> Listing:
-    """Lists a folder with all below it.
+    """Lists a folder recursively.
 
-    A linked folder is followed, unless it lies in the folder, or holds one that is being listed:
-    a loop would never end.
+    Linked folders are followed, unless the target is inside the folder or contains a folder that is
+    being listed, which would be an endless loop.
     """
     listing = Listing()
 
     def closed(error: OSError) -> None:
         listing.closed[os.path.relpath(error.filename, folder)] = reason_of(error)
 
-    ways = {os.fspath(folder): (os.path.realpath(folder),)}  # the links followed to a folder
+    ways = {
+        os.fspath(folder): (os.path.realpath(folder),)
+    }  # folder -> the links followed to reach it
     for place, folders, names in os.walk(folder, onerror=closed, followlinks=True):
         here, way = os.path.relpath(place, folder), ways.pop(place)
         followed = []
@@ -72,12 +75,12 @@ def list_files(folder: Path) -> Listing:
 
 
 def reason_of(error: OSError) -> str:
-    """Returns why a file cannot be read, as part of a sentence."""
+    """Returns why a file cannot be read, for use in a sentence."""
     return (error.strerror or str(error)).lower()
 
 
 def is_companion(file: str) -> bool:
-    """Says whether a file may lie in a study without a record."""
+    """Returns whether a file in a study needs no record."""
     parts = file.split("/")
     return (
         parts[0] in TOP
@@ -87,5 +90,5 @@ def is_companion(file: str) -> bool:
 
 
 def is_in(path: str, folder: str) -> bool:
-    """Says whether a path is `folder`, or lies in it."""
+    """Returns whether a path is `folder` or is inside it."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")

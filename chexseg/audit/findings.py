@@ -1,4 +1,4 @@
-"""What an audit says: the kinds of findings, and what to do about each."""
+"""The kinds of findings of an audit, and their remedies."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from chexseg.audit.study import Study
 
 ERRORS = {
     "edited": "a file is not what its job wrote",
-    "swapped": "a file, or its record, is that of another artifact",
-    "missing": "what a record names is not there",
-    "stale": "a file was made from another version of its input than there is now",
+    "swapped": "a file or its record belongs to another artifact",
+    "missing": "a record names a file that does not exist",
+    "stale": "a file was made from an earlier version of its input",
     "foreign": "a file that no job of this study wrote",
-    "no record": "a file that jobs used, without the record of how it was made",
-    "damaged record": "a record that has not the form of one",
-    "edited record": "a record that was changed after its job",
+    "no record": "a file that jobs used, but without a record of how it was made",
+    "damaged record": "a record with an invalid format",
+    "edited record": "a record that was edited after its job",
     "mixed code": "two artifacts were made by two versions of the same function",
-    CLOSED: "a file or folder that is closed to this account, so nobody checked it",
+    CLOSED: "a file or folder that this account cannot read, so it was not checked",
 }
 WARNINGS = {
-    "running": "a file that a job is making, or was when it was killed",
-    "other code": "the checkout here would compute it by other code",
-    "uncommitted code": "the code was not a commit, so nobody can check it out",
-    "unknown code state": "no commit of the code is known",
-    "other seed": "another seed than that of the study",
-    "same seed": "two studies that are no independent repeats",
-    "other software": "another version of a package",
-    "other machine": "another processor, GPU or choice of kernels than the rest of its stage",
-    "not checked": "raw data that are not here",
+    "running": "a file that a job is writing, or was writing when it was killed",
+    "other code": "this checkout would compute it with different code",
+    "uncommitted code": "the code was not committed, so nobody can check it out",
+    "unknown code state": "the commit of the code is unknown",
+    "other seed": "a seed other than that of the study",
+    "same seed": "two studies that are not independent repeats",
+    "other software": "a different version of a package",
+    "other machine": "a different processor, GPU or choice of kernels than the rest of its stage",
+    "not checked": "raw data that were not found",
 }
-BACK = "Put it back"
-RECORD_BACK = "Put the record back"
+BACK = "Restore it"
+RECORD_BACK = "Restore the record"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that does not fit.
+    """One error or warning of an audit.
 
     Attributes:
         kind: a key of ERRORS or WARNINGS.
-        files: what it is about, relative to the study.
+        files: the files concerned, relative to the study.
         found: what was found.
-        remedy: what to do, as an order to the reader.
+        remedy: what to do, as an imperative sentence.
     """
 
     kind: str
@@ -61,8 +61,8 @@ class Finding:
         return self.kind in ERRORS
 
 
-def together(findings: Iterable[Finding]) -> list[Finding]:
-    """Makes one finding of those that differ in their files alone."""
+def merge_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Merges findings that differ only in their files."""
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for finding in findings:
         groups[finding.kind, finding.found, finding.remedy] += finding.files
@@ -73,9 +73,9 @@ def together(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def remedy_of(study: Study, first: str, *places: str) -> str:
-    """Returns what to do: `first`, or what makes files of the study again, ready to be pasted.
+    """Returns the remedy: `first`, or a command that rebuilds files of the study.
 
-    No command makes a study that lies in another folder than the one that its jobs wrote to.
+    There is no command if the study is not in the folder that its jobs wrote to.
     """
     home = os.path.abspath(study.folder)
     if not (study.prefix and is_tail(study.prefix, home)):
@@ -87,20 +87,20 @@ def remedy_of(study: Study, first: str, *places: str) -> str:
         command = f"(cd {shlex.quote(there)} && {command})"
     there = [place for place in places if os.path.lexists(study.folder / place)]
     removal = f"{removal_of(study, *there)} && " if there else ""
-    return f"{first}, or make it again: {removal}{command}"
+    return f"{first}, or rebuild it: {removal}{command}"
 
 
 def removal_of(study: Study, *places: str) -> str:
-    """Returns a command that removes files or folders; of a link to a folder, the link alone."""
+    """Returns a command that removes files or folders; for a link to a folder, only the link."""
     paths = (os.fspath(study.folder / place.rstrip("/")) for place in places)
     return shlex.join(["rm", "-r", *(f"./{p}" if p.startswith("-") else p for p in paths)])
 
 
 def link_of(study: Study, place: str) -> str:
-    """Returns the linked folder that a file lies in; the file itself if it lies in none."""
+    """Returns the linked folder that contains a file, or the file itself if there is none."""
     return next((link for link in study.links if is_in(place, link)), place)
 
 
 def first_of(names: Sequence[Any]) -> str:
-    """Returns the first of some names, and the number of the others."""
+    """Returns the first of several names, and the number of the others."""
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else str(names[0])

@@ -1,4 +1,4 @@
-"""Where an artifact came from: the chain of jobs behind it, back to the X-rays."""
+"""The lineage of an artifact: the jobs that led to it, back to the X-rays."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ KEY_SETTINGS = (
     *("mixing", "epochs", "image_size", "expert_fraction", "threshold", "foreground"),
     *("background", "radius", "beta", "steps_log2", "replicates", "train_images"),
 )
-"""Settings that a lineage shows; the records have them all."""
+"""Settings that a lineage shows; the records have all of them."""
 
 
 _MOST = 5
-"""Errors of an artifact that a tree shows."""
+"""Maximum number of errors per artifact that a tree shows."""
 
 
 @dataclass(eq=False)
 class Node:
-    """Artifacts that are one thing to a person: a file, or the shards of a store.
+    """A node of the lineage: a file, or all shards of a store.
 
     Attributes:
-        name: path relative to the study, shards as `*`; a raw datum's as it was given.
-        makers: the records of the artifacts; none for a raw datum.
-        contents: file -> digest, as its record says; of a raw datum, as its first reader's does.
-        inputs: what it was made from.
-        inside: whether it lies in the study.
-        wrong: what does not fit, in words, each once.
+        name: path relative to the study, with `*` for shards; the original path of raw data.
+        makers: the records of the artifacts; empty for raw data.
+        contents: file -> digest from its record; for raw data, from the record of its first reader.
+        inputs: the nodes that it was made from.
+        inside: whether it is inside the study.
+        errors: everything wrong with it, as the keys of a dict, which keeps order without repeats.
     """
 
     name: str
@@ -46,52 +46,53 @@ class Node:
     contents: dict[str, str] = field(default_factory=dict)
     inputs: list[Node] = field(default_factory=list)
     inside: bool = True
-    wrong: dict[str, None] = field(default_factory=dict)
+    errors: dict[str, None] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """Of the content; of several files, of their digests."""
+        """Digest of the content; for several files, the digest of their digests."""
         if len(self.contents) == 1:
             return next(iter(self.contents.values()))
         return sha256_of_files(self.contents)
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the node as JSON has it, its inputs by their names."""
+        """Returns the node for JSON output, with its inputs by name."""
         return {
             "name": self.name,
             "jobs": {artifact: r.record["command"] for artifact, r in self.makers.items()},
             "files": self.contents,
             "inputs": [source.name for source in self.inputs],
-            "errors": list(self.wrong),
+            "errors": list(self.errors),
         }
 
 
 def lineage_of(study: Study, artifact: str, only: Iterable[str] | None = None) -> Node:
-    """Returns an artifact as a node, and behind it all that it was made from.
+    """Returns the node of an artifact, linked to everything that it was made from.
 
-    A node of which a job read another version than there is now says so; see `check` for the files.
+    A node has an error if a job read a different version of it than exists now. Use `check` to
+    check the files themselves.
 
     Args:
-        study: its records.
+        study: the records of the study.
         artifact: path relative to the study.
-        only: of its direct inputs, those to follow; None: all.
+        only: the direct inputs to follow; None follows all.
     """
     nodes: dict[str, Node] = {}
 
     def add(path: str, read: Input | None = None, reader: str = "") -> Node:
         maker = study.recorded.get(study.maker.get(path, path))
         if maker is not None and maker.misplaced:
-            maker = None  # it is about another artifact
+            maker = None  # the record belongs to another artifact
         name = store_of(maker.artifact) if maker else path
         node = nodes.setdefault(name, Node(name, inside=read is None or read.inside))
         if maker is None:
             node.contents.setdefault(path, read.sha256 if read else "")
             if node.inside:
-                node.wrong[f"no record says how {path} was made"] = None
+                node.errors[f"no record says how {path} was made"] = None
         now = (maker.own if maker else node.contents).get(path)
         if read is not None and now is not None and now != read.sha256:
-            text = f"{reader} was made from another {path}, of content {read.sha256[:12]}"
-            node.wrong[text] = None
+            text = f"{reader} was made from a different {path}, with content {read.sha256[:12]}"
+            node.errors[text] = None
         if maker is not None and maker.artifact not in node.makers:
             node.makers[maker.artifact] = maker
             node.contents |= maker.own
@@ -107,17 +108,17 @@ def lineage_of(study: Study, artifact: str, only: Iterable[str] | None = None) -
 
 
 def check(study: Study, target: Node, root: Path | None = None) -> tuple[int, int]:
-    """Hashes the files of a lineage, and notes in its nodes which are not what is recorded.
+    """Hashes the files of a lineage, and adds an error to each node that differs from its record.
 
-    X-rays outside of the study are left to its audit.
+    X-rays outside the study are left to an audit of the whole study.
 
     Args:
-        study: its records.
-        target: the artifact, with all behind it.
-        root: where the raw data are now, if not where they were.
+        study: the records of the study.
+        target: the node of the artifact.
+        root: current folder of the raw data, if they have moved.
 
     Returns:
-        How many files were hashed, and how many raw data are not there.
+        The number of files hashed, and the number of raw data files that were not found.
     """
     digests, hashed, absent = Digests(), 0, 0
     files = [(node, *item) for node in walk(target) for item in node.contents.items()]
@@ -126,22 +127,22 @@ def check(study: Study, target: Node, root: Path | None = None) -> tuple[int, in
         if place is None:
             absent += 1
         elif not place.is_file():
-            node.wrong[f"{file} is not there"] = None
+            node.errors[f"{file} does not exist"] = None
         else:
             hashed += 1
             try:
                 now = digests.of(place)
             except OSError as error:
-                node.wrong[f"{file} cannot be read: {error.strerror}"] = None
+                node.errors[f"{file} cannot be read: {error.strerror}"] = None
                 continue
             if recorded and now != recorded:
                 text = f"{file} was changed: its content is {now[:12]}, recorded is {recorded[:12]}"
-                node.wrong[text] = None
+                node.errors[text] = None
     return hashed, absent
 
 
 def walk(node: Node) -> list[Node]:
-    """Returns a node and all behind it, each once, each before what it was made from."""
+    """Returns a node and all its ancestors, each once and before the nodes that it was made from."""
     found: list[Node] = []
     seen: set[str] = set()
 
@@ -157,9 +158,9 @@ def walk(node: Node) -> list[Node]:
 
 
 def as_text(study: Study, node: Node) -> str:
-    """Returns a lineage as an indented tree; an artifact that stands above is only named again.
+    """Formats a lineage as an indented tree; a repeated artifact is only mentioned by name.
 
-    What is wrong with an artifact stands first below it.
+    The errors of an artifact come first below it.
     """
     lines, seen = [], set()
 
@@ -168,19 +169,19 @@ def as_text(study: Study, node: Node) -> str:
             lines.append(branch + one_line(each))
             return
         if each.name in seen:
-            text = "above, with errors" if each.wrong else "above"
+            text = "above, with errors" if each.errors else "above"
             lines.append(f"{branch}{one_line(each.name)} ({text})")
             return
         seen.add(each.name)
         lines.append(branch + one_line(_line(each)))
-        wrong = list(each.wrong)
-        below: list[Node | str] = [f"ERROR  {text}" for text in wrong[:_MOST]]
-        if len(wrong) > _MOST:
-            below.append(f"ERROR  and {len(wrong) - _MOST} more")
+        errors = list(each.errors)
+        below: list[Node | str] = [f"ERROR  {text}" for text in errors[:_MOST]]
+        if len(errors) > _MOST:
+            below.append(f"ERROR  and {len(errors) - _MOST} more")
         below += [source for source in each.inputs if not source.makers]
-        if each.name == INDEX and not wrong and (x_rays := study.x_rays()):
+        if each.name == INDEX and not errors and (x_rays := study.x_rays()):
             digest = sha256_of_files({i.path: i.sha256 for i in x_rays})
-            left = "" if x_rays[0].inside else "; not hashed here, they lie outside of the study"
+            left = "" if x_rays[0].inside else "; outside the study, so not hashed here"
             below.append(f"{len(x_rays)} X-rays, digest of their digests {digest[:12]}{left}")
         below += [source for source in each.inputs if source.makers]
         for number, one in enumerate(below, 1):
@@ -213,10 +214,10 @@ def _line(node: Node) -> str:
 
 
 def rows_of(table: Path, key: str) -> list[dict[str, str]]:
-    """Returns the rows of a CSV whose first cells are the words of `key`: `chexseg,Edema`.
+    """Returns the rows of a CSV whose first cells equal the words of `key`, as `chexseg,Edema`.
 
     Raises:
-        InputError: there is none (the problem names the nearest), or it is no CSV.
+        InputError: there is no such row (the problem lists the nearest), or the file is not a CSV.
     """
     words = [word.strip() for word in key.split(",")]
     try:
@@ -225,22 +226,22 @@ def rows_of(table: Path, key: str) -> list[dict[str, str]]:
         with open(table, newline="", encoding="utf-8") as file:
             columns, *rows = list(csv.reader(file)) or [[]]
     except (csv.Error, UnicodeDecodeError):
-        remedy = "Name a table, such as summary.csv, or leave out --row."
-        raise InputError([Problem(str(table), "no CSV", "a table with rows", remedy)]) from None
+        remedy = "Choose a table, such as summary.csv, or omit --row."
+        raise InputError([Problem(str(table), "not a CSV", "a table with rows", remedy)]) from None
     found = [row for row in rows if row[: len(words)] == words]
     if not found:
         keys = dict.fromkeys(",".join(row[: len(words)]) for row in rows)
         near = difflib.get_close_matches(",".join(words), keys, n=5, cutoff=0) or ["no row at all"]
         remedy = "Did you mean one of these? " + "; ".join(near)
-        expected = f"a row by its {','.join(columns[: len(words)]) or 'first cells'}"
+        expected = f"a row given by {','.join(columns[: len(words)]) or 'its first cells'}"
         raise InputError([Problem(str(table), f"no row {key!r}", expected, remedy)])
     return [dict(zip(columns, row, strict=False)) for row in found]
 
 
 def inputs_of_rows(maker: Recorded, rows: list[dict[str, str]]) -> list[str] | None:
-    """Returns the inputs that a summary's rows were computed from; None: all.
+    """Returns the inputs from which rows of a summary were computed; None for all inputs.
 
-    A job that gets `--names` of runs, and one file for each, names in its rows those that it used.
+    If a job takes `--names` of runs and one file for each, its rows show which ones they depend on.
     """
     names = shlex.split(maker.record["settings"].get("names", ""))
     files = [i.path for i in maker.inputs if i.role == "overlaps"]

@@ -1,4 +1,4 @@
-"""An artifact of a study and its record, with all paths relative to the study."""
+"""An artifact of a study with its record, with all paths relative to the study."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from chexseg.provenance.record import entries, flags_of
 
 
 class Input(NamedTuple):
-    """A file that a job read."""
+    """Describes a file that a job read."""
 
     role: str
     path: str
-    """Relative to the study; for a raw datum, which lies outside of it, as the job was given it."""
+    """Path relative to the study; for raw data outside the study, the path passed to the job."""
     inside: bool
     sha256: str
 
 
 class Recorded:
-    """An artifact of a study, and what its record says.
+    """Combines an artifact of a study with the content of its record.
 
     Args:
-        artifact: file or folder beside which the record stands, relative to the study.
-        record: of the artifact, sound.
+        artifact: the file or folder next to the record, relative to the study.
+        record: its record, which must be valid.
 
     Attributes:
-        outputs: file -> digest, for all that the job wrote, folders file by file.
-        own: those of `outputs` that are the artifact, or lie in it.
-        given: the artifact's path as the job was given it; "" if the record names no such output.
-        together: the artifacts that the job wrote, this one among them.
-        inputs: what the job read.
+        outputs: file -> digest, for everything that the job wrote; folders are listed file by file.
+        own: the entries of `outputs` that belong to this artifact.
+        given: path of the artifact as passed to the job; "" if the record has no such output.
+        together: all artifacts that the job wrote, including this one.
+        inputs: the files that the job read.
     """
 
     def __init__(self, artifact: str, record: Record):
@@ -60,12 +60,12 @@ class Recorded:
 
     @property
     def job(self) -> tuple[str, str]:
-        """What the records of one job have in common."""
+        """Key that all records of one job share."""
         return self.record["command"], self.record["started"]
 
     @cached_property
     def comparable(self) -> Record:
-        """The record without its seal, paths from the study: all records of a job are alike."""
+        """The record without its seal and with paths relative to the study, equal within a job."""
         here = os.path.dirname(self.artifact)
 
         def placed(files: dict[str, list[dict]]) -> dict[str, list[dict]]:
@@ -80,21 +80,21 @@ class Recorded:
 
     @property
     def misplaced(self) -> bool:
-        """Whether the record is that of an artifact of another name."""
+        """Whether the record belongs to an artifact of another name."""
         given = os.path.normpath(self.given) if self.given else self.artifact
         fits = is_tail(self.artifact, given) or is_tail(given, self.artifact)
         return not self.own or not fits
 
     @property
     def prefix(self) -> str:
-        """The study's folder as the job was given it: `results/demo`; "" if it was not."""
+        """Folder of the study as passed to the job, such as `results/demo`; "" if it was not."""
         given = os.path.normpath(self.given)
         whole = is_tail(self.artifact, given) and given != self.artifact
         return given.removesuffix(self.artifact).rstrip("/") if whole else ""
 
 
 def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
-    """Reads a record with care.
+    """Reads a record and validates its format.
 
     Returns:
         What is wrong with it (the kind of finding, and a sentence) or None, and the record.
@@ -110,10 +110,10 @@ def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
 
 
 def is_tail(tail: str, path: str) -> bool:
-    """Says whether a path is `tail`, or ends with it, by whole names."""
+    """Returns whether a path equals `tail` or ends with it, comparing whole names."""
     return path == tail or path.endswith("/" + tail)
 
 
 def place_from(folder: str, path: str) -> str:
-    """Returns where a path from a folder leads, in its simplest form."""
+    """Resolves a path relative to a folder, in its simplest form."""
     return os.path.normpath(os.path.join(folder, path))

@@ -1,6 +1,6 @@
-"""A study as its records describe it: which job made which file, from what.
+"""A study as described by its records: which job made which file, from which inputs.
 
-Nothing here computes or needs Snakemake: a study that was copied to another machine reads the same.
+This module does not need Snakemake, and works the same for a study copied to another machine.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _SHARD = re.compile(r"(^|/)\d{4}(\.\w+)$")
 
 
 class Study:
-    """The records of a study.
+    """Holds the records of a study.
 
     Args:
-        folder: of the study.
+        folder: folder of the study.
 
     Attributes:
-        recorded: artifact -> what its record says, in the order of their paths.
+        recorded: artifact -> its record, in the order of paths.
         unsound: record -> what is wrong with it: the kind of finding, and a sentence.
         closed: folder -> why it cannot be listed.
         links: linked folders that hold artifacts of the study.
-        made: file -> digest, as the record of the artifact that it is, or lies in, says.
-        maker: file -> artifact.
+        made: file -> digest, according to the record of its artifact.
+        maker: file -> artifact that it belongs to.
 
     Raises:
-        InputError: there is no such folder, or no record in it.
+        InputError: the folder does not exist or has no record.
     """
 
     def __init__(self, folder: str | Path):
@@ -66,32 +66,34 @@ class Study:
         return [r for r in self.recorded.values() if not r.misplaced]
 
     def _leave_out_foreign_links(self, listing: Listing) -> None:
-        """Takes a linked folder for one foreign file, unless an artifact of the study lies there.
+        """Treats a linked folder as one foreign file, unless it holds an artifact of the study.
 
-        What lies behind the link is another's: no remedy may remove it.
+        The content of such a folder is not part of the study, so no remedy may remove it.
         """
         own = {file for recorded in self._placed() for file in recorded.own} & set(listing.files)
         own |= set(self.closed) & set(listing.links)  # perhaps artifacts of the study
         links = [link for link in listing.links if not any(is_in(file, link) for file in own)]
         self.links = [link for link in listing.links if link not in links]
 
-        def behind(place: str) -> bool:
+        def is_foreign(place: str) -> bool:
             return any(is_in(place, link) and place != link for link in links)
 
-        self.recorded = {a: r for a, r in self.recorded.items() if not behind(a)}
-        self.unsound = {place: wrong for place, wrong in self.unsound.items() if not behind(place)}
-        self.closed = {place: why for place, why in self.closed.items() if not behind(place)}
-        self._places = [place for place in [*listing.files, *links] if not behind(place)]
+        self.recorded = {a: r for a, r in self.recorded.items() if not is_foreign(a)}
+        self.unsound = {
+            place: wrong for place, wrong in self.unsound.items() if not is_foreign(place)
+        }
+        self.closed = {place: why for place, why in self.closed.items() if not is_foreign(place)}
+        self._places = [place for place in [*listing.files, *links] if not is_foreign(place)]
 
     def _refuse(self) -> NoReturn:
-        remedy = "Correct the path; `*.provenance.json` belong to a study, copy them along."
-        found = "no sound record" if self.folder.is_dir() else "no such folder"
+        remedy = "Correct the path, or copy the files `*.provenance.json` of the study as well."
+        found = "no valid record" if self.folder.is_dir() else "no such folder"
         if self.recorded:  # they would all be foreign
-            found = "records, but none at its top"
+            found = "records, but none at the top level"
             within = self.folder / min(self.recorded, key=len).split("/")[0]
-            remedy = f"Give the folder of one study, such as {within}."
+            remedy = f"Pass the folder of one study, such as {within}."
         wrong = [(CLOSED, why) for why in self.closed.values()] + list(self.unsound.values())
-        if wrong and found == "no sound record":
+        if wrong and found == "no valid record":
             kind, why = wrong[0]
             found, remedy = f"{found} ({kind}: {why})", PERMIT if kind == CLOSED else remedy
         raise InputError([
@@ -100,30 +102,30 @@ class Study:
 
     @cached_property
     def prefix(self) -> str:
-        """The study's folder as most jobs were given it."""
+        """Folder of the study as passed to most jobs."""
         prefixes = Counter(r.prefix for r in self.recorded.values() if r.prefix)
         return prefixes.most_common(1)[0][0] if prefixes else ""
 
     @cached_property
     def jobs(self) -> list[Recorded]:
-        """The record of one artifact of each job, those that began first in front."""
+        """One record per job, in the order in which the jobs began."""
         jobs: dict[tuple[str, str], Recorded] = {}
         for recorded in self.recorded.values():
             jobs.setdefault(recorded.job, recorded)
         return sorted(jobs.values(), key=lambda r: (r.record["started"], r.artifact))
 
     def is_stranger(self, recorded: Recorded) -> bool:
-        """Says whether an artifact was made in another study's folder than most."""
+        """Returns whether an artifact was made in the folder of another study."""
         return bool(recorded.prefix and self.prefix and recorded.prefix != self.prefix)
 
     def siblings(self, recorded: Recorded) -> list[str]:
-        """Returns the artifacts that the same job made, with this one."""
+        """Returns the artifacts that the same job made, including this one."""
         return [a for a, other in self.recorded.items() if other.job == recorded.job]
 
     def files(self) -> list[str]:
-        """Returns what lies in the study's folder, but for records and companions.
+        """Returns the files in the folder of the study, without records and companions.
 
-        Dangling links are among them, and linked folders that hold no artifact of the study.
+        They include dangling links, and linked folders that hold no artifact of the study.
         """
         return [
             place
@@ -132,10 +134,10 @@ class Study:
         ]
 
     def x_rays(self, root: Path | None = None) -> list[Input]:
-        """Returns the X-rays that the index lists; none without an index that can be trusted.
+        """Returns the X-rays that the index lists; empty if there is no valid index.
 
         Args:
-            root: where the data are now, if not where they were.
+            root: current folder of the data, if they have moved.
         """
         if INDEX not in self.recorded:
             return []
@@ -154,11 +156,11 @@ class Study:
         ]
 
     def find(self, path: str, root: Path | None = None) -> Path | None:
-        """Finds a raw datum by its path as the job was given it; None if it is not there.
+        """Finds a raw data file by the path passed to the job; None if it does not exist.
 
         Args:
-            path: absolute, or relative to the folder that Snakemake ran in.
-            root: where the data are now, if not where they were.
+            path: absolute, or relative to the folder in which Snakemake ran.
+            root: current folder of the data, if they have moved.
         """
         places = [Path(path)]
         home = os.path.abspath(self.folder)
@@ -172,29 +174,29 @@ class Study:
 
 
 def study_of(path: str | Path) -> tuple[Study, str]:
-    """Returns the study that an artifact lies in, and the artifact's path in it.
+    """Returns the study that contains an artifact, and the artifact's path in it.
 
     Raises:
-        InputError: the artifact is not there, or has no record.
+        InputError: the artifact does not exist, or has no record.
     """
     path = Path(path)
     folders = [f for f in path.absolute().parents if os.path.exists(record_path(f / INDEX))]
     there = os.path.exists(path)
     if not (there and folders):
-        found = "an artifact outside of a study" if there else "no such file"
-        expected = f"an artifact of a study (its folder holds {INDEX} and the record of it)"
+        found = "an artifact outside a study" if there else "no such file"
+        expected = f"an artifact of a study (a folder with {INDEX} and its record)"
         raise InputError([Problem(str(path), found, expected, "Correct the path.")])
     folder = os.path.relpath(folders[0]) if not path.is_absolute() else folders[0]
     study, place = Study(folder), path.absolute().relative_to(folders[0]).as_posix()
     place = study.maker.get(place, place)
     if place not in study.recorded:
-        remedy = f"Run `chexseg audit {folder}`: it says what is wrong."
-        raise InputError([Problem(str(path), "no sound record", "one beside it", remedy)])
+        remedy = f"Run `chexseg audit {folder}` to see what is wrong."
+        raise InputError([Problem(str(path), "no valid record", "a record next to it", remedy)])
     return study, place
 
 
 def store_of(path: str) -> str:
-    """Returns what a person calls a file: `images/*.h5` for a shard, else its path."""
+    """Returns the display name of a file: `images/*.h5` for a shard, else its path."""
     return _SHARD.sub(r"\1*\2", path)
 
 

@@ -1,1 +1,1 @@
-"""Figures and tables for people."""
+"""Figures and tables of the report."""

@@ -1,4 +1,4 @@
-"""Bars: the scores of all runs with their intervals, one panel for each metric."""
+"""Bar chart of the scores of all runs with their intervals, with one panel per metric."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chexseg.report.figure import Figure, Inputs
 
 
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
-    """Draws a bar for each run, grouped by pathology; the human benchmark is grey."""
+    """Draws a bar per run, grouped by pathology; the human benchmark is grey."""
     import numpy as np
     import pandas as pd
     from matplotlib.figure import Figure as Picture
@@ -59,6 +59,6 @@ BARS = Figure(
     category="Scores",
     title="scores, as bars",
     description="Scores on the test set by pathology, with bootstrap intervals over patients; "
-    "``iou_dataset`` and ``iou_image`` are explained beside summary.csv. Grey: a second reader, "
+    "``iou_dataset`` and ``iou_image`` are explained with summary.csv. Grey: a second reader, "
     "scored like a model.",
 )

@@ -1,4 +1,4 @@
-"""Curves: loss and validation score of every training, one panel for each."""
+"""Loss and validation score of every training, with one panel per training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOSS, SCORE = "#4292c6", "#d94801"
 
 
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
-    """Draws the course of every training by epoch, and marks the epoch that was kept."""
+    """Draws loss and score of every training by epoch, and marks the epoch that was kept."""
     import pandas as pd
     from matplotlib.figure import Figure as Picture
     from matplotlib.lines import Line2D
@@ -29,7 +29,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
         axes.set_axis_off()
     for axes, (name, path) in zip(panels, inputs.trainings.items(), strict=False):
         rows = pd.read_csv(path)
-        alone = "o" if len(rows) == 1 else None  # one epoch is no line
+        alone = "o" if len(rows) == 1 else None  # a single epoch gives no line
         axes.plot(rows["epoch"], rows["loss"], color=LOSS, marker=alone)
         axes.set_title(name, fontsize=9)
         axes.set_ylim(bottom=0)

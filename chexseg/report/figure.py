@@ -1,7 +1,7 @@
-"""What a figure is: which artifacts it is drawn from, and the function that draws it.
+"""Definition of a figure: the artifacts that it needs, and the function that draws it.
 
-Snakemake loads every figure when it reads the rules, so the modules of figures import what is
-heavy (matplotlib, pandas) only inside their functions.
+Snakemake imports every figure when it reads the rules, so modules of figures must import heavy
+packages (matplotlib, pandas) inside their functions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from chexseg.config.settings import FigureSettings
 
 @dataclass(frozen=True)
 class Inputs:
-    """The artifacts of a study that figures may be drawn from, each under its role.
+    """Holds the artifacts of a study that figures may use, by role.
 
     Attributes:
         index: the study's index.
@@ -23,10 +23,10 @@ class Inputs:
         truth: expert masks of the test X-rays (CheXlocalize JSON).
         summary: scores of all runs (CSV).
         comparisons: differences of the contrasts (CSV).
-        false_positives: what runs draw where the truth is empty (CSV).
-        overlaps: run -> its table of overlaps (CSV), the human benchmark included.
+        false_positives: predictions where the truth is empty (CSV).
+        overlaps: run -> its table of overlaps (CSV), including the human benchmark.
         predictions: segmenter -> its masks of the test X-rays (CheXlocalize JSON).
-        trainings: training, such as `segmenters/full` -> loss and score of its epochs (CSV).
+        trainings: training, such as `segmenters/full` -> loss and score by epoch (CSV).
         saliency: entry -> the shards of its saliency maps.
         masks: entry -> the shards of its masks.
     """
@@ -46,16 +46,16 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the report. A line in `chexseg.catalog` makes it one of every study.
+    """Describes a figure of the report. A line in `chexseg.catalog` adds it to every study.
 
     Attributes:
-        draw: writes the figure; `inputs` has what `roles` names, and nothing else.
-        roles: attributes of `Inputs` that it is drawn from; a change of others draws nothing.
-        settings: fields of FigureSettings that it reads.
-        suffix: of its file, `figures/<name><suffix>`.
-        category: where it stands in the report.
-        title: its name in the report.
-        description: caption in the report, as reStructuredText.
+        draw: function that writes the figure; its `inputs` contain only the artifacts in `roles`.
+        roles: attributes of `Inputs` that it uses; other artifacts do not trigger a redraw.
+        settings: fields of FigureSettings that it uses.
+        suffix: suffix of its file, `figures/<name><suffix>`.
+        category: category in the report.
+        title: name in the report.
+        description: caption in the report, in reStructuredText.
     """
 
     draw: Callable[[Inputs, FigureSettings, Path], None]

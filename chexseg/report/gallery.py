@@ -1,4 +1,4 @@
-"""Gallery: test X-rays, and what each saliency map, mask source and segmenter sees in them."""
+"""Gallery of test X-rays with their saliency maps and the masks of every source and segmenter."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
-    """Draws one test X-ray for each pathology, a row each, what each method sees side by side.
+    """Draws a row per pathology: one test X-ray with the output of every method side by side.
 
-    It is the X-ray whose mean IoU over the segmenters is the median, so it flatters nobody.
+    The X-ray is the one with the median mean IoU over the segmenters, so no method is flattered.
     """
     import numpy as np
     import pandas as pd
@@ -72,7 +72,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
 
 
 def _median_x_rays(overlaps: pd.DataFrame, most: int) -> list[tuple[str, str]]:
-    """Chooses (pathology, cxr_id): the X-ray of median IoU, for as many pathologies as fit."""
+    """Chooses the X-ray with median IoU for up to `most` pathologies, as (pathology, cxr_id)."""
     import numpy as np
 
     drawn = overlaps[overlaps["truth_pixels"] > 0].copy()
@@ -133,10 +133,10 @@ GALLERY = Figure(
     settings=("gallery_rows",),
     category="Gallery",
     title="what each method sees",
-    description="Test X-rays, each of another pathology, as many as ``figures.gallery_rows``: the "
-    "one whose IoU, averaged over the segmenters, is the median. Columns with *map* are saliency "
-    "maps of classifiers, each divided by its maximum. Masks of the pathology are outlined. "
-    "Columns with *mask* know the label of the test X-ray: such masks are made only for the "
-    "pathologies that an X-ray is labelled with, so they cannot be compared with those of the "
-    "segmenters, which see the X-ray alone.",
+    description="One test X-ray per pathology, up to ``figures.gallery_rows``: the X-ray with the "
+    "median IoU, averaged over the segmenters. Columns named *map* show saliency maps of "
+    "classifiers, each divided by its maximum. Masks of the pathology are outlined. Columns named "
+    "*mask* use the label of the test X-ray: these masks are made only for pathologies with a "
+    "positive label, so they are not comparable with the masks of the segmenters, which see only "
+    "the X-ray.",
 )

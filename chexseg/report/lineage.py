@@ -1,4 +1,4 @@
-"""Lineage: what the scores were made from; stages as bands in their order, entries as boxes."""
+"""Diagram of how the scores were made, with a band per stage and a box per entry."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 RAW = "raw data"
 BAND, GAP, PASS = 0.66, 1.45, 0.35
-"""Inches: height of a band, between boxes, and between an arrow that passes by and its neighbours."""
+"""Inches: height of a band, gap between boxes, and gap next to an arrow that passes through."""
 _SWEEPS = 24
 
 
 @dataclass(eq=False)
 class Box:
-    """An entry of a stage; without a label, the place where an arrow crosses a band."""
+    """An entry of a stage; a box without a label is a point where an arrow crosses a band."""
 
     band: int
     label: str = ""
@@ -34,13 +34,13 @@ class Box:
 
 
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
-    """Draws what the summary was made from, as its records say. PNG or SVG.
+    """Draws the lineage of the summary from its records, as PNG or SVG.
 
-    An arrow that a chain of others replaces is left out: a segmenter needs the X-rays, but so do
-    the masks that it learns from.
+    An arrow is omitted if a chain of other arrows implies it: a segmenter needs the X-rays, but so
+    do the masks that it learns from.
 
     Raises:
-        InputError: the summary has no record, or is not in a study.
+        InputError: the summary has no record, or is not part of a study.
     """
     from matplotlib.figure import Figure as Picture
     from matplotlib.patches import Rectangle
@@ -79,7 +79,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
                 bbox={"boxstyle": "round,pad=0.32", "fc": "white", "ec": "#3a6ea5", "lw": 1.1},
             )  # fmt: skip
     with atomic(out) as temporary:
-        # Neither date nor version: equal lineages give equal bytes.
+        # No date and no version, so that equal lineages give equal bytes.
         picture.savefig(temporary, dpi=110, metadata=_NO_METADATA.get(out.suffix, {}))
 
 
@@ -87,7 +87,7 @@ _NO_METADATA = {".png": {"Software": None}, ".svg": {"Date": None}}
 
 
 def _boxes(target: Node) -> tuple[list[str], list[Box]]:
-    """Returns the bands' names, and a box for each entry and for each crossing of a band."""
+    """Returns the names of the bands, and a box per entry and per crossing of a band."""
     from chexseg.audit.lineage import walk
     from chexseg.audit.study import entry_of
 
@@ -113,15 +113,15 @@ def _boxes(target: Node) -> tuple[list[str], list[Box]]:
 
 
 def _stages(nodes: Sequence[Node]) -> dict[str, str]:
-    """Returns the stage of each node, numbered where one needs another of the same stage.
+    """Returns the stage of each node, numbered if a node depends on another of the same stage.
 
-    A segmenter may start from another, and its masks may be those that another predicted.
+    A segmenter may start from another one, or learn from masks predicted by another one.
 
     Args:
-        nodes: each behind those that it was made from.
+        nodes: the nodes, each after those that it was made from.
     """
     stage_of: dict[str, str] = {}
-    rounds: dict[str, dict[str, int]] = {}  # the highest number of each stage up to a node
+    rounds: dict[str, dict[str, int]] = {}  # highest number per stage up to a node
     for node in nodes:
         stage = next(iter(node.makers.values())).stage if node.makers else RAW
         seen: dict[str, int] = {}
@@ -135,8 +135,8 @@ def _stages(nodes: Sequence[Node]) -> dict[str, str]:
 
 
 def _in_order(nodes: Sequence[Node], stage_of: dict[str, str]) -> list[str]:
-    """Returns the stages, each behind those that it needs."""
-    needs: dict[str, list[str]] = {}  # lists: sets of words have another order every time
+    """Returns the stages, each after those that it depends on."""
+    needs: dict[str, list[str]] = {}  # lists, since the order of sets of strings is random
     for node in nodes:
         stage = stage_of[node.name]
         sources = (stage_of[source.name] for source in node.inputs)
@@ -176,7 +176,7 @@ def _label(node: Node, entry: str) -> str:
 
 
 def _arrange(layers: list[list[Box]]) -> None:
-    """Chooses x: near to what a box is linked to, in an order with few crossings."""
+    """Sets the x of boxes: close to linked boxes, in an order with few crossings."""
     for layer in layers:
         _spread(layer)
     for sweep in range(_SWEEPS):
@@ -189,7 +189,7 @@ def _arrange(layers: list[list[Box]]) -> None:
 
 
 def _spread(layer: list[Box]) -> None:
-    """Moves boxes apart that are too close, and leaves their middle where it was."""
+    """Moves boxes apart that are too close, keeping their centre in place."""
     wanted = [box.x for box in layer]
     for before, box in zip(layer, layer[1:], strict=False):
         room = (GAP if before.label else PASS) / 2 + (GAP if box.label else PASS) / 2
@@ -216,7 +216,7 @@ def _arrow(axes: Axes, upper: Box, lower: Box) -> None:
 
 
 def _half(box: Box) -> float:
-    """Returns half of a box's height, in bands."""
+    """Returns half the height of a box, in bands."""
     lines = box.label.count("\n") + 1 if box.label else 0
     return (0, 0.12, 0.19)[lines] / BAND
 
@@ -226,6 +226,6 @@ LINEAGE = Figure(
     roles=("summary",),
     category="Lineage",
     title="from X-rays to scores",
-    description="From the X-rays to the scores: every artifact behind summary.csv, drawn from the "
-    "records beside them. ``chexseg audit`` checks them, and prints the same as text.",
+    description="From the X-rays to the scores: every artifact that led to summary.csv, according "
+    "to the records. ``chexseg audit`` checks them, and prints the same as text.",
 )

@@ -1,4 +1,4 @@
-"""Overlay: an X-ray with the outlines of its masks."""
+"""Draws the outlines of masks on an X-ray."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from chexseg.report.pictures import colours_of, outline, save
 
 
 def draw(image: np.ndarray, masks: Mapping[str, np.ndarray], path: Path) -> None:
-    """Draws the outlines of masks on an X-ray, beside the X-ray itself.
+    """Draws an X-ray with the outlines of its masks next to the plain X-ray.
 
     Args:
         image: [H, W] uint8.
-        masks: class -> [H, W] bool, all classes in the study's order; empty masks are not drawn,
-            and not in the legend.
+        masks: class -> [H, W] bool, all classes in the study's order; empty masks are omitted from
+            the picture and the legend.
         path: the PNG to write.
     """
     height, width = image.shape

@@ -1,4 +1,4 @@
-"""What several figures share: colours, outlines of masks, and how a figure is written."""
+"""Shared by several figures: colours, outlines of masks, and saving."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ HUMAN_COLOUR = "#969696"
 
 
 def colours_of(classes: Sequence[str]) -> dict[str, str]:
-    """Returns a colour for each class of a study, by their order.
+    """Returns a colour for each class of a study.
 
-    CheXpert's ten pathologies have the same colour in every study. Other classes take, in turn,
-    the colours of the palette that are left; those of more than the palette has repeat.
+    CheXpert's ten pathologies have the same colours in every study. Other classes get the remaining
+    colours of the palette in turn, and colours repeat if there are more classes than colours.
     """
     kept = {name: PALETTE[PATHOLOGIES.index(name)] for name in classes if name in PATHOLOGIES}
     free = cycle([colour for colour in PALETTE if colour not in kept.values()])

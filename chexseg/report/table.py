@@ -1,4 +1,4 @@
-"""Table: the scores of all runs side by side, as a page."""
+"""Table of the scores of all runs side by side, as an HTML page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ small{color:#777;display:block;font-weight:400;white-space:nowrap}
 
 
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
-    """Writes a table for each metric: runs across, pathologies down, the best model bold."""
+    """Writes a table per metric, with a column per run and a row per pathology."""
     import pandas as pd
 
     from chexseg.files.atomic import atomic
@@ -46,8 +46,8 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Scores</title>'
         f"<style>{STYLE}</style>{''.join(parts)}"
-        "<p>Below each value its interval (bootstrap over patients) and the number of X-rays"
-        " behind it. – : nothing to score.</p></html>"
+        "<p>Below each value: its interval (bootstrap over patients) and the number of X-rays."
+        " – : nothing to score.</p></html>"
     )
     with atomic(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -75,7 +75,7 @@ TABLE = Figure(
     roles=("summary",),
     category="Scores",
     title="scores, as a table",
-    description="The scores of summary.csv, runs side by side; the best model of each line in "
-    "bold.",
+    description="The scores of summary.csv with the runs side by side; the best model of each row "
+    "is in bold.",
     suffix=".html",
 )

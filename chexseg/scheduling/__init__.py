@@ -1,1 +1,1 @@
-"""Which jobs run again, what they cost, and how far a study is: all that asks Snakemake."""
+"""Which jobs run again, what they cost, and the progress of a study: the code that uses Snakemake."""

@@ -1,9 +1,9 @@
-"""The cost model: what each job of a study takes, before any of its kind has run.
+"""The cost model: estimates what each job of a study takes before any such job has run.
 
-A network costs its operations, which were counted (`chexseg.config.networks`), over the rate at
-which a device computes them; everything else costs what was measured at 320 px, and grows with the
-pixels. docs/cost.md tells which figures are measured and which are assumed. Nothing heavy is
-imported: the Snakefile reads this module in every job.
+The cost of a network is its number of operations (`chexseg.config.networks`) divided by the rate
+of the device. Everything else was measured at 320 px and scales with the number of pixels.
+docs/cost.md lists which figures are measured and which are assumed. This module imports nothing
+heavy, since the Snakefile imports it in every job.
 """
 
 from __future__ import annotations
@@ -26,74 +26,75 @@ from chexseg.config.study import Study
 from chexseg.data.layouts.layout import PARTS
 
 SIZE = 320
-"""Side in pixels of the X-rays that figures were taken at."""
+"""Side in pixels of the X-rays on which the figures were measured."""
 
 # ---- Networks ------------------------------------------------------------------------------
 CORE_GFLOPS = 50
-"""Billions of operations that a core of a CPU computes in a second. Measured: 32 to 74."""
+"""Billions of operations per second of a CPU core. Measured: 32 to 74."""
 
 GPU_GFLOPS = 8000
-"""The same of a GPU. Assumed: a V100 trains ResNet-50 at 9,000 (FP32), an A100 at 23,000 (TF32),
-as NVIDIA published them for large batches; DenseNets and batches of 16 keep a GPU less busy."""
+"""Billions of operations per second of a GPU. Assumed: according to NVIDIA, a V100 trains ResNet-50
+at 9,000 (FP32) and an A100 at 23,000 (TF32) with large batches; DenseNets and batches of 16 use a
+GPU less efficiently."""
 
 GPU_CORES = 50
-"""Cores that a GPU stands for in what is no network: dense CRF and random walk. Assumed."""
+"""Number of cores that a GPU replaces in the dense CRF and the random walk. Assumed."""
 
 TRAIN = 3
-"""A training step, in forward passes: one forward, two backward."""
+"""Cost of a training step in forward passes: one forward, two for the backward pass."""
 
 IRNET_TRAIN = 1.25
-"""A training step of an IRNet, in forward passes: its backbone is frozen."""
+"""Cost of a training step of an IRNet in forward passes; its backbone is frozen."""
 
 # ---- Core seconds of everything else, for one X-ray ----------------------------------------
 START = 10.0
-"""Of any job: the imports."""
+"""Imports, for any job."""
 
 SHORT = 5.0
-"""Of a job that reads tables and masks of the test set."""
+"""A job that reads tables and masks of the test set."""
 
 EACH = 0.001
-"""Reading it from a store and writing its results to another."""
+"""Reading an X-ray from a store and writing its results to another store."""
 
 FILE = 0.03
-"""Reading and decoding a file of CheXpert's original size. Decoding was measured: 0.01; that 2 MB
-come over the network at 100 MB/s is assumed."""
+"""Reading and decoding a file of CheXpert's original size. Decoding is measured (0.01); reading
+2 MB over a network at 100 MB/s is assumed."""
 
 NATIVE = 0.04
-"""A mask of a pathology at the original size: enlarging and encoding it."""
+"""Resizing and encoding the mask of one pathology at the original size."""
 
 DRAW = 8.0
-"""A phantom of the original size."""
+"""Generating a phantom of the original size."""
 
 LABEL = 0.057
-"""Affinity labels. What masks take is told by their source (`MaskSource.core_seconds`)."""
+"""Affinity labels. For masks, see `MaskSource.core_seconds`."""
 
 SIDE = 2828
-"""The original size: pixels of the longer side."""
+"""Longer side of CheXpert's original X-rays in pixels."""
 
 # ---- Bytes ---------------------------------------------------------------------------------
 BYTES = {"images": 64_500, "saliency": 1_300, "labels": 980, "affinity": 7_240, "masks": 1_700}
-"""Of an X-ray in each store; saliency maps of 10 x 10 cells."""
+"""Bytes per X-ray in each store; for saliency maps of 10 x 10 cells."""
 
 CHECKPOINTS = {"classifier": 28e6, "irnet": 100e6, "segmenter": 50e6}
-"""Of DenseNet-121, of ResNet-50, of DeepLabV3+ over ResNet-18."""
+"""Checkpoints of DenseNet-121, ResNet-50 and DeepLabV3+ with ResNet-18."""
 
 INDEX = 250
-"""Of a row of the index."""
+"""Bytes per row of the index."""
 
 MEMORY = 3_000
-"""Bytes of a job's memory for each X-ray of the study: index and ids, which are read whole."""
+"""Memory in bytes per X-ray of the study, for index and ids, which are read as a whole."""
 
 # ---- Limits --------------------------------------------------------------------------------
 SLACK = 5
-"""Time limits, in times of what is expected, and ..."""
+"""Factor from the expected time to the time limit, and ..."""
 
 LEAST = 30
-"""... the minutes that come on top."""
+"""... the number of minutes added to it."""
 
 
 class XRays(NamedTuple):
-    """How many frontal X-rays a study has of each table; `left_out` by `max_train_images`."""
+    """Number of frontal X-rays in each table; `left_out` are excluded by `max_train_images`."""
 
     train: int
     validation: int
@@ -102,18 +103,18 @@ class XRays(NamedTuple):
 
     @property
     def number(self) -> int:
-        """Those that take part."""
+        """Number of X-rays that take part in the study."""
         return self.train + self.validation + self.test
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a job takes.
+    """Estimated cost of a job.
 
     Attributes:
-        core_seconds: on a CPU, over all cores that compute.
-        gpu_seconds: with a GPU; None for a job that needs none.
-        disk: bytes of its artifacts.
+        core_seconds: seconds on a CPU, summed over cores.
+        gpu_seconds: seconds with a GPU; None for a job that does not need one.
+        disk: size of its artifacts in bytes.
     """
 
     core_seconds: float
@@ -121,17 +122,17 @@ class Cost:
     disk: float = 0
 
     def seconds(self, gpus: int = 0) -> float:
-        """Returns the seconds from start to end with this many GPUs; on one core with none."""
+        """Returns the wall-clock seconds with this many GPUs; with 0, on one core."""
         on_gpus = gpus and self.gpu_seconds is not None
         return START + (self.gpu_seconds / gpus if on_gpus else self.core_seconds)
 
 
 class CostModel:
-    """What the jobs of a study take. Each rule has a method of its name, with its wildcards.
+    """Estimates the cost of the jobs of a study; each rule has a method of the same name.
 
     Args:
         study: the study.
-        x_rays: how many it has; counted in its tables if they are not given.
+        x_rays: its numbers of X-rays; None counts them in its tables.
     """
 
     def __init__(self, study: Study, x_rays: XRays | None = None):
@@ -139,7 +140,7 @@ class CostModel:
 
     @cached_property
     def x_rays(self) -> XRays:
-        """How many X-rays take part."""
+        """Numbers of X-rays that take part."""
         return self._given or count_x_rays(self.study)
 
     def of(self, rule: str, wildcards: Mapping[str, str]) -> Cost:
@@ -147,11 +148,11 @@ class CostModel:
         return getattr(self, rule)(**dict(wildcards.items()))
 
     def minutes(self, rule: str, wildcards: Mapping[str, str]) -> int:
-        """Returns a generous time limit of a job; for one that needs a GPU, with a GPU."""
+        """Returns a generous time limit for a job, assuming a GPU if it needs one."""
         return LEAST + math.ceil(SLACK * self.of(rule, wildcards).seconds(gpus=1) / 60)
 
     def megabytes(self, least: int) -> int:
-        """Returns the memory of a job that needs `least` MB for a small study."""
+        """Returns the memory in MB of a job that needs `least` MB in a small study."""
         return least + round(MEMORY * self.x_rays.number / 1e6)
 
     # ---- Data ------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ class CostModel:
         finer = (32 / min(entry.stride for entry in entries)) ** 2
         n = self._in_shard(self.x_rays.number)
         disk = n * BYTES["saliency"] * self._area * finer
-        return self._network(gflop * n, beside=EACH * n, disk=disk)
+        return self._network(gflop * n, extra=EACH * n, disk=disk)
 
     # ---- Masks -----------------------------------------------------------------------------
     def make_masks(self, masks: str, shard: str) -> Cost:
@@ -204,15 +205,17 @@ class CostModel:
 
     def train_irnet(self, masks: str) -> Cost:
         entry, n = self.study.masks[masks], self.x_rays.train
-        passes = n * (entry.training.epochs * IRNET_TRAIN + 1)  # at the end, the mean displacement
+        passes = n * (entry.training.epochs * IRNET_TRAIN + 1)  # finally, the mean displacement
         gflop = irnet_gflop(entry.backbone_architecture)
-        return self._network(gflop * passes, beside=EACH * n, disk=CHECKPOINTS["irnet"])
+        return self._network(gflop * passes, extra=EACH * n, disk=CHECKPOINTS["irnet"])
 
     def compute_affinity(self, masks: str, shard: str) -> Cost:
         n = self._in_shard(self.x_rays.number)
-        gflop = 2 * irnet_gflop(self.study.masks[masks].backbone_architecture)  # and mirrored
+        gflop = 2 * irnet_gflop(
+            self.study.masks[masks].backbone_architecture
+        )  # also on the mirrored image
         disk = self._in_shard(self._bytes("affinity"))
-        return self._network(gflop * n, beside=EACH * n, disk=disk)
+        return self._network(gflop * n, extra=EACH * n, disk=disk)
 
     # ---- Segmenters ------------------------------------------------------------------------
     def train_segmenter(self, segmenter: str) -> Cost:
@@ -227,7 +230,7 @@ class CostModel:
     def predict_masks(self, segmenter: str) -> Cost:
         n = self.x_rays.test
         gflop = self._segmenter(self.study.segmenters[segmenter])
-        return self._network(gflop * n, beside=n * (EACH + self._native))
+        return self._network(gflop * n, extra=n * (EACH + self._native))
 
     # ---- Scores ----------------------------------------------------------------------------
     def count_overlaps(self, run: str) -> Cost:
@@ -245,12 +248,12 @@ class CostModel:
     # ---- Parts -----------------------------------------------------------------------------
     @cached_property
     def _area(self) -> float:
-        """Pixels of a stored X-ray, in those of the figures."""
+        """Pixels of a stored X-ray, relative to the measured size."""
         return (self.study.data.images.image_size / SIZE) ** 2
 
     @cached_property
     def _file(self) -> float:
-        """Pixels of an X-ray's file, in those of the original size."""
+        """Pixels of an X-ray file, relative to the original size."""
         return (self.study.phantom.longest_side / SIDE) ** 2 if self.study.phantom else 1
 
     @property
@@ -269,21 +272,21 @@ class CostModel:
     def _segmenter(self, entry: SegmenterSettings) -> float:
         return segmenter_gflop(entry.encoder, entry.architecture)
 
-    def _network(self, gflop: float, *, beside: float = 0, disk: float = 0) -> Cost:
-        """Of `gflop` at 320 px, and core seconds that no GPU takes over."""
+    def _network(self, gflop: float, *, extra: float = 0, disk: float = 0) -> Cost:
+        """Returns the cost of `gflop` at 320 px, plus core seconds that a GPU cannot replace."""
         gflop *= self._area
-        return Cost(gflop / CORE_GFLOPS + beside, gflop / GPU_GFLOPS + beside, disk)
+        return Cost(gflop / CORE_GFLOPS + extra, gflop / GPU_GFLOPS + extra, disk)
 
     def _on_pixels(self, seconds: float, n: float, disk: float) -> Cost:
-        """Of work on all pixels of `n` X-rays that a GPU takes over."""
+        """Returns the cost of work on all pixels of `n` X-rays that a GPU can do."""
         work = n * seconds * self._area
         return Cost(work + EACH * n, work / GPU_CORES + EACH * n, disk)
 
 
 def count_x_rays(study: Study) -> XRays:
-    """Counts the frontal X-rays of a study, as its layout counts them.
+    """Counts the frontal X-rays of a study with its layout.
 
-    Nothing is checked: that is the business of `check-data`. An absent table has none.
+    Nothing is validated, which is the task of `check-data`. A missing table counts as empty.
     """
     data, phantom = study.data, study.phantom
     if phantom:

@@ -1,4 +1,4 @@
-"""The graph of a study's jobs, as Snakemake builds it now: nothing runs."""
+"""Builds the graph of a study's jobs with Snakemake, without running anything."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from chexseg.scheduling.reruns import ARTIFACT, Change, changes, command_of, is_
 
 @dataclass
 class PlannedJob:
-    """A job of the study."""
+    """Describes a job of the study."""
 
     rule: str
     wildcards: dict[str, str]
     arguments: list[str]
-    """The words of its command behind `chexseg`, the stage first."""
+    """The words of its command after `chexseg`, starting with the stage."""
     outputs: list[str]
     log: str | None
     resources: dict[str, Any]
     would_run: bool
     changes: list[Change] = field(default_factory=list)
-    """Its own reasons to run; empty where only the jobs before it are the reason."""
+    """Its own reasons to run; empty if it runs only because of jobs before it, or not at all."""
     before: list[PlannedJob] = field(default_factory=list)
     """The jobs that make its inputs."""
 
     @property
     def name(self) -> str:
-        """What people call it: the rule, and the entry it works for."""
+        """Display name: the rule, and the entry that it works for."""
         return " ".join([self.rule, *self.wildcards.values()])
 
     @property
     def mark(self) -> Path:
-        """Where the job says that it runs: beside its first artifact, or the folder that it fills."""
+        """File that marks the job as running, next to its first artifact or output folder."""
         folder = flags_of(self.arguments).get("out", self.outputs)[0]
         return running_path(self.outputs[0] if folder in self.outputs else folder)
 
@@ -56,21 +56,21 @@ def read_graph(
     """Builds the graph of jobs.
 
     Args:
-        configs: config files; the one of profiles/default if there is none.
-        overrides: `key=value`, as behind `snakemake --config`.
-        targets: artifacts to make; the whole study if there is none.
-        snakefile: of the workflow; the one that `snakemake` takes if it is None.
-        profiles: whose resources the jobs get; their rules' own if there is none.
+        configs: config files; if empty, the one of profiles/default.
+        overrides: `key=value`, as after `snakemake --config`.
+        targets: artifacts to make; if empty, the whole study.
+        snakefile: Snakefile of the workflow; None for the one that `snakemake` would use.
+        profiles: profiles that set resources; if empty, the rules' own values apply.
 
     Returns:
-        The jobs, each behind those that it needs.
+        The jobs, each after the jobs that it depends on.
 
     Raises:
-        InputError: Snakemake cannot build the graph, for instance since a file is absent.
+        InputError: Snakemake cannot build the graph, for example because a file is missing.
     """
     snakefile = snakefile or default_snakefile()
     if not snakefile.is_file():
-        remedy = "Type it where `snakemake` is typed: in a checkout of CheXseg."
+        remedy = "Run it where you run `snakemake`: in a checkout of CheXseg."
         raise InputError([Problem(str(snakefile.absolute()), "no such file", "a workflow", remedy)])
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import (
@@ -111,14 +111,14 @@ def read_graph(
         except OSError as error:
             where, found = str(error.filename or snakefile), error.strerror or str(error)
             remedy = "Correct the path, or ask its owner for permission."
-            raise InputError([Problem(where, found, "a file to read", remedy)]) from None
+            raise InputError([Problem(where, found, "a readable file", remedy)]) from None
         except (WorkflowError, RuleException, ApiError) as error:
             unknown = str(error) if isinstance(error, MissingRuleException) and targets else ""
             if not unknown:
                 print_exception(error, {})
                 found = str(error).strip() or said.getvalue().strip()
                 command = snakemake_command((), "Snakefile", configs, overrides, "--dry-run")
-                remedy = f"Mend what it names; this says the same: {command}"
+                remedy = f"Fix what it reports; this command shows the same error: {command}"
                 raise InputError([Problem(str(snakefile), found, "a workflow", remedy)]) from None
     target = unknown.removeprefix("No rule to produce ").rpartition(" (if you use")[0]
     jobs = read_graph(configs, overrides, (), snakefile, profiles)
@@ -129,7 +129,7 @@ def read_graph(
 
 
 def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
-    """Returns `key=value`s as Snakemake understands them."""
+    """Parses `key=value` pairs in the same way as Snakemake."""
     from snakemake.cli import parse_config
 
     problems = Problems("config")
@@ -138,14 +138,16 @@ def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
             parse_config([each])
         except ValueError:
             expected = "KEY=VALUE, with a key of the config such as seed=1"
-            remedy = "Correct it; deeper keys are YAML: --config 'data={images: {image_size: 64}}'."
+            remedy = (
+                "Correct it; write nested keys as YAML: --config 'data={images: {image_size: 64}}'."
+            )
             problems.add("--config", repr(each), expected, remedy)
     problems.raise_if_any()
     return parse_config(list(overrides))
 
 
 def _resources_of(profiles: Sequence[str]) -> Any:
-    """Returns Snakemake's settings of resources, as profiles make them."""
+    """Returns Snakemake's resource settings from profiles."""
     from snakemake.cli import parse_args
     from snakemake.settings.types import ResourceSettings
 
@@ -153,9 +155,9 @@ def _resources_of(profiles: Sequence[str]) -> Any:
         return ResourceSettings(cores=1)
     try:
         _, chosen = parse_args([word for name in profiles for word in ("--profile", name)])
-    except SystemExit:  # what Snakemake says of it was caught with the rest that it says
+    except SystemExit:  # Snakemake's message was captured with its other output
         remedy = "Correct the name, or the profile's config.yaml."
-        found = "a profile that cannot be used"
+        found = "an invalid profile"
         problem = Problem("--profile " + " ".join(profiles), found, "a Snakemake profile", remedy)
         raise InputError([problem]) from None
     return ResourceSettings(
@@ -167,15 +169,15 @@ def _resources_of(profiles: Sequence[str]) -> Any:
 
 
 def default_snakefile() -> Path:
-    """Returns the Snakefile that `snakemake` takes when none is named."""
+    """Returns the Snakefile that `snakemake` uses by default."""
     places = (Path("Snakefile"), Path("workflow/Snakefile"))
     return next((place for place in places if place.is_file()), places[0])
 
 
 def default_configs(profile: Path = Path("profiles/default/config.yaml")) -> list[Path]:
-    """Returns the config file that `snakemake` takes when none is named.
+    """Returns the config file that `snakemake` uses by default.
 
-    It is that of the profile; in a folder with a deployed workflow, that of its Snakefile.
+    It comes from the profile or, in a folder with a deployed workflow, from its Snakefile.
     """
     import yte
 
@@ -194,7 +196,7 @@ def _planned(dag: Any, jobs: list[Any]) -> list[PlannedJob]:
         found = []
         if wanted and reason.missing_output:
             absent = [path for path in job.output if not Path(path).exists()]
-            found = [Change(ARTIFACT, str(path), now="is not there") for path in absent]
+            found = [Change(ARTIFACT, str(path), now="does not exist") for path in absent]
         elif wanted:
             found = changes(job, digests)
         planned[job] = PlannedJob(

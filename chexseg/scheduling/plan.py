@@ -1,4 +1,4 @@
-"""What a whole study takes, stage by stage and from start to end, by the cost model."""
+"""Estimates the cost of a whole study with the cost model, by stage and in total."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from chexseg.scheduling.cost import CostModel
 from chexseg.scheduling.graph import PlannedJob
 
 GPUS = (1, 8, 64)
-"""Numbers of GPUs for which a plan gives the time from start to end."""
+"""Numbers of GPUs for which a plan shows the total time."""
 
 HOUR = 3600
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """What the jobs of a rule take.
+    """Estimated cost of the jobs of a rule.
 
     Attributes:
-        hours: of the longest job, as expected.
-        limit: hours that the longest job may take, as its rule asks for.
-        gpu_hours: of all jobs, as expected; 0 without a GPU.
-        gpu_limit: the same, if all jobs took what they may.
-        core_hours: of all jobs, with GPUs where rules ask for them.
-        core_hours_without_gpus: the same, where there are none.
-        disk: bytes of all artifacts.
+        hours: expected hours of the longest job.
+        limit: time limit of the longest job in hours, as requested by its rule.
+        gpu_hours: expected GPU hours of all jobs; 0 without a GPU.
+        gpu_limit: GPU hours if all jobs took their time limit.
+        core_hours: core hours of all jobs, with GPUs where rules request them.
+        core_hours_without_gpus: core hours of all jobs without any GPU.
+        disk: size of all artifacts in bytes.
     """
 
     rule: str
@@ -44,10 +44,10 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study takes.
+    """Estimated cost of a study.
 
     Attributes:
-        stages: one for each rule, in the order of the jobs.
+        stages: one per rule, in the order of the jobs.
         wall_hours: number of GPUs -> hours from start to end.
     """
 
@@ -59,17 +59,17 @@ class Plan:
         return sum(getattr(stage, name) for stage in self.stages)
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns everything, with the sums, for JSON."""
+        """Returns the plan with its totals, for JSON output."""
         sums = ("jobs", "gpu_jobs", "gpu_hours", "gpu_limit", "core_hours_without_gpus", "disk")
         return {**asdict(self), "total": {name: self.total(name) for name in sums}}
 
 
 def plan_of(jobs: Sequence[PlannedJob], model: CostModel) -> Plan:
-    """Adds up what the jobs of a study take.
+    """Sums the estimated costs of the jobs of a study.
 
     Args:
-        jobs: each behind those that it needs.
-        model: of the study.
+        jobs: the jobs, each after the jobs that it depends on.
+        model: cost model of the study.
     """
     costs = {id(job): model.of(job.rule, job.wildcards) for job in jobs}
     gpus = {id(job): amount(job, "gpu") for job in jobs}
@@ -97,33 +97,33 @@ def plan_of(jobs: Sequence[PlannedJob], model: CostModel) -> Plan:
 
 
 def amount(job: PlannedJob, resource: str) -> int:
-    """Returns what a job asks for of a resource; 0 if that is known only once its inputs are."""
+    """Returns the requested amount of a resource; 0 if it depends on inputs not made yet."""
     wanted = job.resources.get(resource)
     return wanted if isinstance(wanted, int) else 0
 
 
 def wall_seconds(jobs: Sequence[PlannedJob], model: CostModel, gpus: int) -> float:
-    """Returns the seconds from start to end on some GPUs, and as many cores as are needed.
+    """Returns the seconds from start to end with some GPUs and as many cores as needed.
 
-    Of the jobs that could start, that with the most work behind it comes first. Time in a queue
-    does not count.
+    Among the jobs that can start, the one with the most work depending on it runs first. Queueing
+    time does not count.
 
     Args:
-        jobs: each behind those that it needs.
-        model: of the study.
-        gpus: how many there are; a job that asks for more takes all of them.
+        jobs: the jobs, each after the jobs that it depends on.
+        model: cost model of the study.
+        gpus: number of GPUs; a job that requests more uses all of them.
     """
     takes = [min(amount(job, "gpu"), gpus) for job in jobs]
     seconds = [model.of(j.rule, j.wildcards).seconds(n) for j, n in zip(jobs, takes, strict=True)]
     number = {id(job): i for i, job in enumerate(jobs)}
     before = [[number[id(other)] for other in job.before] for job in jobs]
-    behind: list[list[int]] = [[] for _ in jobs]
+    dependents: list[list[int]] = [[] for _ in jobs]
     for i, needed in enumerate(before):
         for j in needed:
-            behind[j].append(i)
+            dependents[j].append(i)
     rest = list(seconds)  # from the start of a job to the end of the study
     for i in reversed(range(len(jobs))):
-        rest[i] += max((rest[j] for j in behind[i]), default=0)
+        rest[i] += max((rest[j] for j in dependents[i]), default=0)
 
     missing = [len(needed) for needed in before]
     ready = [(-rest[i], i) for i in range(len(jobs)) if not missing[i]]
@@ -142,7 +142,7 @@ def wall_seconds(jobs: Sequence[PlannedJob], model: CostModel, gpus: int) -> flo
         ready = waiting  # sorted, so a heap
         now, done = heapq.heappop(running)
         free += takes[done]
-        for i in behind[done]:
+        for i in dependents[done]:
             missing[i] -= 1
             if not missing[i]:
                 heapq.heappush(ready, (-rest[i], i))

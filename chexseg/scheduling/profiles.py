@@ -1,4 +1,4 @@
-"""Command lines of Snakemake: the profiles that one names, where its jobs run, what to type."""
+"""Snakemake command lines: which profiles they use, where jobs run, and how to write one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 
-def named_profiles(words: Sequence[str] | None = None) -> list[str]:
-    """Returns the profiles of a command line, without profiles/default, which is always read.
+def profiles_of(words: Sequence[str] | None = None) -> list[str]:
+    """Returns the profiles of a command line, without profiles/default, which is always used.
 
     Args:
-        words: of the command line behind the program; this process's own if None.
+        words: the command line after the program; None for the one of this process.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--profile", action="append")
@@ -27,15 +27,15 @@ def named_profiles(words: Sequence[str] | None = None) -> list[str]:
 
 
 def jobs_run_here() -> bool:
-    """Says whether the `snakemake` that was typed runs its jobs on this machine.
+    """Returns whether the current `snakemake` command runs its jobs on this machine.
 
-    It does unless a profile, or the command line, names another executor.
+    It does unless a profile or the command line sets another executor.
     """
     from snakemake.cli import get_profile_dir
 
     words = sys.argv[1:]
     chosen = re.findall(r"(?:-e|--executor)[ =](\S+)", " ".join(words))
-    for name in named_profiles(words):
+    for name in profiles_of(words):
         if found := get_profile_dir(name):
             chosen += re.findall(r"(?m)^executor: *(\S+)", found[1].read_text())
     return not set(chosen) - {"local"}
@@ -48,14 +48,14 @@ def snakemake_command(
     overrides: Iterable[str] = (),
     *flags: str,
 ) -> str:
-    """Returns what to type to run a workflow: `snakemake --configfile ...`.
+    """Returns the command that runs a workflow: `snakemake --configfile ...`.
 
     Args:
         profiles: names of profiles.
-        snakefile: of the workflow; `Snakefile` is found without its name.
+        snakefile: Snakefile of the workflow; it is omitted if it is `Snakefile`.
         configs: config files.
-        overrides: `key=value`, as behind `--config`.
-        flags: to stand first.
+        overrides: `key=value`, as after `--config`.
+        flags: flags to put first.
     """
     words = ["snakemake", *flags, *(word for name in profiles for word in ("--profile", name))]
     words += ["--snakefile", snakefile] if snakefile != "Snakefile" else []
@@ -65,7 +65,7 @@ def snakemake_command(
 
 
 def command_of_workflow(workflow: Any) -> str:
-    """Returns what to type to go on with a workflow of Snakemake, where its paths begin."""
+    """Returns the command that resumes a workflow, to be run in its working directory."""
 
     def shown(path: str | Path) -> str:
         relative = os.path.relpath(path)
@@ -73,7 +73,7 @@ def command_of_workflow(workflow: Any) -> str:
 
     chosen = workflow.config_settings
     return snakemake_command(
-        named_profiles(),
+        profiles_of(),
         shown(workflow.main_snakefile),
         [shown(path) for path in chosen.configfiles],
         [f"{key}={_plain(value)}" for key, value in chosen.config.items()],
@@ -81,7 +81,7 @@ def command_of_workflow(workflow: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Writes a value of the config as `--config` reads it."""
+    """Formats a config value for `--config`."""
     if value is None:
         return ""
     if isinstance(value, bool) or (isinstance(value, str) and value.isidentifier()):

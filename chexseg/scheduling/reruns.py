@@ -1,7 +1,7 @@
-"""Which artifacts must be made again, and why: jobs held against the records of their artifacts.
+"""Decides which artifacts must be rebuilt, and why, by comparing jobs with the artifacts' records.
 
-Content alone decides: settings, code, inputs, and the artifact itself. Nothing heavy is imported
-here: the Snakefile reads this module.
+Only content matters: settings, code, inputs, and the artifact itself. This module imports nothing
+heavy, since the Snakefile imports it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SETTING, CODE, INPUT, ARTIFACT = "setting", "code", "input", "artifact"
 
 @dataclass(frozen=True)
 class Change:
-    """One reason to make an artifact again."""
+    """One reason to rebuild an artifact."""
 
     kind: str
     what: str
@@ -43,20 +43,20 @@ class Change:
 
     def __str__(self) -> str:
         if self.kind == SETTING:
-            return f"{self.what}: {self.before or 'not there'} -> {self.now or 'not there'}"
+            return f"{self.what}: {self.before or 'not set'} -> {self.now or 'not set'}"
         return f"{self.what} {self.now}".strip()
 
 
 def changes(job: Any, digests: Digests) -> list[Change]:
-    """Returns what differs between a job as it would run now and the record of its artifacts.
+    """Returns the differences between a job as it would run now and the record of its artifacts.
 
     Args:
         job: Snakemake's job.
-        digests: of files.
+        digests: digests of files.
 
     Returns:
-        Nothing if the artifacts are what the job would make, if all of them are absent, or if the
-        job runs no stage.
+        An empty list if the artifacts are up to date, if all of them are missing, or if the job
+        does not run a stage.
     """
     there = [str(path) for path in job.output if os.path.exists(path)]
     if not is_stage(job) or not there:
@@ -75,15 +75,15 @@ def changes(job: Any, digests: Digests) -> list[Change]:
 
 
 def is_stage(job: Any) -> bool:
-    """Says whether a job of Snakemake runs a stage: its command is `chexseg STAGE ...`."""
+    """Returns whether the command of a Snakemake job is `chexseg STAGE ...`."""
     words = (job.rule.shellcmd or "").split(maxsplit=2)
     return len(words) > 1 and words[0] == "chexseg" and words[1] in STAGE_NAMES
 
 
 def command_of(job: Any) -> list[str]:
-    """Returns the words of a job's command behind `chexseg`, the stage first.
+    """Returns the words of a job's command after `chexseg`, starting with the stage.
 
-    `job.shellcmd` would do, but needs a number that a job has not got yet.
+    `job.shellcmd` cannot be used, since it needs a job number that is not assigned yet.
     """
     from snakemake.utils import format as formatted
 
@@ -129,18 +129,18 @@ def _inputs_changed(record: Record, arguments: list[str], digests: Digests) -> I
             yield Change(INPUT, f"--{role}", now=f"has {len(paths)} files, had {len(before)}")
             continue
         for path, digest in zip(paths, before, strict=True):
-            if wrong := _wrong(path, digest, digests, known_content(Path(path))):
-                yield Change(INPUT, path, now=wrong)
+            if mismatch := _find_mismatch(path, digest, digests, known_content(Path(path))):
+                yield Change(INPUT, path, now=mismatch)
     if record["stage"] in ("check-data", "build-index"):
         index = Path(now["out"][0]).with_name("index.csv")
         yield from _xrays_changed(now["root"][0], index, digests)
 
 
-@lru_cache(maxsize=1)  # two jobs ask, of what may be a hundred thousand files on a network
+@lru_cache(maxsize=1)  # two jobs need it, for what may be 100,000 files on a network
 def _xrays_changed(root: str, index: Path, digests: Digests) -> list[Change]:
-    """Returns the X-rays whose content is no longer what the index says.
+    """Returns the X-rays whose content differs from the index.
 
-    A damaged index is not read: it is itself a change.
+    A damaged index is skipped, since it counts as a change itself.
     """
     known, found = known_content(index), []
     if not index.exists() or known is None or digests.of(index, known) != known[1]:
@@ -148,8 +148,8 @@ def _xrays_changed(root: str, index: Path, digests: Digests) -> list[Change]:
     with open(index, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             path = os.path.join(root, row["path"])
-            if wrong := _wrong(path, row["sha256"], digests):
-                found.append(Change(INPUT, path, now=wrong))
+            if mismatch := _find_mismatch(path, row["sha256"], digests):
+                found.append(Change(INPUT, path, now=mismatch))
     return found
 
 
@@ -157,21 +157,23 @@ def _artifacts_changed(folder: Path, record: Record, digests: Digests) -> Iterat
     for entry in entries(record["outputs"]):
         path = os.path.normpath(folder / entry["path"])
         known = entry["stamp"], entry["sha256"]
-        if wrong := _wrong(path, entry["sha256"], digests, known, "is not what its job wrote"):
-            yield Change(ARTIFACT, path, now=wrong)
+        if mismatch := _find_mismatch(
+            path, entry["sha256"], digests, known, "is not what its job wrote"
+        ):
+            yield Change(ARTIFACT, path, now=mismatch)
 
 
-def _wrong(
+def _find_mismatch(
     path: str,
     digest: str,
     digests: Digests,
     known: tuple[Stamp, str] | None = None,
     other: str = "has other content",
 ) -> str:
-    """Says what is wrong with a file that should have a digest; nothing if it has."""
+    """Returns how a file differs from its expected digest; "" if it does not."""
     try:
         return "" if digests.of(path, known) == digest else other
     except FileNotFoundError:
-        return "is not there"
+        return "does not exist"
     except OSError as error:
         return f"cannot be read: {error.strerror}"

@@ -1,14 +1,15 @@
-"""Makes Snakemake ask the records which jobs to run again: the one place that reaches into it.
+"""Makes Snakemake consult the records to decide which jobs to rerun. It is the only file that
+patches Snakemake.
 
-Why: Snakemake remembers parameters and code in a hidden folder that does not travel with a study,
-does not see the package behind a shell command, and takes a newer time stamp for a change. It offers
-no hook for another judge. So the methods in QUESTIONS, which it calls to decide whether a job must
-run, are replaced while the Snakefile is read, for jobs whose command is `chexseg STAGE ...`; jobs of
-other rules keep Snakemake's own answers. Missing outputs, and jobs whose inputs are made anew, stay
-Snakemake's business.
+Why: Snakemake stores parameters and code in a hidden folder that is not copied along with a study,
+does not see the package behind a shell command, and treats a newer time stamp as a change. It has
+no hook for another decision procedure. So the methods in QUESTIONS, which Snakemake calls to decide
+whether a job must run, are replaced while the Snakefile is read, for jobs whose command is
+`chexseg STAGE ...`. Jobs of other rules keep Snakemake's own behaviour. Snakemake still handles
+missing outputs and jobs whose inputs are rebuilt.
 
-tests/unit/scheduling/test_snakemake_questions.py holds what is counted on: it fails clearly when a
-new version of Snakemake asks other questions.
+tests/unit/scheduling/test_snakemake_questions.py checks these assumptions: it fails with a clear
+message if a new version of Snakemake decides in another way.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ QUESTIONS = {
 
 
 def ask_records(memory: Path = MEMORY) -> None:
-    """Makes this process's Snakemake ask the records.
+    """Makes Snakemake consult the records in this process.
 
     Args:
-        memory: where digests are remembered.
+        memory: file that caches digests.
 
     Raises:
-        RuntimeError: this Snakemake asks other questions.
+        RuntimeError: this version of Snakemake lacks the expected methods.
     """
     from snakemake.exceptions import WorkflowError
     from snakemake.jobs import Job
@@ -58,7 +59,7 @@ def ask_records(memory: Path = MEMORY) -> None:
     def has_metadata(persistence: PersistenceBase, job: Job) -> bool:
         on = {trigger.name for trigger in persistence.dag.workflow.rerun_triggers}
         if not on >= {"PARAMS", "INPUT", "CODE"}:
-            raise WorkflowError("--rerun-triggers must hold params, input and code: leave it away.")
+            raise WorkflowError("--rerun-triggers must include params, input and code: omit it.")
         return True
 
     def params_changed(_: PersistenceBase, job: Job, file: str | None = None) -> ParamsChange:
@@ -77,7 +78,7 @@ def ask_records(memory: Path = MEMORY) -> None:
         return answer
 
     async def no_time() -> int:
-        return 0  # neither None, which stands for the time of the next job, nor a time to compare
+        return 0  # None would mean the time of the next job, and any other time would be compared
 
     answers = {
         "has_metadata": has_metadata,
@@ -98,7 +99,7 @@ def ask_records(memory: Path = MEMORY) -> None:
 
 @cache
 def _own_answers() -> dict[str, Callable[..., Any]]:
-    """Returns Snakemake's own methods, as they were before the first replacement."""
+    """Returns Snakemake's original methods, from before the first replacement."""
     from snakemake.jobs import Job
     from snakemake.persistence import PersistenceBase
 
@@ -107,7 +108,7 @@ def _own_answers() -> dict[str, Callable[..., Any]]:
 
 
 def _for_stages(answer: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns a method that answers for jobs of stages, and lets Snakemake answer for others."""
+    """Returns a method that uses `answer` for jobs of stages, and Snakemake's own for others."""
 
     def method(persistence: Any, job: Any, *file: Any, **named: Any) -> Any:
         return (answer if is_stage(job) else own)(persistence, job, *file, **named)

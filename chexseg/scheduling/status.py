@@ -1,4 +1,4 @@
-"""How far each job of a study is: from its artifacts, records, marks and logs."""
+"""Determines the state of each job of a study from its artifacts, records, marks and logs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chexseg.provenance.record import read_record, record_path
 from chexseg.scheduling.cost import CostModel
 from chexseg.scheduling.graph import PlannedJob
 from chexseg.scheduling.plan import amount
-from chexseg.scheduling.profiles import named_profiles
+from chexseg.scheduling.profiles import profiles_of
 
 DONE, RUNNING, FAILED, CUT_OFF, WAITING = "done", "running", "failed", "cut off", "waiting"
 STATES = (DONE, RUNNING, WAITING, FAILED, CUT_OFF)
@@ -27,38 +27,38 @@ SLURM_STATES = {
     **dict.fromkeys(("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED"), RUNNING),
     **dict.fromkeys(("PENDING", "REQUEUED", "REQUEUE_HOLD"), WAITING),
 }
-"""What those of Slurm mean; jobs in any other have ended."""
+"""Slurm's states of jobs that have not ended -> our states."""
 LOG_LINES = 4
 START_SECONDS = 120
-"""A job that imports its packages says nothing for so long at most."""
+"""Maximum time for which a job that imports its packages prints nothing."""
 
 
 @dataclass
 class JobStatus:
-    """What is known of a job."""
+    """Holds what is known about a job."""
 
     name: str
     rule: str
     state: str
     seconds: float | None = None
-    """Of a job that is done: how long it took; of one that runs: how long so far. With the epochs
-    that earlier attempts of a training have left."""
+    """Duration of a finished job, or of a running job so far, including epochs of earlier attempts
+    of a training."""
     expected: float = 0
-    """Seconds from start to end by the cost model, on one core."""
+    """Wall-clock seconds on one core, according to the cost model."""
     expected_with_gpu: float = 0
-    """The same with the GPUs that it asks for."""
+    """Wall-clock seconds with the GPUs that it requests, according to the cost model."""
     disk: int = 0
-    """Bytes of its artifacts."""
+    """Size of its artifacts in bytes."""
     place: str = ""
-    """Of a job that runs: host, and process or Slurm job."""
+    """Host and process or Slurm job of a running job."""
     log: list[str] = field(default_factory=list)
-    """The last lines of its log, unless it is done or waiting."""
+    """Last lines of its log, unless it is done or waiting."""
     gpu: int = 0
     runtime_minutes: int = 0
 
 
 def statuses_of(jobs: Sequence[PlannedJob], model: CostModel) -> list[JobStatus]:
-    """Finds out about all jobs of a study; Slurm is asked once."""
+    """Returns the states of all jobs of a study, querying Slurm once."""
     slurm = _slurm_states([number for job in jobs if (number := _slurm_job(_read_mark(job.mark)))])
     found = [status_of(job, slurm) for job in jobs]
     for job, status in zip(jobs, found, strict=True):
@@ -68,11 +68,11 @@ def statuses_of(jobs: Sequence[PlannedJob], model: CostModel) -> list[JobStatus]
 
 
 def status_of(job: PlannedJob, slurm: Mapping[str, str] | None = None) -> JobStatus:
-    """Finds out about a job from its artifacts, its records, its mark and its log.
+    """Returns the state of a job from its artifacts, records, mark and log.
 
     Args:
         job: the job.
-        slurm: number -> state of the jobs that Slurm knows; None if it does not answer.
+        slurm: number -> state of the jobs that Slurm knows; None if it does not respond.
     """
     status = JobStatus(job.name, job.rule, WAITING)
     status.gpu, status.runtime_minutes = amount(job, "gpu"), amount(job, "runtime")
@@ -97,30 +97,30 @@ def status_of(job: PlannedJob, slurm: Mapping[str, str] | None = None) -> JobSta
 
 
 def _state_by_log(job: PlannedJob) -> str:
-    """Says what the log of a job without artifact means."""
+    """Returns the state of a job without artifacts, from its log."""
     written, record = os.path.getmtime(job.log), record_path(job.outputs[0])
     if record.exists() and record.stat().st_mtime >= written:
-        return WAITING  # the job went well, and somebody has deleted the artifact since
+        return WAITING  # the job succeeded, and its artifact has been deleted since
     if os.path.getsize(job.log):
         return FAILED
-    # It has just begun, or was killed before it could speak.
+    # The job has just begun, or was killed before it printed anything.
     return RUNNING if time.time() - written < START_SECONDS else CUT_OFF
 
 
 def _read_mark(path: Path) -> dict | None:
     try:
         return loads(path.read_text())
-    except (OSError, ValueError):  # the job has ended meanwhile
+    except (OSError, ValueError):  # the job has ended in the meantime
         return None
 
 
 def _slurm_job(mark: dict | None) -> str:
-    """Returns the number of the Slurm job behind a mark; nothing for another job."""
+    """Returns the number of the Slurm job of a mark; "" for other jobs."""
     return (mark or {}).get("slurm", {}).get("slurm_job_id", "")
 
 
 def _slurm_states(numbers: Sequence[str]) -> dict[str, str] | None:
-    """Asks Slurm, once, for the states of jobs; None if it does not answer."""
+    """Queries Slurm once for the states of jobs; returns None if it does not respond."""
     if not numbers or shutil.which("squeue") is None:
         return None
     words = ["squeue", "--noheader", "--format=%i %T", "--jobs", ",".join(numbers)]
@@ -131,7 +131,7 @@ def _slurm_states(numbers: Sequence[str]) -> dict[str, str] | None:
 
 
 def _state_by_mark(mark: dict, slurm: Mapping[str, str] | None) -> str:
-    """Says whether the process behind a mark still runs; one that nobody can ask for counts."""
+    """Returns whether the process of a mark still runs; assumes so if that cannot be checked."""
     number = _slurm_job(mark)
     if number and slurm is not None:
         return SLURM_STATES.get(slurm.get(number, ""), CUT_OFF)
@@ -147,7 +147,7 @@ def _state_by_mark(mark: dict, slurm: Mapping[str, str] | None) -> str:
 
 
 def _trained(job: PlannedJob) -> float:
-    """Returns the seconds of a training's epochs, in all of its attempts; 0 of other jobs."""
+    """Returns the seconds of a training's epochs over all attempts; 0 for other jobs."""
     seconds = 0.0
     for path in job.outputs:
         if Path(path).name == "metrics.csv" and os.path.exists(path):
@@ -157,9 +157,10 @@ def _trained(job: PlannedJob) -> float:
 
 
 def seconds_left(jobs: list[JobStatus], on_gpus: bool) -> tuple[float, float]:
-    """Returns the seconds of the jobs not done, and those of them that the cost model expects.
+    """Estimates the seconds of unfinished jobs, and how many of them rest on the cost model alone.
 
-    A job takes what the model says, times what those of its stage that are done took of that.
+    The estimate of the model is scaled by the ratio of actual to estimated time of the finished
+    jobs of the same stage.
     """
 
     def expected(job: JobStatus) -> float:
@@ -181,7 +182,7 @@ def seconds_left(jobs: list[JobStatus], on_gpus: bool) -> tuple[float, float]:
 
 
 def last_profiles(jobs: Sequence[PlannedJob]) -> list[str]:
-    """Returns the profiles of the `snakemake` that made the latest of the artifacts."""
+    """Returns the profiles of the `snakemake` command that made the latest artifact."""
     records = [found[1] for job in jobs if (found := read_record(job.outputs[0]))]
     last = max(records, key=lambda record: record.get("started", ""), default={})
-    return named_profiles(shlex.split(last.get("workflow") or "")[1:])
+    return profiles_of(shlex.split(last.get("workflow") or "")[1:])

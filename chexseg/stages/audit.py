@@ -1,4 +1,4 @@
-"""Checks a study's files against their records, and says where a number came from."""
+"""Checks the files of a study against their records, and traces where a number came from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from chexseg.files.sizes import size_text
 from chexseg.provenance.machine import kind_text
 
 _MOST = 3
-"""Files named in a line; --json names all."""
+"""Maximum number of files listed in a line; --json lists all."""
 
 
 def run(
@@ -38,38 +38,43 @@ def run(
 ) -> None:
     """Audit studies, or check the lineage of an artifact.
 
-    A folder is a study: every file is hashed again and held against its record, the records
-    against each other, and the code against that here. It may lie anywhere; raw data that are not
-    there are reported as not checked. Several folders are taken for repeats of one another.
-    A file is an artifact: what it was made from is printed as a tree, back to the X-rays. The
-    artifact and all artifacts behind it are hashed; what is not as recorded is marked.
+    For a folder, which is a study, every file is hashed again and compared with its record, and the
+    records are compared with each other and with the code of this checkout. The folder may have
+    been moved; raw data that are not found are reported as not checked. Several folders are
+    treated as repeats of one study.
 
-    The exit code is 0 if there are warnings at most, 1 for errors, 2 for paths that are no study.
+    For a file, which is an artifact, its lineage is printed as a tree, back to the X-rays. The
+    artifact and all artifacts that led to it are hashed, and differences from the records are
+    marked.
+
+    The exit code is 0 if there are no errors (but maybe warnings), 1 for errors, and 2 if a path is
+    not a study.
 
     Args:
         paths: Folders of studies, such as results/demo, or one artifact.
-        row: First cells of a row of the artifact, a CSV: `chexseg,Edema`; its lineage is printed.
-        root: Folder of the raw data now, if they are not where they were.
+        row: First cells of a row of the artifact, a CSV, such as `chexseg,Edema`; prints its
+            lineage.
+        root: Current folder of the raw data, if they have moved.
         xrays: Also hash the X-rays that the index lists.
-        crate: Write the study, if it has no errors, as a Workflow Run RO-Crate: a new folder, or
+        crate: Write the study as a Workflow Run RO-Crate, if it has no errors: a new folder, or
             FILE.zip.
-        copy_files: Copy the artifacts into the crate; else it names them by their digests.
-        json: Print all as JSON.
+        copy_files: Copy the artifacts into the crate; otherwise it lists only their digests.
+        json: Print everything as JSON.
 
     Raises:
-        InputError: a path is no study and no artifact of one, or there is no such row.
+        InputError: a path is neither a study nor an artifact of one, or there is no such row.
     """
     files = [path for path in paths if not path.is_dir()]
     if not paths or (files and len(paths) > 1) or (row and not files):
         found = " ".join(map(str, paths)) or "nothing"
-        remedy = "Give results/STUDY, or results/STUDY/summary.csv --row RUN,PATHOLOGY."
+        remedy = "Pass results/STUDY, or results/STUDY/summary.csv --row RUN,PATHOLOGY."
         raise InputError([Problem("paths", found, "folders of studies, or one artifact", remedy)])
     problems = Problems()
     if crate is not None and (files or len(paths) > 1):
         found = "an artifact" if files else "several studies"
         problems.add("--crate", found, "the folder of one study", "Write a crate for each study.")
     if copy_files and crate is None:
-        problems.add("--copy-files", "no --crate", "a crate to copy into", "Name one: --crate NEW.")
+        problems.add("--copy-files", "no --crate", "a crate to copy into", "Add --crate NEW.")
     problems.raise_if_any()
     if files:
         sound = _lineage(files[0], row, root, as_json=json)
@@ -81,13 +86,13 @@ def run(
         if crate is not None and sound:
             write_crate(studies[0], crate, copy_files=copy_files)
         elif crate is not None:
-            print("No crate was written: the study has errors. Mend them first.", file=sys.stderr)
+            print("No crate was written: the study has errors. Fix them first.", file=sys.stderr)
     if not sound:
         sys.exit(1)
 
 
 def _audit(studies: list[Study], root: Path | None, x_rays: bool, *, as_json: bool) -> bool:
-    """Prints audits; returns whether there are no errors."""
+    """Prints audits, and returns whether they are free of errors."""
     audits = [audit(study, root=root, x_rays=x_rays) for study in studies]
     between = compare(studies)
     if as_json:
@@ -102,7 +107,7 @@ def _audit(studies: list[Study], root: Path | None, x_rays: bool, *, as_json: bo
 
 
 def _lineage(path: Path, row: str, root: Path | None, *, as_json: bool) -> bool:
-    """Prints a lineage; returns whether all in it is as recorded."""
+    """Prints a lineage, and returns whether it is free of errors."""
     study, artifact = study_of(path)
     maker = study.recorded[artifact]
     rows = rows_of(path, row) if row else []
@@ -110,33 +115,33 @@ def _lineage(path: Path, row: str, root: Path | None, *, as_json: bool) -> bool:
     target = lineage_of(study, artifact, only)
     hashed, absent = check(study, target, root)
     nodes = walk(target)
-    wrong = sum(bool(node.wrong) for node in nodes)
+    faulty = sum(bool(node.errors) for node in nodes)
     if as_json:
         content = {"rows": rows, "artifacts": [node.as_dict() for node in nodes]}
         print(json.dumps({**content, "hashed": hashed, "not_checked": absent}, indent=1))
-        return not wrong
+        return not faulty
     for each in rows:
         print(one_line(", ".join(f"{name} {cell}" for name, cell in each.items())))
     if rows:
         print()
     if only is not None:
         left = sum(i.path not in only for i in maker.inputs)
-        print(one_line(f"({left} other inputs of {artifact} are not behind this row)"))
+        print(one_line(f"({left} other inputs of {artifact} do not affect this row)"))
     print(as_text(study, target))
-    print(f"\n{_plural(hashed, 'file')} hashed" + f", {absent} raw not here" * bool(absent) + ".")
-    if wrong:
+    print(f"\n{_plural(hashed, 'file')} hashed" + f", {absent} raw not found" * bool(absent) + ".")
+    if faulty:
         audit_of = one_line(f"chexseg audit {shlex.quote(str(study.folder))}")
         print(
-            f"ERROR  {wrong} of {_plural(len(nodes), 'artifact')} in this lineage: not as recorded,"
-            f" marked above. What to do: {audit_of}"
+            f"ERROR  {faulty} of {_plural(len(nodes), 'artifact')} in this lineage differ from their"
+            f" records, as marked above. For remedies, run: {audit_of}"
         )
     else:
-        print("Every artifact is what its record and its readers' records say.")
-    return not wrong
+        print("Every artifact matches its own record and the records of the jobs that read it.")
+    return not faulty
 
 
 def facts_of(result: Audit) -> dict[str, str]:
-    """Returns the audit's table: what was checked, and how the study was made."""
+    """Returns the facts that an audit prints: what was checked, and how the study was made."""
     study, jobs = result.study, result.study.jobs
     records = [job.record for job in jobs]
     missing = result.x_rays - result.x_rays_checked
@@ -149,7 +154,7 @@ def facts_of(result: Audit) -> dict[str, str]:
     )
     return {
         "artifacts": f"{len(study.recorded)}, {len(study.made)} files",
-        "records": f"{len(study.recorded)} sound, {len(study.unsound)} not, of {len(jobs)} jobs",
+        "records": f"{len(study.recorded)} valid, {len(study.unsound)} not, of {len(jobs)} jobs",
         "hashed": f"{len(result.contents)} files, {size_text(result.bytes)}",
         "X-rays": f"{result.x_rays_checked} checked" + f", {missing} not" * bool(missing),
         "code": f"{len({record['code']['digest'] for record in records})} digests of "
@@ -159,7 +164,7 @@ def facts_of(result: Audit) -> dict[str, str]:
         "machines": _counted(machines),
         "software": _counted(versions),
         "computed in": f"{timedelta(seconds=round(sum(r['seconds'] for r in records)))} h, "
-        f"most memory {max(r['peak_memory_mb'] for r in records)} MB",
+        f"peak memory {max(r['peak_memory_mb'] for r in records)} MB",
     }
 
 
@@ -170,7 +175,7 @@ def _report(result: Audit) -> str:
     lines += [f"  {name:<12} {one_line(fact)}" for name, fact in facts_of(result).items()]
     errors = sum(finding.is_error for finding in result.findings)
     warnings = len(result.findings) - errors
-    verdict = "Every file is what its record says, and every input is recorded."
+    verdict = "Every file matches its record, and every input is recorded."
     counts = f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}."
     lines.append(f"{counts} {'' if errors else verdict}".rstrip())
     return "\n".join(lines)

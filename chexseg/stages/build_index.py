@@ -1,4 +1,4 @@
-"""Index: which X-rays take part, their labels, their split and their shard."""
+"""Builds the index: the X-rays of a study with their labels, splits and shards."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def run(
 ) -> None:
     """List the X-rays of a study, after checking tables, files and masks.
 
-    Only frontal X-rays take part. Validation X-rays are divided by patient into `expert` and
-    `validation`; the splits share no patient. X-rays without any expert mask stay in their
-    split: the radiologists saw nothing there. The index has a column for each finding, and the
-    digest of each X-ray, so that everything made from it depends on their content.
+    Only frontal X-rays are used. Validation X-rays are divided by patient into `expert` and
+    `validation`; no patient is in two splits. X-rays without any expert mask stay in their split,
+    since the radiologists found nothing in them. The index has a column per finding, and the digest
+    of each X-ray, so that everything made from it depends on their content.
 
     Args:
-        layout: How the files of the data lie, and are read.
+        layout: Layout of the data.
         inputs: The files of the layout, by role.
-        root: Folder of the data; no X-ray may lie outside it.
-        findings: Labels to read; without the flag, those of the layout.
-        pathologies: What the masks must hold; without the flag, the layout's.
+        root: Data folder; every X-ray must be inside it.
+        findings: Labels to read; by default the layout's.
+        pathologies: Classes that the masks must have; by default the layout's.
         out: The index, a CSV with one row per X-ray.
 
     Raises:
-        InputError: everything that is wrong with tables, files and masks, all at once.
+        InputError: lists everything wrong with tables, files and masks.
     """
     release = read_release(layout, root, inputs, findings=findings, pathologies=pathologies)
     if release.problems:
@@ -63,12 +63,11 @@ def run(
 
 
 def index_of(release: Release, settings: IndexSettings) -> pd.DataFrame:
-    """Chooses the X-rays of a release that take part, and gives each its split and its shard.
+    """Selects the X-rays of a release for the study, and assigns splits and shards.
 
     Returns:
         One row per X-ray, with the columns of the release's table and `shard`. `height` and
-        `width` are those of the file for X-rays of the parts that have masks; train X-rays have
-        none, since nobody needs to open them all.
+        `width` are known only for X-rays of parts with masks, to avoid opening every train X-ray.
     """
     frontal = release.frontal
     parts = {split: rows.copy() for split, rows in frontal.groupby("split", sort=False)}

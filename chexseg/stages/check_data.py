@@ -1,4 +1,4 @@
-"""Data check: everything that is wrong with tables, masks and X-rays, and a report of the rest."""
+"""Checks tables, masks and X-rays, and writes a report about them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from chexseg.files.progress import progress
 from chexseg.provenance.digests import MEMORY, Digests
 
 AT_ONCE = 64
-"""X-rays of a thread that are under way at once: memory does not grow with their number."""
+"""Maximum number of X-rays in progress per thread, which limits memory."""
 
 MOST_WARNINGS = 20
-"""Warnings of a kind that are told one by one."""
+"""Maximum number of warnings of a kind that are listed."""
 
 MOST_NAMES = 3
-"""X-rays that a warning of many names."""
+"""Maximum number of X-rays that a warning lists."""
 
 LOOKED_AT = 128
-"""A JPEG may be decoded at a fraction of its size, with at least these pixels a side."""
+"""A JPEG may be decoded at reduced size, with at least this many pixels per side."""
 
 
 def run(
@@ -45,24 +45,24 @@ def run(
     decode: bool = True,
     threads: int = 1,
 ) -> None:
-    """Check tables, masks and X-rays against each other, and report what they hold.
+    """Check tables, masks and X-rays against each other, and write a report about them.
 
-    The report counts labels, views, patients, masks and sizes, and warns of X-rays that look
-    wrong (almost constant, inverted, within a broad border), of files with the same content, and
-    of masks that do not go with the labels.
+    The report counts labels, views, patients, masks and sizes. It warns about X-rays that look
+    wrong (almost constant, inverted, with a broad border), files with the same content, and masks
+    that contradict the labels.
 
     Args:
-        root: Folder of the data; no X-ray may lie outside it.
+        root: Data folder; every X-ray must be inside it.
         layout: Name of the layout of the data.
         inputs: The files of the layout, by role.
-        out: The report, a text.
-        pathologies: What the masks must hold; by default what the layout says.
-        findings: Labels to read; by default those of the layout.
-        decode: Decode every X-ray; without, only the headers of those with masks are read.
-        threads: X-rays decoded at once.
+        out: The report, a text file.
+        pathologies: Classes that the masks must have; by default the layout's.
+        findings: Labels to read; by default the layout's.
+        decode: Decode every X-ray; otherwise only the headers of X-rays with masks are read.
+        threads: Number of X-rays decoded at once.
 
     Raises:
-        InputError: everything that is wrong, all at once; nothing is written then.
+        InputError: lists everything that is wrong; no report is written then.
     """
     release = read_release(layout, root, inputs, findings=findings, pathologies=pathologies)
     text, problems = examine(release, decode=decode, threads=threads)
@@ -76,17 +76,17 @@ def run(
 def examine(
     release: Release, *, decode: bool = True, threads: int = 1
 ) -> tuple[str, list[Problem]]:
-    """Returns the data report, and everything that is wrong with a release.
+    """Returns the data report, and all problems of a release.
 
     Args:
-        release: as from `chexseg.data.layouts.release.read_release`.
-        decode: also decode every X-ray.
-        threads: X-rays decoded at once.
+        release: from `chexseg.data.layouts.release.read_release`.
+        decode: whether to decode every X-ray.
+        threads: number of X-rays decoded at once.
     """
-    told = {problem.where for problem in release.problems}
+    reported = {problem.where for problem in release.problems}
     seen = survey(release, threads) if decode else None
     problems = release.problems + [
-        p for p in (seen.problems if seen else ()) if p.where not in told
+        p for p in (seen.problems if seen else ()) if p.where not in reported
     ]
     lines = [*_counts(release), *_labels(release)]
     odd = [_mismatched(release)]
@@ -103,12 +103,12 @@ def examine(
 
 @dataclass
 class Survey:
-    """What the X-rays of a release are like.
+    """Holds facts about the X-rays of a release.
 
     Attributes:
-        sizes: how many X-rays have a height and width.
-        flaws: path of an X-ray -> how it looks wrong.
-        digests: [N] SHA-256 of every frontal X-ray that could be read, 32 bytes each.
+        sizes: (height, width) -> number of X-rays.
+        flaws: path of an X-ray -> what looks wrong with it.
+        digests: [N] SHA-256 of every readable frontal X-ray, 32 bytes each.
         paths: [N] the paths of these X-rays.
         problems: X-rays that cannot be decoded.
     """
@@ -121,7 +121,7 @@ class Survey:
 
 
 def survey(release: Release, threads: int) -> Survey:
-    """Decodes every frontal X-ray of a release that is there."""
+    """Decodes every existing frontal X-ray of a release."""
     found, digests, root = Survey(), Digests(MEMORY), release.root
 
     def look(path: str) -> tuple | InputError:
@@ -159,11 +159,11 @@ def _counts(release: Release) -> Iterator[str]:
         counts = [(rows["view"] == view).sum() for view in ("frontal", "lateral")]
         yield f"{split:<28}" + "".join(f"{n:>10}" for n in (*counts, rows["patient"].nunique()))
     patients = release.frontal.groupby("patient")["split"].nunique()
-    yield f"{(patients > 1).sum()} patients are in two splits. Lateral X-rays take no part."
+    yield f"{(patients > 1).sum()} patients are in two splits. Lateral X-rays are not used."
 
 
 def _labels(release: Release) -> Iterator[str]:
-    """Tells labels, patients and masks of each split; of several files of masks, the first's."""
+    """Yields a table of labels, patients and masks per split, using the first mask file."""
     heads = ("positive", "negative", "uncertain", "blank", "patients", "masks")
     names = dict.fromkeys((*release.findings, *release.pathologies))
     for split in PARTS:
@@ -182,9 +182,9 @@ def _labels(release: Release) -> Iterator[str]:
             counts.append(drawn if entries and name in release.pathologies else "-")
             yield f"{name:<28}" + "".join(f"{count:>11}" for count in counts)
         if entries:
-            yield f"{len(entries)} of {len(rows)} X-rays have an entry in the file of masks."
+            yield f"{len(entries)} of {len(rows)} X-rays have an entry in the mask file."
     yield ""
-    yield "Frontal X-rays. patients: with a positive label; masks: X-rays with a mask not empty."
+    yield "Frontal X-rays. patients: with a positive label; masks: X-rays with a nonempty mask."
 
 
 def _sizes(seen: Survey) -> Iterator[str]:
@@ -193,29 +193,29 @@ def _sizes(seen: Survey) -> Iterator[str]:
     numbers = np.fromiter(seen.sizes.values(), int, len(seen.sizes))
     for side, name in enumerate(("height", "width")):
         sides = np.array([size[side] for size in seen.sizes], int).repeat(numbers)
-        told = (sides.min(), int(np.median(sides)), sides.max()) if len(sides) else ("-",) * 3
-        yield f"{name:<28}" + "".join(f"{pixels:>11}" for pixels in told)
-    yield f"{numbers.sum()} X-rays decoded, of {len(seen.sizes)} sizes."
+        figures = (sides.min(), int(np.median(sides)), sides.max()) if len(sides) else ("-",) * 3
+        yield f"{name:<28}" + "".join(f"{pixels:>11}" for pixels in figures)
+    yield f"{numbers.sum()} X-rays decoded, with {len(seen.sizes)} different sizes."
 
 
 def _twins(seen: Survey, release: Release) -> list[str]:
-    """Tells X-rays whose files are the same."""
+    """Returns a warning for each group of X-rays whose files are identical."""
     groups: dict[bytes, list[str]] = {}
     for digest, path in zip(seen.digests, seen.paths, strict=True):
         groups.setdefault(digest, []).append(path)
     split_of = dict(zip(release.frontal["path"], release.frontal["split"], strict=True))
     twins = [paths for paths in groups.values() if len(paths) > 1]
-    # What is in two splits comes first: a model has seen such a test X-ray.
+    # Groups across splits come first, since a model may have trained on such a test X-ray.
     twins.sort(key=lambda paths: -len({split_of[path] for path in paths}))
     return [f"the same file: {', '.join(f'{p} ({split_of[p]})' for p in paths)}" for paths in twins]
 
 
 def _mismatched(release: Release) -> list[str]:
-    """Tells labels without their mask and masks without their label, each kind in one line.
+    """Returns a warning per kind of contradiction between labels and masks.
 
-    Of several files of masks, the first counts: a second reader may see it otherwise.
+    Only the first mask file is compared, since a second reader may disagree.
     """
-    told, labelled = [], [name for name in release.pathologies if name in release.findings]
+    warnings, labelled = [], [name for name in release.pathologies if name in release.findings]
     for split in release.masks:
         rows = release.frontal[release.frontal["split"] == split]
         entries, without, against = release.truth(split), [], []
@@ -229,12 +229,13 @@ def _mismatched(release: Release) -> list[str]:
         for names, what in ((without, "1, but without"), (against, "0, but with")):
             if names:
                 first = ", ".join(names[:MOST_NAMES])
-                told.append(f"labelled {what} a mask: {len(names)} of {split}, such as {first}")
-    return told
+                text = f"labelled {what} a mask: {len(names)} of {split}, such as {first}"
+                warnings.append(text)
+    return warnings
 
 
 def _warnings(kinds: list[list[str]]) -> Iterator[str]:
-    """Tells what looks wrong, but need not be."""
+    """Yields the lines of all warnings, by kind."""
     number = sum(map(len, kinds))
     yield ""
     yield f"{number or 'No'} warning{'s' * (number != 1)}."

@@ -1,4 +1,4 @@
-"""Comparisons of runs: paired differences, with confidence intervals."""
+"""Compares runs by paired differences with confidence intervals."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def run(
     """Compare runs on the same resamples of patients.
 
     Args:
-        replicates: Scores and their bootstrap replicates, as `chexseg score-runs` writes them.
+        replicates: Scores and their bootstrap replicates, as written by `chexseg score-runs`.
         out: CSV with the differences of each contrast, and the share of the gap to the human
             benchmark that it closes, if there is one.
-        contrasts: Names of the contrasts; none: a table without rows.
+        contrasts: Names of the contrasts; without any, the table has no rows.
         runs: The run of each contrast.
         against: The run of each contrast whose score is subtracted.
 
@@ -45,7 +45,7 @@ def run(
     problems = Problems()
     if not len(contrasts) == len(runs) == len(against):
         found = f"{len(contrasts)} contrasts, {len(runs)} runs and {len(against)} to compare with"
-        problems.add("contrasts", found, "as many of each", "Give two runs for each contrast.")
+        problems.add("contrasts", found, "equal numbers", "Pass two runs for each contrast.")
     for name in dict.fromkeys((*runs, *against)):
         if name not in scores:
             remedy = f"Did you mean {nearest(name, tuple(scores))!r}?"

@@ -1,4 +1,4 @@
-"""Affinity maps: the edges that IRNet sees in every X-ray of a shard."""
+"""Computes affinity maps: the edges that an IRNet predicts in every X-ray of a shard."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(
     Args:
         images: One shard of the image store.
         irnet: Checkpoint of the IRNet.
-        out: The same shard of the store of affinity maps (HDF5).
+        out: The same shard of the affinity store (HDF5).
         threads: CPU threads.
     """
     device = device_for_inference(threads)

@@ -1,4 +1,4 @@
-"""Saliency store: a map of every pathology for every X-ray of a shard."""
+"""Computes saliency maps: a map per class for every X-ray of a shard."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def run(
 ) -> None:
     """Compute the saliency maps of one shard.
 
-    Maps are raw: at the resolution of the classifier's features, not scaled, not gated by labels.
-    With several classifiers, each map is scaled to a maximum of 1 and the mean is stored, at the
-    finest of their resolutions.
+    Maps are raw: at the resolution of the classifier's features, unscaled, and independent of
+    labels. With several classifiers, each map is scaled to a maximum of 1, and the mean is stored
+    at the finest of their resolutions.
 
     Args:
         images: One shard of the image store.
         classifiers: Checkpoints of classifiers.
         out: The same shard of the saliency store (HDF5).
-        method: How maps are computed, as in the section `saliency` of the config.
-        classes: Classes to explain, in the order of the store; each is a finding of every
-            classifier.
+        method: Saliency method, as in the section `saliency` of the config.
+        classes: Classes to explain, in the order of the store; every classifier must have them
+            among its findings.
         threads: CPU threads.
     """
     device = device_for_inference(threads)
@@ -70,10 +70,10 @@ def run(
 
 
 def _outputs_of(pathologies: tuple[str, ...], findings: tuple[str, ...], path: Path) -> list[int]:
-    """Returns the number of each pathology among the findings of a classifier.
+    """Returns the index of each pathology among the findings of a classifier.
 
     Raises:
-        InputError: the classifier was not trained for one of them.
+        InputError: the classifier lacks a pathology.
     """
     problems = Problems()
     for pathology in pathologies:
@@ -86,7 +86,7 @@ def _outputs_of(pathologies: tuple[str, ...], findings: tuple[str, ...], path: P
 
 
 def _mean(maps: list[Tensor]) -> Tensor:
-    """Mean of maps [B, P, h, w] of several resolutions, each scaled to a maximum of 1 (or -1)."""
+    """Returns the mean of maps [B, P, h, w] of several resolutions, each scaled to at most 1."""
     finest = max((entry.shape[-2:] for entry in maps), key=lambda shape: shape[0] * shape[1])
     scaled = [entry / entry.abs().amax((2, 3), keepdim=True).clamp(min=1e-12) for entry in maps]
     resized = [

@@ -1,4 +1,4 @@
-"""Overlaps of predicted masks with expert masks, in pixels, for every X-ray."""
+"""Counts the overlap of predicted masks with expert masks, in pixels, for every X-ray."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ def run(
     split: str = "test",
     pathologies: tuple[str, ...] = PATHOLOGIES,
 ) -> None:
-    """Count the pixels that a run's masks share with the experts'.
+    """Count the pixels that the masks of a run share with the expert masks.
 
-    An X-ray without an entry in a file has empty masks there.
+    An X-ray without an entry in a file has empty masks.
 
     Args:
-        index: The study's index: which X-rays count, and of which patient each is.
+        index: The study's index, with the X-rays to count and their patients.
         truth: Expert masks (CheXlocalize JSON).
         prediction: Masks of the run (CheXlocalize JSON), at the same size.
-        out: CSV (or .csv.gz) with a row for each X-ray and pathology.
+        out: CSV (or .csv.gz) with one row per X-ray and pathology.
         split: Split of the index.
         pathologies: Pathologies to count.
 
     Raises:
-        InputError: everything that is wrong with the files, all at once.
+        InputError: lists everything wrong with the files.
     """
     patients, sizes = patients_of_index(index, split)
     masks = read_both(truth, prediction, pathologies=pathologies, sizes=sizes, wanted=patients)
     table = overlap_table(*masks, patients=patients, pathologies=pathologies)
     content = table.to_csv(index=False, lineterminator="\n").encode()
     if out.suffix == ".gz":
-        content = gzip.compress(content, mtime=0)  # equal tables, equal bytes
+        content = gzip.compress(content, mtime=0)  # equal tables give equal bytes
     with atomic(out) as temporary:
         temporary.write_bytes(content)
     absent = sum(cxr_id not in masks[1] for cxr_id in patients)
     number = len(set(patients.values()))
-    print(f"{len(patients)} X-rays of {number} patients, {absent} not predicted.")
+    print(f"{len(patients)} X-rays of {number} patients, {absent} without a prediction.")

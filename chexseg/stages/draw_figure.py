@@ -1,4 +1,4 @@
-"""One figure of the report."""
+"""Draws one figure of the report."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def run(
 ) -> None:
     """Draw a figure of a study.
 
-    A figure is drawn from some of these artifacts, its roles (see the modules of
-    `chexseg/report/`); what others are given does not matter.
+    A figure uses some of these artifacts, its roles (see the modules of `chexseg/report/`); all
+    others are ignored.
 
     Args:
         figure: Name of the figure.
-        out: The figure; its suffix says the format.
+        out: The figure; its suffix determines the format.
         index: The study's index.
         images: The shards of the image store.
         truth: Expert masks of the test X-rays (CheXlocalize JSON).
@@ -56,13 +56,13 @@ def run(
         predictions_names: The segmenters, in the order of `predictions`.
         trainings: The metrics CSVs of trainings.
         trainings_names: The trainings, in the order of `trainings`.
-        saliency: The shards of saliency stores, those of the first entry first.
-        saliency_names: The saliency entries; each has equally many shards.
-        masks: The shards of stores of masks, those of the first entry first.
-        masks_names: The sources of masks; each has equally many shards.
+        saliency: The shards of saliency stores, in the order of `saliency_names`.
+        saliency_names: The saliency entries, with equally many shards each.
+        masks: The shards of mask stores, in the order of `masks_names`.
+        masks_names: The mask sources, with equally many shards each.
 
     Raises:
-        InputError: an artifact of the figure's roles was not given, or names and files differ in
+        InputError: an artifact that the figure needs is missing, or names and files differ in
             number.
     """
     chosen, problems = load("figure", figure), Problems()
@@ -82,7 +82,7 @@ def run(
     for role in chosen.roles:
         if given[role] is None:
             flag = f"--{role.replace('_', '-')}"
-            problems.add(flag, "nothing", f"a file: {figure!r} is drawn from it", f"Give {flag}.")
+            problems.add(flag, "nothing", f"a file, which {figure!r} needs", f"Pass {flag}.")
     problems.raise_if_any()
     chosen.draw(Inputs(**{role: given[role] for role in chosen.roles}), settings, out)
 
@@ -90,12 +90,12 @@ def run(
 def _shards(
     role: str, files: tuple[Path, ...], entries: tuple[str, ...], problems: Problems
 ) -> dict[str, tuple[Path, ...]]:
-    """Returns the files of each entry, which follow each other, equally many of each."""
+    """Splits files evenly among entries, in order."""
     each, rest = divmod(len(files), max(1, len(entries)))
     if rest or len(set(entries)) < len(entries) or bool(files) != bool(entries):
         found = f"{len(files)} files for {len(set(entries))} different names"
         remedy = f"Correct --{role} or --{role}-names."
-        problems.add(f"--{role}", found, "equally many files for each name", remedy)
+        problems.add(f"--{role}", found, "equally many files per name", remedy)
     return {name: files[n * each : (n + 1) * each] for n, name in enumerate(entries)}
 
 
@@ -105,5 +105,5 @@ def _one_each(
     """Returns the file of each entry."""
     if len(files) != len(set(entries)):
         found, remedy = f"{len(files)} files", f"Correct --{role} or --{role}-names."
-        problems.add(f"--{role}", found, f"{len(set(entries))}, one for each name", remedy)
+        problems.add(f"--{role}", found, f"{len(set(entries))}, one per name", remedy)
     return dict(zip(entries, files, strict=False))

@@ -1,4 +1,4 @@
-"""Scores of predicted masks against expert masks, with confidence intervals."""
+"""Scores predicted masks against expert masks, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ def run(
     """Score predicted masks against expert masks.
 
     Both files are CheXlocalize JSON. Each metric is printed for each pathology, with a bootstrap
-    interval over patients and the number of X-rays (n) behind it: iou_dataset, the sum of
-    intersections over the sum of unions (how CheXseg scores), and iou_image, the mean over X-rays
-    where both files have a non-empty mask (how CheXlocalize scores). An X-ray without an entry
-    has empty masks; '-' means that there is nothing to score.
+    interval over patients and the number of X-rays (n): iou_dataset, the sum of intersections over
+    the sum of unions (as in CheXseg), and iou_image, the mean over X-rays for which both files
+    have a nonempty mask (as in CheXlocalize). An X-ray without an entry has empty masks; '-' means
+    that there is nothing to score.
 
-    Without an index, patients are read from the ids of the X-rays if all of them are named as in
-    CheXpert; otherwise each X-ray counts as a patient. The output says which.
+    Without an index, patients are taken from the ids of the X-rays if all of them are named as in
+    CheXpert; otherwise each X-ray counts as a patient. The output reports which.
 
     Args:
         gt: Expert masks.
         pred: Predicted masks, at the same size.
         out: CSV for the scores.
-        index: A study's index, or another CSV with the columns cxr_id, patient and split: only
-            the X-rays of its split count. Without it, those of either file do.
+        index: A study's index, or another CSV with the columns cxr_id, patient and split, which
+            limits scoring to the X-rays of a split. By default, the X-rays of both files count.
         split: Split of the index.
         pathologies: Pathologies to score.
         run_name: Name of the run in the scores.
 
     Raises:
-        InputError: everything that is wrong with the files, all at once.
+        InputError: lists everything wrong with the files.
     """
-    patients, sizes, how = {}, None, f"patients: as {index} says"
+    patients, sizes, how = {}, None, f"patients: taken from {index}"
     if index is not None:
         patients, sizes = patients_of_index(index, split)
     masks = read_both(gt, pred, pathologies=pathologies, sizes=sizes, wanted=patients)
     if index is None:
         patients, how = patients_of_ids(sorted({*masks[0], *masks[1]}))
     if not patients:
-        found, remedy = "no X-ray, nor in the prediction", "Give masks, or --index."
+        found, remedy = "no X-ray, nor in the prediction", "Provide masks, or pass --index."
         raise InputError([Problem(str(gt), found, "one or more", remedy)])
     table = overlap_table(*masks, patients=patients, pathologies=pathologies)
     scores = score(table, **settings.model_dump()).table()
@@ -69,14 +69,14 @@ def run(
 
     number = len(set(patients.values()))
     print(f"{run_name}: {len(patients)} X-rays of {number} patients", end=", ")
-    print(f"{sum(x_ray not in masks[1] for x_ray in patients)} not predicted")
+    print(f"{sum(x_ray not in masks[1] for x_ray in patients)} without a prediction")
     print(how)
     print(f"intervals: {settings.confidence:.0%}, {settings.replicates} resamples of patients\n")
     print(_readable(scores))
 
 
 def _readable(scores: pd.DataFrame) -> str:
-    """Returns a table for people: pathologies down, metrics across."""
+    """Formats scores as a table with a row per pathology and a column per metric."""
     metrics = list(dict.fromkeys(scores["metric"]))
     head = "".join(f"{metric:>23}{'n':>7}" for metric in metrics)
     lines = [" " * 28 + head]

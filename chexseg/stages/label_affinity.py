@@ -1,4 +1,4 @@
-"""Affinity labels: pixels that surely belong to a pathology, or surely not, for IRNet."""
+"""Makes affinity labels for IRNet: pixels that certainly show a pathology, or certainly do not."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def run(
 ) -> None:
     """Label the pixels of the train X-rays of one shard by two dense CRF runs.
 
-    Labels are kept at a quarter of the resolution, that of IRNet's branches. Only pathologies
-    with label 1 are labelled; all others are unsure (255) everywhere. X-rays that are so in all
-    pathologies are left out.
+    Labels have a quarter of the resolution, as IRNet's branches do. Only pathologies with label 1
+    are labelled; all others are unsure (255) everywhere. X-rays for which all pathologies are
+    unsure everywhere are omitted.
 
     Args:
         index: The study's index.
         images: One shard of the image store.
         saliency: The same shard of the saliency store.
-        out: The same shard of the store of affinity labels (HDF5).
+        out: The same shard of the affinity label store (HDF5).
         threads: CPU threads.
     """
     device = device_for_inference(threads)

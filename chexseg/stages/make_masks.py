@@ -1,4 +1,4 @@
-"""Masks: what a source of masks makes of the X-rays of a shard."""
+"""Makes the masks of a source for the X-rays of a shard."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def run(
         index: The study's index.
         images: One shard of the image store; masks have the size of its images.
         inputs: The files that the source reads.
-        out: The same shard of the store of masks (HDF5).
+        out: The same shard of the mask store (HDF5).
         threads: CPU threads.
 
     Raises:
-        InputError: an input cannot be used.
+        InputError: an input is invalid.
     """
     shard = Shard(read_index(index), Store([images], "images"), threads)
     masks = catalog.load("mask_source", source).make_masks(settings, inputs, shard)
@@ -43,4 +43,4 @@ def run(
         for cxr_id, mask in masks.items:
             writer.append(cxr_id, mask)
             drawn += int(mask.any((1, 2)).sum())
-    print(f"{drawn} masks that are not empty, of {len(writer.ids)} X-rays.")
+    print(f"{drawn} nonempty masks of {len(writer.ids)} X-rays.")

@@ -1,4 +1,4 @@
-"""Makes the phantom release: synthetic X-rays, labels and masks in CheXpert's own layout."""
+"""Makes the phantom: synthetic X-rays, labels and masks in CheXpert's layout."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from chexseg.files.artifacts import Output
 
 
 def run(*, out: Output, settings: PhantomSettings) -> None:
-    """Writes a synthetic release that every reader of the real data sets takes as it is.
+    """Write a synthetic release in the format of the real data sets.
 
     Args:
-        out: folder of the release: `CheXpert/`, `CheXlocalize/`, `anatomy/`.
-        settings: counts, sizes, label habits and the seed.
+        out: Folder of the release: `CheXpert/`, `CheXlocalize/`, `anatomy/`.
+        settings: Counts, sizes, label noise and the seed.
     """
     make_release(out, settings)

@@ -1,4 +1,4 @@
-"""The command for everybody: masks and overlays of any X-ray."""
+"""Segments any X-ray: writes masks and overlays."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def run(
 ) -> None:
     """Segment X-rays with a trained segmenter.
 
-    Writes `masks.json` (CheXlocalize JSON, one entry per X-ray) and `<name>.png`, an overlay, for
-    each X-ray. Its name is that of the file without the suffix, or patientN_studyN_viewN_frontal
-    for files in CheXpert's folders.
+    Writes `masks.json` (CheXlocalize JSON, one entry per X-ray) and an overlay `<name>.png` for
+    each X-ray. The name is the file name without its suffix, or patientN_studyN_viewN_frontal for
+    files in CheXpert's folders.
 
     Args:
         images: PNG or JPEG files.
@@ -40,7 +40,7 @@ def run(
         threads: CPU threads.
 
     Raises:
-        InputError: an image cannot be read, two have the same name, or the checkpoint is none.
+        InputError: an image cannot be read, two have the same name, or the checkpoint is invalid.
     """
     model, trained = load_segmenter(checkpoint)
     device = device_for_inference(threads)
@@ -71,5 +71,5 @@ def run(
         overlay.draw(np.asarray(image), found, out / f"{cxr_id}.png")
     write_masks(out / "masks.json", masks)
     print(
-        f"Masks of {len(images)} X-rays: {out / 'masks.json'}, with an overlay of each beside it."
+        f"Masks of {len(images)} X-rays: {out / 'masks.json'}, with an overlay of each next to it."
     )

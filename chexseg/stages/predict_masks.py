@@ -1,4 +1,4 @@
-"""Prediction: a segmenter's masks of the test X-rays, at their own size."""
+"""Predicts a segmenter's masks of the test X-rays, at their native size."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def run(
 ) -> None:
     """Segment the test X-rays of a study.
 
-    Probabilities are brought to the X-ray's own size before they are cut at the thresholds that
-    were chosen on validation.
+    Probabilities are resized to the native size of the X-ray before the thresholds, which were
+    selected on validation, are applied.
 
     Args:
         index: The study's index.

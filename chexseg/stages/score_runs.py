@@ -1,4 +1,4 @@
-"""Scores of all runs of a study, with confidence intervals."""
+"""Scores all runs of a study, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def run(
     """Score runs on the same X-rays.
 
     Args:
-        overlaps: The runs' pixel counts, as `chexseg count-overlaps` writes them.
-        names: The runs' names, in the order of `overlaps`.
+        overlaps: Pixel counts of the runs, as written by `chexseg count-overlaps`.
+        names: Names of the runs, in the order of `overlaps`.
         out: CSV with the scores of all runs.
         replicates_out: Scores and their bootstrap replicates (npz), for comparisons.
-        false_positives: CSV that says what runs draw where the truth is empty.
+        false_positives: CSV with the predictions of runs where the truth is empty.
 
     Raises:
-        InputError: a table is not one of overlaps, or the runs are not of the same X-rays.
+        InputError: a file is not a table of overlaps, or the runs have different X-rays.
     """
     tables = _read(overlaps, names)
     scores = {name: score(table, **settings.model_dump()) for name, table in tables.items()}
@@ -50,18 +50,18 @@ def run(
 
 
 def _stack(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Lays the tables of runs end to end, the run's name in the first column."""
+    """Concatenates the tables of runs, with the name of the run in the first column."""
     stacked = pd.concat(tables, names=["run", "row"]).reset_index("row", drop=True)
     return stacked.reset_index()
 
 
 def _read(overlaps: tuple[Path, ...], names: tuple[str, ...]) -> dict[str, pd.DataFrame]:
-    """Reads tables of overlaps, and checks that they can be compared."""
+    """Reads tables of overlaps, and checks that they are comparable."""
     problems, tables = Problems(), {}
     if not names or not len(overlaps) == len(names) == len(set(names)):
         problems.add(
             "names", f"{len(overlaps)} tables of overlaps and {len(set(names))} different names",
-            "a different name for each table", "Give as many names as tables.",
+            "a different name for each table", "Pass one name per table.",
         )  # fmt: skip
     problems.raise_if_any()
     for name, path in zip(names, overlaps, strict=True):
@@ -72,7 +72,7 @@ def _read(overlaps: tuple[Path, ...], names: tuple[str, ...]) -> dict[str, pd.Da
         first = next(iter(tables.values()))
         if not table[list(ROW)].equals(first[list(ROW)]):
             problems.add(
-                path, "other X-rays or pathologies", f"those of {overlaps[0]}",
+                path, "different X-rays or pathologies", f"the same as in {overlaps[0]}",
                 "Count the overlaps of all runs with the same --index and --pathologies.",
             )  # fmt: skip
     problems.raise_if_any()

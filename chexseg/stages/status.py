@@ -1,4 +1,4 @@
-"""Shows how far a study is: what is done, running, waiting or failed, and how to go on."""
+"""Shows the progress of a study: jobs done, running, waiting or failed, and how to continue."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def run(
     plan: bool = False,
     json: bool = False,
 ) -> None:
-    """Show how far a study is. Type it where `snakemake` is typed; it changes nothing.
+    """Show the progress of a study. Run it where you run `snakemake`; it changes nothing.
 
     Args:
-        configfile: Config files of the study; config/demo.yaml if there is none.
+        configfile: Config files of the study; by default config/demo.yaml.
         config: Overrides, `key=value`, as in `snakemake --config`.
-        profile: Profiles of Snakemake, such as slurm: jobs have their limits. The command to go
-            on names them; if there is none, those that the study was last run with.
-        plan: Show instead what the whole study takes, by the cost model (docs/cost.md), and
-            what its jobs may take at most, in one attempt each.
+        profile: Snakemake profiles, such as slurm, which set the limits of jobs and appear in the
+            command to continue; by default those of the study's last run.
+        plan: Show the estimated cost of the whole study instead, by the cost model
+            (docs/cost.md), and the limits of its jobs for one attempt each.
         json: Print JSON instead of a table.
 
     Raises:
-        InputError: the config is wrong, or data are absent.
+        InputError: the config is invalid, or data are missing.
     """
     planned = read_graph(configfile, config, profiles=profile)
     model = _cost_model(configfile, config)
@@ -105,14 +105,14 @@ def _table(jobs: list[JobStatus], command: str) -> list[str]:
         if by_model and not on_gpus:
             with_gpus = duration_text(seconds_left(jobs, True)[0])
             lines.append(f"With GPUs: about {with_gpus}; their rates are assumed (docs/cost.md).")
-        lines.append(f"To go on: {command}")
+        lines.append(f"To continue: {command}")
     return lines
 
 
 def _plan(plan: Plan) -> list[str]:
     """Returns the lines of a plan, at most 80 columns wide."""
     lines = [
-        f"{'':<26}{'hours of a job':>18}{'GPU hours':>18}{'core':>9}",
+        f"{'':<26}{'hours per job':>18}{'GPU hours':>18}{'core':>9}",
         f"{'stage':<20}{'jobs':>6}"
         + f"{'expected':>10}{'limit':>8}" * 2 + f"{'hours':>9}{'disk':>9}",
     ]  # fmt: skip
@@ -131,13 +131,13 @@ def _plan(plan: Plan) -> list[str]:
         " one attempt.",
         f"From start to end on {of_gpus} GPUs: about {walls} hours.",
         f"Without a GPU: {_hours(plan.total('core_hours_without_gpus'))} core hours.",
-        "Expected by the cost model; its rates of GPUs are assumed (docs/cost.md).",
+        "Estimated by the cost model; its GPU rates are assumed (docs/cost.md).",
     ]
     return lines
 
 
 def _hours(hours: float) -> str:
-    """Returns hours for a table: <0.1, 1.5, 36, 1,234; nothing for none."""
+    """Formats hours for a table: <0.1, 1.5, 36, 1,234; "" for 0."""
     if not hours:
         return ""
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 0.05 else "<0.1"

@@ -1,4 +1,4 @@
-"""Image store: every X-ray of a shard, letterboxed, grey, in one HDF5 file."""
+"""Stores the X-rays of a shard, letterboxed and grey, in one HDF5 file."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def run(
 
     Args:
         index: The study's index.
-        root: Folder of the data, to which the paths of the index are relative.
+        root: Data folder, to which the paths of the index are relative.
         out: The image store (HDF5).
-        shard: Which shard of the index to store.
-        threads: X-rays decoded at once.
+        shard: Number of the shard in the index.
+        threads: Number of X-rays decoded at once.
 
     Raises:
-        InputError: every X-ray that is absent, truncated or no image, all at once.
+        InputError: lists every X-ray that is missing, truncated or not an image.
     """
     paths = read_index(index, shard=shard)["path"]
     size = settings.image_size
@@ -50,7 +50,7 @@ def run(
 
     def items():
         with ThreadPoolExecutor(threads) as pool:
-            for start in range(0, len(paths), 64):  # a bounded number of X-rays in memory
+            for start in range(0, len(paths), 64):  # limits the number of X-rays in memory
                 part = paths.iloc[start : start + 64]
                 yield from zip(part.index, pool.map(load, part), strict=True)
 

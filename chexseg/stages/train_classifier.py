@@ -1,4 +1,4 @@
-"""Classifier: X-ray to the probability of each finding."""
+"""Trains a classifier, which maps an X-ray to the probability of each finding."""
 
 from __future__ import annotations
 
@@ -37,21 +37,20 @@ def run(
 ) -> None:
     """Train a classifier on the labels of the train X-rays.
 
-    It has an output for each finding of the index. The epoch with the highest mean AUROC over
-    `selection` wins, measured on the validation X-rays (splits `expert` and `validation`: no
-    classifier trains on them). A finding without both a positive and a negative X-ray there has
-    no AUROC.
+    It has an output for each finding of the index. The best epoch is the one with the highest mean
+    AUROC over `selection` on the validation X-rays (splits `expert` and `validation`, on which no
+    classifier trains). A finding without both positive and negative X-rays there has no AUROC.
 
     Args:
         index: The study's index.
         images: The shards of the image store.
         out: The checkpoint.
         metrics: CSV with one row per epoch.
-        weights: The file that `initial_weights` names, if it names one.
+        weights: The file of the initial weights, if `initial_weights` refers to one.
 
     Raises:
-        InputError: initial weights cannot be had, or belong to another architecture; or a batch
-            cannot be split evenly.
+        InputError: the initial weights are unavailable or belong to another architecture, or a
+            batch cannot be split evenly.
     """
     training = Training("classifier", settings, execution, (index, *images, *weights))
     store = Store(images, "images")
@@ -76,11 +75,11 @@ def run(
 
 
 class Classification(Task):
-    """Labels from X-rays; the score is the mean AUROC of the findings in `selection`.
+    """Predicts labels from X-rays; the score is the mean AUROC of the findings in `selection`.
 
     Args:
-        training: what this is the task of.
-        settings: of the training.
+        training: the training that runs this task.
+        settings: settings of the training.
         store: the images.
         validation: rows of the index.
     """

@@ -1,4 +1,4 @@
-"""IRNet: X-ray to the edges between what belongs together and what does not."""
+"""Trains an IRNet, which finds edges between image regions of different classes."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ def run(
 ) -> None:
     """Train IRNet's edge and displacement branches on affinity labels; the backbone is frozen.
 
-    The last epoch is kept, as published; the mean displacement over the X-rays, which inference
-    subtracts, is measured after it.
+    The last epoch is kept, as published. After it, the mean displacement over the X-rays is
+    measured, which inference subtracts.
 
     Args:
         images: The shards of the image store.
-        labels: The shards of the store of affinity labels.
+        labels: The shards of the affinity label store.
         out: The checkpoint.
         metrics: CSV with one row per epoch.
         backbone_architecture: resnet18 or resnet50.
         backbone: Weights of the backbone: none, imagenet or a path.
-        weights: The file that `backbone` names, if it names one.
+        weights: The file of the weights, if `backbone` refers to one.
 
     Raises:
-        InputError: the weights cannot be had, or belong to another architecture; no X-ray has a
-            labelled pixel; or a batch cannot be split evenly.
+        InputError: the weights are unavailable or belong to another architecture, no X-ray has a
+            labelled pixel, or a batch cannot be split evenly.
     """
     inputs = (*images, *labels, *weights)
     names = {"backbone_architecture": backbone_architecture, "backbone": backbone}
@@ -85,12 +85,12 @@ def run(
 
 
 class Affinities(Task):
-    """Edges and displacements from X-rays with affinity labels; the last epoch is kept.
+    """Predicts edges and displacements, learning from affinity labels; the last epoch is kept.
 
     Args:
-        model: what is trained.
-        training: what this is the task of.
-        settings: of the training.
+        model: the model to train.
+        training: the training that runs this task.
+        settings: settings of the training.
         samples: the training samples.
     """
 
@@ -104,7 +104,7 @@ class Affinities(Task):
         return self.model.parameter_groups(self.settings.learning_rate)
 
     def step(self, batch: dict[str, Tensor], noise: Tensor) -> dict[str, Tensor]:
-        # Moved as two masks, so that what comes in from outside the X-ray is unsure.
+        # Moved as two masks, so that pixels from outside the X-ray become unsure.
         masks = torch.cat([batch["label"] == 1, batch["label"] == 0], dim=1).float()
         image = to_float(batch["image"])
         image, masks = augment(image, masks, self.settings.augmentation, noise)
@@ -119,7 +119,7 @@ class Affinities(Task):
         return irnet_losses(edge, displacement, label, self.settings.radius).total
 
     def finish(self, best: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Measures the mean displacement; each process passes its share of the X-rays."""
+        """Measures the mean displacement; each process handles its share of the X-rays."""
         fabric = self.training.fabric
         own = range(fabric.global_rank, len(self.samples), fabric.world_size)
         share = Subset(self.samples, own)

@@ -1,4 +1,4 @@
-"""Segmenter: X-ray to masks, from one or several sources of masks."""
+"""Trains a segmenter, which maps an X-ray to masks, on one or several sources of masks."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ def run(
     weights: tuple[Path, ...] = (),
     execution: Execution = Execution(),
 ) -> None:
-    """Train a segmenter and choose its thresholds.
+    """Train a segmenter and select its thresholds.
 
-    Each source of masks says from which splits its X-rays may train; those of the split
-    `validation` never do. After each epoch the 20 candidate thresholds are tried on that split;
-    an epoch's score is the mean IoU, each class at its best threshold, over `selection`. The best
-    epoch and its thresholds are kept.
+    Each source of masks defines the splits whose X-rays may be used for training; the split
+    `validation` never is. After each epoch, 20 candidate thresholds are tried on that split. The
+    score of an epoch is the mean IoU over `selection`, with each class at its best threshold. The
+    best epoch and its thresholds are kept.
 
     Args:
         index: The study's index.
         images: The shards of the image store.
-        truth: The shards of the masks whose X-rays of the split `validation` select.
-        masks: The shards of the masks to learn from: all of the first source, then all of the
-            second, and so on; each source has as many.
+        truth: The shards of the masks for validation, on the X-rays of the split `validation`.
+        masks: The shards of the masks for training, in the order of `sources`, equally many per
+            source.
         sources: Names of the sources, in the order of `masks`.
         out: The checkpoint.
         metrics: CSV with one row per epoch.
-        mixing: Chance of each source, by which the source of every sample is drawn; their sum is
-            1. Without it, the sources are laid end to end and shuffled.
-        weights: The file that `initial_weights` names, if it names one.
+        mixing: Probability with which each source is drawn for a sample; they sum to 1. Without
+            it, the sources are concatenated and shuffled.
+        weights: The file of the initial weights, if `initial_weights` refers to one.
 
     Raises:
-        InputError: the sources are not as described, or have no masks to learn from; initial
-            weights do not fit; or a batch cannot be split evenly.
+        InputError: the sources are inconsistent or have no training masks, the initial weights do
+            not match, or a batch cannot be split evenly.
     """
     inputs = (index, *images, *truth, *masks, *weights)
     named = {"sources": sources, "mixing": mixing}
@@ -73,7 +73,7 @@ def run(
     for source in learnt:
         training.log(f"{source.name}: {len(source.ids)} X-rays")
     validation = list(read_index(index, "validation").index)
-    _say_unseen(training, true, validation)
+    _log_unseen(training, true, validation)
 
     checked = Supervised(store, Source("validation", validation, {"masks": true.__getitem__}))
     task = Segmentation(training, settings, checked, classes)
@@ -94,13 +94,13 @@ def run(
 
 
 class Segmentation(Task):
-    """Masks from X-rays; the score is the mean IoU of the classes in `selection`.
+    """Predicts masks from X-rays; the score is the mean IoU of the classes in `selection`.
 
     Args:
-        training: what this is the task of.
-        settings: of the training.
+        training: the training that runs this task.
+        settings: settings of the training.
         validation: X-rays with their true masks.
-        classes: names of the masks' channels.
+        classes: names of the mask channels.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Segmentation(Task):
         return figures, {"thresholds": thresholds.tolist()}
 
 
-def _say_unseen(training: Training, truth: Store, validation: Sequence[str]) -> None:
+def _log_unseen(training: Training, truth: Store, validation: Sequence[str]) -> None:
     seen = np.any([truth[cxr_id].any((1, 2)) for cxr_id in validation], axis=0)
     if not seen.all():
         unseen = ", ".join(np.array(truth.meta["classes"])[~seen])

@@ -1,4 +1,4 @@
-"""Checks a config, and the tables, masks, X-rays and weights that it names, before any job runs."""
+"""Checks a config and its tables, masks, X-rays and weights before any job runs."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ def run(
     threads: int = 2,
     report: Path | None = None,
 ) -> None:
-    """Check a study, its data and its weights, and report what the data hold.
+    """Check a study, its data and its weights, and print a report about the data.
 
     Args:
         configs: Config files; later ones override earlier ones, key by key.
-        decode: Also decode every X-ray, which finds truncated files; takes a while.
-        threads: X-rays decoded at once.
-        report: Text file for the report, with every problem if there are any.
+        decode: Also decode every X-ray, which finds truncated files but takes a while.
+        threads: Number of X-rays decoded at once.
+        report: Text file for the report, including all problems.
 
     Raises:
-        InputError: everything that is wrong, all at once.
+        InputError: lists everything that is wrong.
     """
-    head, text, problems = "study: the config is wrong", "data: not looked at\n", []
+    head, text, problems = "study: the config is invalid", "data: not checked\n", []
     try:
         study = load_study(*configs)
     except InputError as error:
         study = None
         problems += error.problems
-        data, weights = load_data(*configs), []  # may be right all the same
+        data, weights = load_data(*configs), []  # the data may still be valid
     else:
         data, weights = study.data, files_of_weights(study)
         head = f"study {study.study!r}: {len(study.segmenters)} segmenters"
         text = "data: the phantom, generated when the workflow runs\n"
     if data is not None and data.root is not None:
-        text, wrong = _examine_data(data, decode, threads)
-        problems += wrong
+        text, data_problems = _examine_data(data, decode, threads)
+        problems += data_problems
     for file, architecture in weights:
         try:
             check_weights(file, architecture)
@@ -62,13 +62,13 @@ def run(
     lines = [head, ""]
     for group in GROUPS:
         number = sum(problem.group == group for problem in problems)
-        told_of = f"{number or 'no'} problem{'s' * (number != 1)}"
-        lines.append(f"{group:<10}{told_of if group in examined else 'not looked at'}")
+        count = f"{number or 'no'} problem{'s' * (number != 1)}"
+        lines.append(f"{group:<10}{count if group in examined else 'not checked'}")
     text = "\n".join(lines) + "\n\n" + text
     if report is not None:
         with atomic(report) as temporary:
-            told_too = f"\n{format_problems(problems)}\n" if problems else ""
-            temporary.write_text(text + told_too, encoding="utf-8")
+            details = f"\n{format_problems(problems)}\n" if problems else ""
+            temporary.write_text(text + details, encoding="utf-8")
     print(text, end="")
     if problems:
         raise InputError(problems)

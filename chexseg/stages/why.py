@@ -1,4 +1,4 @@
-"""Says which artifacts would be made again, and which key, file or function changed."""
+"""Lists the artifacts that would be rebuilt, and the key, file or function that changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chexseg.provenance.record import read_record
 from chexseg.scheduling.graph import PlannedJob, read_graph
 
 MOST = 20
-"""Changes of a job that are listed: a folder that is not mounted has as many as there are X-rays."""
+"""Maximum number of changes listed per job: an unmounted folder has one per X-ray."""
 
 
 def run(
@@ -24,18 +24,18 @@ def run(
     configfile: tuple[Path, ...] = (),
     config: tuple[str, ...] = (),
 ) -> None:
-    """Say in plain words what the next `snakemake` would run, and why.
+    """Explain what the next `snakemake` would run, and why.
 
-    Type it where `snakemake` is typed. A job stands in the list for a reason of its own; those
-    that run only because it runs are counted behind it.
+    Run it where you run `snakemake`. Each job is listed with its own reasons, followed by the
+    number of jobs that would run only because of it.
 
     Args:
-        targets: Artifacts to ask for, such as results/demo/summary.csv; the whole study if none.
-        configfile: Config files of the study; config/demo.yaml if there is none.
+        targets: Artifacts to ask for, such as results/demo/summary.csv; by default the whole study.
+        configfile: Config files of the study; by default config/demo.yaml.
         config: Overrides, `key=value`, as in `snakemake --config`.
 
     Raises:
-        InputError: the config is wrong, or data are absent.
+        InputError: the config is invalid, or data are missing.
     """
     jobs = read_graph(configfile, config, targets)
     running = [job for job in jobs if job.would_run]
@@ -58,7 +58,7 @@ def run(
 
 
 def _machines(jobs: Iterable[PlannedJob]) -> str:
-    """Returns a sentence about jobs that were done on another kind of machine; "" if none was."""
+    """Returns a sentence about jobs done on another kind of machine, or ""."""
     here = machine()
     records = [found[1] for job in jobs if (found := read_record(job.outputs[0]))]
     others = [r["machine"] for r in records if processor_of(r["machine"]) != processor_of(here)]
@@ -67,16 +67,16 @@ def _machines(jobs: Iterable[PlannedJob]) -> str:
     kinds = ", ".join(f"{kind} ({n})" for kind, n in Counter(map(kind_text, others)).most_common())
     return (
         f"{len(others)} jobs were done on other kinds of machine than this one, {kind_text(here)}:"
-        f" {kinds}. That is no reason to repeat them, but what runs here may differ from it in its"
+        f" {kinds}. They need not be repeated, but results from this machine may differ in their"
         " last digits (docs/provenance.md)."
     )
 
 
 def _followers(job: PlannedJob, running: list[PlannedJob]) -> str:
-    """Counts the jobs that run since this one does, and have no reason of their own."""
-    behind = [job]
+    """Counts the jobs that would run only because this one does."""
+    affected = [job]
     for each in running:
-        if any(before is one for before in each.before for one in behind):
-            behind.append(each)
-    counts = Counter(each.rule for each in behind[1:] if not each.changes)
+        if any(before is one for before in each.before for one in affected):
+            affected.append(each)
+    counts = Counter(each.rule for each in affected[1:] if not each.changes)
     return ", ".join(rule if n == 1 else f"{n} x {rule}" for rule, n in counts.items())

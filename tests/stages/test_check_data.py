@@ -42,7 +42,7 @@ def test_counts_of_the_phantom(phantom, tmp_path, capsys):
     assert numbers(validation, "Airspace Opacity")[0] == numbers(validation, "Airspace Opacity")[5]
     assert re.search(r"^Fracture .* -$", validation, re.M)
     assert re.search(r"^Edema .* -$", train, re.M)
-    assert "42 X-rays decoded, of " in text
+    assert "42 X-rays decoded, with " in text
     assert text.endswith("No warnings.\n")
     assert max(map(len, text.splitlines())) <= 100
 

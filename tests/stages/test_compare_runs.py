@@ -87,7 +87,7 @@ def test_runs_that_were_not_scored(replicates, tmp_path):
 
 
 def test_each_contrast_has_two_runs(replicates, tmp_path):
-    with pytest.raises(InputError, match="Give two runs for each contrast"):
+    with pytest.raises(InputError, match="Pass two runs for each contrast"):
         compare_runs.run(
             replicates=replicates, out=tmp_path / "c.csv", contrasts=("a",), runs=("weak",)
         )

@@ -38,7 +38,7 @@ def test_x_rays_and_patients_are_those_of_the_index(files, tmp_path, capsys):
         "b,2,Edema,0,2,2,0",
         "d,1,Edema,0,0,0,0",
     ]
-    assert capsys.readouterr().out == "3 X-rays of 2 patients, 2 not predicted.\n"
+    assert capsys.readouterr().out == "3 X-rays of 2 patients, 2 without a prediction.\n"
 
 
 @pytest.mark.parametrize("name", ["overlaps.csv", "overlaps.csv.gz"])

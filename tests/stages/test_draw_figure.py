@@ -143,7 +143,7 @@ def test_curves_of_trainings(tmp_path, epochs):
 
 
 def test_an_artifact_that_a_figure_needs(tmp_path):
-    with pytest.raises(InputError, match="Give --summary"):
+    with pytest.raises(InputError, match="Pass --summary"):
         draw("bars", tmp_path / "bars.png")
 
 
@@ -153,14 +153,14 @@ def test_an_artifact_that_a_figure_needs(tmp_path):
 )
 def test_each_training_has_a_name(tmp_path, files, entries):
     files = tuple(tmp_path / name for name in files)
-    with pytest.raises(InputError, match="one for each name"):
+    with pytest.raises(InputError, match="one per name"):
         draw("curves", tmp_path / "c.png", trainings=files, trainings_names=entries)
 
 
 @pytest.mark.parametrize("entries", [("x", "y"), (), ("x", "x")])
 def test_each_source_of_masks_has_equally_many_shards(gallery, tmp_path, entries):
     gallery |= {"masks": gallery["masks"] * 3, "masks_names": entries}
-    with pytest.raises(InputError, match="equally many files for each name"):
+    with pytest.raises(InputError, match="equally many files per name"):
         draw("gallery", tmp_path / "g.png", **gallery)
 
 

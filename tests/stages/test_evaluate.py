@@ -67,7 +67,7 @@ def test_index_says_how_large_x_rays_are(files, tmp_path):
 def test_printed_table(files, capsys):
     evaluate.run(**files, pathologies=PATHOLOGIES, settings=SETTINGS)
     printed = capsys.readouterr().out
-    assert "prediction: 3 X-rays of 3 patients, 1 not predicted" in printed
+    assert "prediction: 3 X-rays of 3 patients, 1 without a prediction" in printed
     assert f"\n{FROM_IDS}\n" in printed
     lines = {line.split()[0]: line.split() for line in printed.splitlines()[4:]}
     assert lines["Edema"][1] == "0.200"
@@ -118,7 +118,7 @@ def test_two_x_rays_of_one_patient_have_the_interval_of_one_patient(tmp_path, ca
     assert [row["value"], row["ci_low"], row["ci_high"]] == [0.5, 0.5, 0.5]
     printed = capsys.readouterr().out
     assert "2 X-rays of 1 patients" in printed
-    assert f"patients: as {index} says" in printed
+    assert f"patients: taken from {index}" in printed
 
 
 def test_without_an_index_such_x_rays_count_as_patients_and_the_output_says_so(tmp_path, capsys):

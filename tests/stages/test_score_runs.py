@@ -85,7 +85,7 @@ def test_runs_must_be_of_the_same_x_rays(tmp_path):
 
 @pytest.mark.parametrize("names", [["a"], ["a", "a"], []])
 def test_names_must_match_tables(tmp_path, names):
-    with pytest.raises(InputError, match="as many names as tables"):
+    with pytest.raises(InputError, match="one name per table"):
         scored(write_overlaps(tmp_path, {"weak": 2, "strong": 3}), names, tmp_path / "s")
 
 

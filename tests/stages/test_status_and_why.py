@@ -132,9 +132,9 @@ def test_to_go_on_with_the_profile_of_the_last_run(study, capsys):
     ]
     study([*jobs, job("score", wants=True)])
     status.run()
-    assert "To go on: snakemake --profile slurm\n" in capsys.readouterr().out
+    assert "To continue: snakemake --profile slurm\n" in capsys.readouterr().out
     status.run(profile=("other",))
-    assert "To go on: snakemake --profile other\n" in capsys.readouterr().out
+    assert "To continue: snakemake --profile other\n" in capsys.readouterr().out
 
 
 def test_an_empty_log_is_a_job_that_begins():
@@ -168,7 +168,7 @@ def test_the_table_fits_a_terminal(study, capsys):
     assert START == 10
     assert "Left: about 3:50 of job time, 3:20 of it by the cost model." in text
     assert "With GPUs: about 1:20;" in text
-    assert "To go on: snakemake --configfile 'my study.yaml'" in text
+    assert "To continue: snakemake --configfile 'my study.yaml'" in text
 
 
 @pytest.mark.slow
@@ -284,4 +284,4 @@ def test_why_names_other_kinds_of_machine_and_counts_them_as_no_reason(monkeypat
     assert last.startswith(
         f"3 jobs were done on other kinds of machine than this one, {here}: Intel Xeon, AVX2 (2), "
     )
-    assert "no reason to repeat them" in last
+    assert "need not be repeated" in last

@@ -72,7 +72,7 @@ def test_a_wrong_config_and_wrong_data_are_told_together(study, phantom_copy, tm
     assert [problem.group for problem in caught.value.problems] == ["config", "tables"]
     out = capsys.readouterr().out
     assert out.startswith(
-        "study: the config is wrong\n\nconfig    1 problem\ntables    1 problem\n"
+        "study: the config is invalid\n\nconfig    1 problem\ntables    1 problem\n"
     )
     assert (tmp_path / "report.txt").read_text().startswith(out)
 
@@ -82,5 +82,5 @@ def test_data_that_a_wrong_config_does_not_tell_are_not_looked_at(study, capsys)
         run(configs=(study(data={"rot": "elsewhere"}),))
     assert {problem.group for problem in caught.value.problems} == {"config"}
     out = capsys.readouterr().out
-    assert "data: not looked at\n" in out
-    assert "X-rays    not looked at\nweights   not looked at\n" in out
+    assert "data: not checked\n" in out
+    assert "X-rays    not checked\nweights   not checked\n" in out

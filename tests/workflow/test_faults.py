@@ -163,7 +163,7 @@ def test_a_truncated_artifact(copy, tiny_study, name):
     os.truncate(path, path.stat().st_size // 2)
     first = audited(workflow).stdout.splitlines()[0]
     assert first.startswith(f"ERROR   edited: results/tiny/{name}: ")
-    remedy = first.partition("or make it again: ")[2]
+    remedy = first.partition("or rebuild it: ")[2]
     paste = ["bash", "-c", remedy]
     subprocess.run(paste, cwd=workflow.folder, env=workflow.environment, check=True)
     assert path.stat().st_size == (tiny_study[0].folder / "results/tiny" / name).stat().st_size

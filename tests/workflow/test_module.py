@@ -140,7 +140,7 @@ def test_an_importer_uses_an_artifact(deployment, checkout):
 def test_a_prefix_is_refused(deployment):
     template = DEPLOYED.replace("    config: config", '    config: config\n    prefix: "seg"')
     output = deployment(template).run("--dry-run", ok=False)
-    assert "takes no prefix" in output
+    assert "cannot have a prefix" in output
 
 
 def test_a_typo_in_an_importers_config_is_placed(deployment):

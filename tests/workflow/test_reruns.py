@@ -67,7 +67,7 @@ def test_triggers_cannot_be_switched_off(in_stood_in, new_workflow, demo):
     config = in_stood_in / "triggers.yaml"
     config.write_text(demo)
     off = ("--dry-run", "--rerun-triggers", "mtime")
-    assert "leave it away" in new_workflow(in_stood_in).run(config, *off, ok=False)
+    assert "omit it" in new_workflow(in_stood_in).run(config, *off, ok=False)
 
 
 def test_how_to_compute_reruns_nothing_and_reaches_the_command(in_stood_in, new_workflow, demo):

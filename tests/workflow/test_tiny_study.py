@@ -75,7 +75,7 @@ def test_report_works_offline(tiny_study):
     page = report.read_text()
     for figure in ("gallery.png", "bars.png", "curves.png", "table.html", "lineage.png"):
         assert figure in page
-    assert "know the label of the test X-ray" in page
+    assert "use the label of the test X-ray" in page
     assert "summary.csv" in page
     assert '<script src="http' not in page
     assert '<link rel="stylesheet" href="http' not in page

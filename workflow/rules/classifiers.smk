@@ -1,8 +1,8 @@
 # REQUIRED INPUTS: the index and the image store.
-# OUTPUTS: classifiers/<name>/: a checkpoint, and the figures of every epoch; ImageNet weights.
+# OUTPUTS: classifiers/<name>/: a checkpoint, and the metrics of every epoch; ImageNet weights.
 
 
-# On the head: nodes may have no internet. The file serves all studies of this folder.
+# Runs on the head node, since other nodes may have no internet. All studies here share the file.
 rule fetch_weights:
     output:
         "weights/imagenet/{architecture}.pt",
@@ -34,7 +34,7 @@ rule train_classifier:
         f"{RESULTS}/logs/train_classifier/{{classifier}}.log",
     resources:
         mem_mb=memory(16_000),
-        runtime=1440,  # a longer training goes on in its next attempt
+        runtime=1440,  # a longer training resumes in its next attempt
         gpu=1,
     params:
         state=f"{RESULTS}/.state/train_classifier/{{classifier}}.pt",

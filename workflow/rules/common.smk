@@ -1,4 +1,4 @@
-# Checks the config, and tells the other files where things are. No rule stands here.
+# Checks the config, and defines names that the other files use. It has no rules.
 
 import os
 import re
@@ -22,39 +22,41 @@ from chexseg.scheduling.snakemake_questions import ask_records
 from chexseg.config.settings import FigureSettings
 
 
-def in_words(error):
-    """Snakemake shows a WorkflowError without the lines of code that it passed through."""
-    return WorkflowError(f"{len(error.problems)} problem(s)\n{format_problems(error.problems)}")
+def workflow_error(error):
+    """Converts an InputError to a WorkflowError, which Snakemake prints without a traceback."""
+    return WorkflowError(
+        f"{len(error.problems)} problem(s)\n{format_problems(error.problems)}"
+    )
 
 
 try:
     study = read_study(config, tuple(workflow.configfiles))
     if workflow.is_main_process:
-        # Whether an artifact is up to date is a matter of content, not of time.
+        # Decide by content, not by time stamps, whether an artifact is up to date.
         ask_records()
         if not (workflow.output_settings.dryrun and os.path.isdir(".snakemake")):
             check_writable(".snakemake")
 except InputError as error:
-    raise in_words(error) from None
+    raise workflow_error(error) from None
 
 
-# Artifacts and records name each other by paths that begin in the working directory.
+# Artifacts and records refer to each other by paths relative to the working directory.
 if workflow.modifier.modify_path("results") != "results":
     raise WorkflowError(
-        "CheXseg as a module takes no prefix: its artifacts lie in results/<study>/."
+        "CheXseg as a module cannot have a prefix: its artifacts are in results/<study>/."
     )
 
-# What to type to go on, for records and messages. The process that runs a job elsewhere has it from
-# the one that submitted the job.
-to_type = command_of_workflow(workflow)
+# The command that resumes the workflow, for records and messages. A process that runs a job on
+# another machine gets it from the process that submitted the job.
+resume_command = command_of_workflow(workflow)
 if not workflow.is_main_process:
-    to_type = os.environ.get(WORKFLOW, to_type)
-# `.venv/bin/snakemake` without an activated environment: jobs find chexseg all the same.
+    resume_command = os.environ.get(WORKFLOW, resume_command)
+# Jobs must find chexseg even if `.venv/bin/snakemake` runs without an activated environment.
 variables = [
     f'PATH="$PATH":{shlex.quote(os.path.dirname(sys.executable))}',
-    f"{WORKFLOW}={shlex.quote(to_type)}",
+    f"{WORKFLOW}={shlex.quote(resume_command)}",
 ]
-# In a checkout, jobs use its package as this process does, whichever version is installed.
+# In a checkout, jobs import its package, as this process does, not an installed version.
 checkout = os.path.dirname(os.path.dirname(os.path.abspath(chexseg.__file__)))
 if os.path.isfile(f"{checkout}/Snakefile"):
     variables.append(
@@ -67,18 +69,18 @@ PATHS = Paths(study)
 COST = CostModel(study)
 RESULTS, DATA = PATHS.results, PATHS.root
 PATHOLOGIES = study.data.pathologies
-# The truth of the test X-rays, and behind it what other readers drew.
+# The truth of the test X-rays, followed by the masks of other readers.
 TEST_MASKS = [str(path) for path in study.data.mask_files(DATA, "test")]
 NAMED_MASKS = [name for name in study.masks if name != EXPERT]
 MADE_MASKS = [name for name, source in study.masks.items() if source.made]
-TRAININGS = []  # folders with a metrics.csv: each file of rules adds its own
+TRAININGS = []  # folders with a metrics.csv; each rule file adds its own
 RUNS = runs_of(study)
 
 
 def check_rule_names(rules):
-    """Refuses resources for rules that do not exist, on the command line or in a profile."""
+    """Rejects resource overrides for rules that do not exist."""
     names, settings = [*rules], workflow.resource_settings
-    asked = {*settings.overwrite_resources, *settings.overwrite_threads}
+    overridden = {*settings.overwrite_resources, *settings.overwrite_threads}
     problems = [
         Problem(
             "the profile, or --set-resources",
@@ -86,14 +88,14 @@ def check_rule_names(rules):
             "a rule of the workflow",
             f"Did you mean {nearest(name, names)!r}?",
         )
-        for name in sorted(asked - {*names})
+        for name in sorted(overridden - {*names})
     ]
     if problems:
-        raise in_words(InputError(problems))
+        raise workflow_error(InputError(problems))
 
 
 onstart:
-    os.environ[WORKFLOW] = to_type
+    os.environ[WORKFLOW] = resume_command
     jobs = workflow.dag.needrun_jobs()
     try:
         check_writable(
@@ -104,11 +106,11 @@ onstart:
             }
         )
     except InputError as error:
-        raise in_words(error) from None
+        raise workflow_error(error) from None
 
 
 def one_of(names):
-    """A wildcard constraint: one of the names, or nothing if there is none."""
+    """Returns a wildcard constraint that matches any of the names, or nothing without names."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
@@ -122,43 +124,43 @@ wildcard_constraints:
 
 
 def quoted(*words):
-    """Words for the shell."""
+    """Quotes words for the shell."""
     return " ".join(shlex.quote(str(word)) for word in words)
 
 
 def flags_of_files(files):
-    """Flags of a command for files: one for each role."""
+    """Returns the flags of a command for files: one per role."""
     return quoted(
         *(word for role, paths in files.items() for word in (f"--{role}", *paths))
     )
 
 
 def predictions_of_run(wildcards):
-    """A segmenter's masks, or those of the second reader."""
+    """Returns the masks of a segmenter or of the second reader."""
     if wildcards.run == HUMAN:
         return TEST_MASKS[1]
     return f"{RESULTS}/predictions/{wildcards.run}.json"
 
 
 def memory(least):
-    """Megabytes: half as many more with each attempt, and more for more X-rays."""
+    """Returns memory in MB, which grows by half with each attempt and with the number of X-rays."""
     return lambda wildcards, attempt: COST.megabytes(least) * (attempt + 1) // 2
 
 
 def limit(rule):
-    """Minutes: they grow with each attempt, and with what the cost model expects."""
+    """Returns a time limit in minutes, from the cost model, which grows with each attempt."""
     return lambda wildcards, attempt: attempt * COST.minutes(rule, wildcards)
 
 
 def execution(wildcards, resources, threads):
-    """Flags of a training that say how to compute: they change no artifact."""
+    """Returns the flags that control how a training runs; they do not affect its result."""
     nodes = resources.get("nodes", 1)
     devices = resources.gpu // nodes
     if devices * nodes != resources.gpu:
         raise WorkflowError(
-            f"{resources.gpu} GPUs cannot be shared evenly by {nodes} nodes."
+            f"{resources.gpu} GPUs cannot be divided evenly among {nodes} nodes."
         )
-    # Those of a rule are shared by its processes on a node.
+    # The threads of a rule are shared by its processes on a node.
     words = ["--devices", devices, "--nodes", nodes]
     words += ["--threads", max(1, threads // max(1, devices))]
     if resources.get("staged"):

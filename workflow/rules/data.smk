@@ -1,5 +1,5 @@
-# Needs the data's tables, X-rays and masks (or a phantom section in the config);
-# checks them, and makes the index, the image store and the store of expert masks.
+# REQUIRED INPUTS: tables, X-rays and masks of the data, or a section `phantom` in the config.
+# OUTPUTS: the data report, the index and the image store.
 
 from chexseg.data.phantom.files import PHANTOM_ANATOMY, PHANTOM_FILES
 
@@ -24,7 +24,7 @@ if study.phantom:
             "chexseg make-phantom --out {params.root:q} {params.flags} > {log:q} 2>&1"
 
 
-# The files of the data by their roles in the layout, and what reads them: the same for both rules.
+# The files of the data by role, and the flags that read them, shared by two rules.
 RELEASE = study.data.files(DATA)
 READ_RELEASE = " ".join(
     [
@@ -43,12 +43,12 @@ rule check_data:
         report(
             f"{RESULTS}/data_report.txt",
             category="Data",
-            labels={"file": "what the data hold"},
+            labels={"file": "data report"},
             caption="../report/data.rst",
         ),
     log:
         f"{RESULTS}/logs/check_data.log",
-    # No rule needs the report, since it changes no artifact; yet it is among the first to start.
+    # No rule needs the report, since it affects no artifact, but it should be made early.
     priority: 100
     threads: 2
     resources:

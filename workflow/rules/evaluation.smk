@@ -1,4 +1,5 @@
-# Needs predictions and expert masks of the test set; makes scores of all runs, and comparisons.
+# REQUIRED INPUTS: predictions and expert masks of the test set.
+# OUTPUTS: scores of all runs, and comparisons.
 
 
 rule count_overlaps:

@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: the index, the image store, and the saliency store of each `source: irnet`.
-# OUTPUTS: affinity/<masks>/: labels, an IRNet, and its edge maps, from which masks.smk goes on.
+# OUTPUTS: affinity/<masks>/: labels, an IRNet, and its edge maps, which masks.smk uses.
 
 
 IRNETS = [name for name, entry in study.masks.items() if entry.source == "irnet"]
@@ -48,7 +48,7 @@ rule train_irnet:
         masks=one_of(IRNETS),
     resources:
         mem_mb=memory(16_000),
-        runtime=1440,  # a longer training goes on in its next attempt
+        runtime=1440,  # a longer training resumes in its next attempt
         gpu=1,
     params:
         state=f"{RESULTS}/.state/train_irnet/{{masks}}.pt",

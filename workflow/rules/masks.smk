@@ -1,9 +1,9 @@
-# REQUIRED INPUTS: the index, the image store, and what each source of masks names.
-# OUTPUTS: masks/<name>/<shard>.h5, whatever the source.
+# REQUIRED INPUTS: the index, the image store, and the inputs of each source of masks.
+# OUTPUTS: masks/<name>/<shard>.h5, for every source.
 
 
 def files_of_source(wildcards):
-    """The files that a shard of masks is made from: role -> files."""
+    """Returns the files from which a shard of masks is made: role -> files."""
     return study.masks[wildcards.masks].inputs(PATHS, wildcards.masks, wildcards.shard)
 
 

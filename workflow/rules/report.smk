@@ -1,4 +1,5 @@
-# Needs scores, masks and the courses of trainings; makes the figures, each in a job of its own.
+# REQUIRED INPUTS: scores, masks and the metrics of trainings.
+# OUTPUTS: figures, with one job per figure.
 
 from chexseg.catalog import load, names
 
@@ -7,7 +8,7 @@ FIGURES = {
     for name in names("figure")
     for figure in [load("figure", name)]
 }
-# Role of an artifact in a figure -> its files, and the names of the entries that they belong to.
+# Role of an artifact in a figure -> its files, and the names of their entries.
 FILES = {
     "index": rules.build_index.output,
     "images": PATHS.store("images"),
@@ -31,17 +32,17 @@ ENTRIES = {
 
 
 def figure_of(wildcards):
-    """The figure that a job draws."""
+    """Returns the figure that a job draws."""
     return FIGURES[wildcards.figure][1]
 
 
 def inputs_of_figure(wildcards):
-    """The files that a figure is drawn from, by role."""
+    """Returns the files that a figure uses, by role."""
     return {role: FILES[role] for role in figure_of(wildcards).roles}
 
 
 def flags_of_figure(wildcards):
-    """Flags for the files that a figure is drawn from, and for its settings."""
+    """Returns the flags for the files that a figure uses, and for its settings."""
     figure = figure_of(wildcards)
     words = []
     for role in figure.roles:

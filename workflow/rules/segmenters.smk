@@ -1,15 +1,15 @@
-# REQUIRED INPUTS: the index, the image store, and the masks that each segmenter names.
+# REQUIRED INPUTS: the index, the image store, and the masks that each segmenter uses.
 # OUTPUTS: segmenters/<name>/, and predictions/<name>.json: its masks of the test X-rays.
 
 
 def masks_of_segmenter(wildcards):
-    """The shards of all masks that teach a segmenter, those of the first source first."""
+    """Returns the shards of all training masks of a segmenter, in the order of its sources."""
     names, _ = study.segmenters[wildcards.segmenter].mixture()
     return [shard for name in names for shard in PATHS.store(f"masks/{name}")]
 
 
 def mixture_of_segmenter(wildcards):
-    """Flags: the names of these sources, and their weights if there are any."""
+    """Returns the flags for the names of these sources and, if given, their weights."""
     names, weights = study.segmenters[wildcards.segmenter].mixture()
     return quoted("--sources", *names, *(["--mixing", *weights] if weights else []))
 
@@ -36,7 +36,7 @@ rule train_segmenter:
         f"{RESULTS}/logs/train_segmenter/{{segmenter}}.log",
     resources:
         mem_mb=memory(16_000),
-        runtime=1440,  # a longer training goes on in its next attempt
+        runtime=1440,  # a longer training resumes in its next attempt
         gpu=1,
     params:
         state=f"{RESULTS}/.state/train_segmenter/{{segmenter}}.pt",

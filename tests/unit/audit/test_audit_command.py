@@ -19,7 +19,7 @@ def test_a_clean_study_is_exit_code_0_with_a_table(study, capsys):
     assert facts["X-rays"] == "3 checked"
     assert facts["seeds"] == "3 (7 jobs)"
     assert facts["commits"].startswith("c0ffeec0ffee (")
-    assert out.endswith("Every file is what its record says, and every input is recorded.\n")
+    assert out.endswith("Every file matches its record, and every input is recorded.\n")
 
 
 def test_an_error_is_one_line_with_its_remedy_and_exit_code_1(study, capsys):
@@ -29,7 +29,7 @@ def test_an_error_is_one_line_with_its_remedy_and_exit_code_1(study, capsys):
     first = out.splitlines()[0]
     assert first.startswith("ERROR   edited: results/mini/summary.csv: its content is ")
     assert first.endswith(
-        "Put it back, or make it again: rm -r results/mini/summary.csv && snakemake --configfile CONFIG"
+        "Restore it, or rebuild it: rm -r results/mini/summary.csv && snakemake --configfile CONFIG"
     )
 
 
@@ -61,7 +61,7 @@ def test_no_crate_of_a_study_with_errors(study, tmp_path, capsys):
     code, (out, err) = run_audit(capsys, study, "--crate", tmp_path / "crate", "--copy-files")
     assert code == 1
     assert out.startswith("ERROR   edited: results/mini/summary.csv: ")
-    assert err == "No crate was written: the study has errors. Mend them first.\n"
+    assert err == "No crate was written: the study has errors. Fix them first.\n"
     assert not (tmp_path / "crate").exists()
 
 
@@ -95,7 +95,7 @@ def test_json_names_all_files(study, capsys):
         (["nowhere"], "no such file"),
         (["results/mini/phantom"], "the folder of a study"),
         (["results/mini", "--row", "full,Edema"], "one artifact"),
-        (["results/mini/logs/build_index.log"], "no sound record"),
+        (["results/mini/logs/build_index.log"], "no valid record"),
         (["results/mini/summary.csv", "results/mini"], "folders of studies, or one artifact"),
         (["results/mini", "results/other", "--crate", "c"], "several studies"),
         (["results/mini/index.csv", "--crate", "c"], "--crate: found an artifact"),
@@ -136,7 +136,7 @@ def test_a_lineage_without_a_row_has_every_branch(study, capsys):
 def test_raw_data_are_leaves(home, capsys):
     _, (out, _) = run_audit(capsys, "results/real/index.csv")
     assert re.search(r"├─ data/CheXpert/train.csv  raw, content [0-9a-f]{12}\n", out)
-    x_rays = r"└─ 3 X-rays, digest of their digests \w{12}; not hashed here, they lie outside"
+    x_rays = r"└─ 3 X-rays, digest of their digests \w{12}; outside the study, so not hashed here"
     assert re.search(x_rays, out)
 
 
@@ -150,4 +150,4 @@ def test_a_file_whose_record_is_gone_has_no_lineage(study, capsys):
     record_path(study / "summary.csv").unlink()
     code, (_, err) = run_audit(capsys, study / "summary.csv")
     assert code == 2
-    assert "no sound record" in err
+    assert "no valid record" in err

@@ -39,10 +39,10 @@ def test_a_folder_that_was_moved_and_linked_back_is_fine(study, home, linked):
 
 def test_a_folder_of_studies_is_no_study(study):
     """Else all files of all studies were foreign, and to be removed."""
-    with pytest.raises(InputError, match="records, but none at its top") as caught:
+    with pytest.raises(InputError, match="records, but none at the top level") as caught:
         Study(study.parent)
     assert caught.value.problems[0].remedy.startswith(
-        "Give the folder of one study, such as results/"
+        "Pass the folder of one study, such as results/"
     )
 
 
@@ -182,7 +182,7 @@ def test_a_study_that_is_closed_is_no_wrong_path(study, obedient, name):
     for path in closed:
         path.chmod(0o755)
     assert done.returncode == 2
-    assert "no sound record (cannot be read: permission denied)" in done.stderr
+    assert "no valid record (cannot be read: permission denied)" in done.stderr
     assert "Give yourself permission" in done.stderr
 
 

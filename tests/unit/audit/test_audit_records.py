@@ -98,9 +98,9 @@ def test_a_record_under_another_name_tells_whose_it_is(study):
         shutil.move(study / "kept", two)
     told = {f.files: f.found for f in audit(Study(study)).findings if f.kind == "swapped"}
     assert told == {
-        ("images/0000.h5",): "its record is that of images/0001.h5",
-        ("images/0001.h5",): "its record is that of images/0000.h5",
-        ("summary2.csv",): "its record is that of summary.csv or replicates.npz",
+        ("images/0000.h5",): "its record belongs to images/0001.h5",
+        ("images/0001.h5",): "its record belongs to images/0000.h5",
+        ("summary2.csv",): "its record belongs to summary.csv or replicates.npz",
     }
 
 

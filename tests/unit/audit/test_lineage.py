@@ -36,7 +36,7 @@ def test_a_sound_lineage_says_how_much_was_hashed(study, capsys):
     assert errors_of(out) == []
     # Summary, overlaps, predictions, checkpoint, index, 2 shards, expert masks, and the phantom.
     assert out.splitlines()[-2:] == [
-        "15 files hashed.", "Every artifact is what its record and its readers' records say.",
+        "15 files hashed.", "Every artifact matches its own record and the records of the jobs that read it.",
     ]  # fmt: skip
 
 
@@ -49,8 +49,8 @@ def test_an_edited_cell_is_marked(study, capsys):
     assert above == "summary.csv"
     assert re.fullmatch(r"summary.csv was changed: its content is \w{12}, recorded is \w{12}", text)
     assert out.splitlines()[-1] == (
-        "ERROR  1 of 8 artifacts in this lineage: not as recorded, marked above. "
-        "What to do: chexseg audit results/mini"
+        "ERROR  1 of 8 artifacts in this lineage differ from their records, as marked above. "
+        "For remedies, run: chexseg audit results/mini"
     )
 
 
@@ -71,14 +71,14 @@ def test_an_older_version_with_its_record_is_not_the_source(study, home, capsys)
     new = json.loads(record_path(other).read_text())["outputs"]["out"][0]["sha256"]
     reseal(study / CHECKPOINT, lambda record: record["outputs"]["out"][0].update(sha256=new))
     code, (out, _) = row_of_full(study, capsys)
-    text = f"predictions/full.json was made from another {CHECKPOINT}, of content {old[:12]}"
+    text = f"predictions/full.json was made from a different {CHECKPOINT}, with content {old[:12]}"
     assert (code, errors_of(out)) == (1, [(CHECKPOINT, text)])
 
 
 def test_a_file_that_is_gone_is_marked(study, capsys):
     (study / CHECKPOINT).unlink()
     code, (out, _) = row_of_full(study, capsys)
-    assert (code, errors_of(out)) == (1, [(CHECKPOINT, f"{CHECKPOINT} is not there")])
+    assert (code, errors_of(out)) == (1, [(CHECKPOINT, f"{CHECKPOINT} does not exist")])
 
 
 @pytest.mark.parametrize("edit", [lambda p: p.write_text("{}"), Path.unlink])
@@ -114,7 +114,7 @@ def test_raw_data_are_hashed_where_they_are(home, capsys):
     shutil.move("data", "moved")
     code, (out, _) = run_audit(capsys, "results/real/index.csv")
     assert code == 0
-    assert "\n1 file hashed, 2 raw not here.\n" in out
+    assert "\n1 file hashed, 2 raw not found.\n" in out
     code, (out, _) = run_audit(capsys, "results/real/index.csv", "--root", "moved")
     assert (code, [above for above, _ in errors_of(out)]) == (1, ["data/CheXpert/train.csv"])
 
@@ -127,7 +127,7 @@ def test_json_has_the_errors_and_the_graph(study, capsys):
     assert told["rows"][0]["value"] == "0.30"
     nodes = {node["name"]: node for node in told["artifacts"]}
     assert nodes["summary.csv"]["inputs"] == ["overlaps/full.csv"]
-    assert nodes[CHECKPOINT]["errors"] == [f"{CHECKPOINT} is not there"]
+    assert nodes[CHECKPOINT]["errors"] == [f"{CHECKPOINT} does not exist"]
     assert set(nodes["images/*.h5"]["files"]) == {"images/0000.h5", "images/0001.h5"}
 
 
@@ -136,7 +136,7 @@ def test_of_many_errors_a_few_are_told(study):
     shutil.rmtree(study / "phantom")
     assert check(Study(study), node) == (22, 0)
     tree = as_text(Study(study), node)
-    assert tree.count(" is not there") == 5
+    assert tree.count(" does not exist") == 5
     assert "ERROR  and 1 more" in tree
 
 
@@ -152,7 +152,7 @@ def test_a_circle_ends():
 )
 def test_what_is_no_table_has_no_rows(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=r"found no (CSV|row)"):
+    with pytest.raises(InputError, match=r"found (not a CSV|no row)"):
         rows_of(tmp_path / name, "x")
 
 

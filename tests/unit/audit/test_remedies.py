@@ -38,8 +38,8 @@ def remedy_of(folder):
 
 def test_an_edited_file_is_removed_and_made_again_with_the_config(study):
     (study / "images/0000.h5").write_text("edited")
-    first, _, command = remedy_of(study).partition(", or make it again: ")
-    assert first == "Put it back"
+    first, _, command = remedy_of(study).partition(", or rebuild it: ")
+    assert first == "Restore it"
     removal, _, run = command.partition(" && ")
     assert shlex.split(removal) == ["rm", "-r", "results/mini/images/0000.h5"]
     assert shlex.split(run) == ["snakemake", "--configfile", CONFIG]
@@ -47,20 +47,20 @@ def test_an_edited_file_is_removed_and_made_again_with_the_config(study):
 
 def test_a_missing_file_needs_no_removal(study):
     (study / "images/0000.h5").unlink()
-    assert remedy_of(study).startswith("Put it back, or make it again: snakemake --configfile '")
+    assert remedy_of(study).startswith("Restore it, or rebuild it: snakemake --configfile '")
 
 
 def test_elsewhere_the_command_goes_where_the_study_was_made(study, home, monkeypatch):
     (study / "images/0000.h5").unlink()
     monkeypatch.chdir(home.parent)
-    command = remedy_of(Path("home") / study).partition("make it again: ")[2]
+    command = remedy_of(Path("home") / study).partition("rebuild it: ")[2]
     assert shlex.split(command)[:4] == ["(cd", f"{home}/", "&&", "snakemake"]
 
 
 def test_no_command_makes_a_copy_in_another_folder(study, home):
     (study / "images/0000.h5").write_text("edited")
     shutil.move(study, home / "handed over")
-    assert remedy_of(Path("handed over")) == "Put it back."
+    assert remedy_of(Path("handed over")) == "Restore it."
 
 
 def test_without_a_workflow_the_config_is_left_to_the_reader(study):
@@ -104,7 +104,7 @@ def test_a_damaged_store_names_the_command_of_its_workflow(tmp_path, monkeypatch
     path.write_bytes(b"no HDF5")
     with pytest.raises(InputError) as caught:
         Store([path], "images")
-    command = caught.value.problems[0].remedy.partition("again: ")[2]
+    command = caught.value.problems[0].remedy.partition("Rebuild it: ")[2]
     assert shlex.split(command) == [
         "snakemake", "--configfile", "x.yaml", "--force", str(path),
     ]  # fmt: skip

@@ -48,4 +48,4 @@ def test_titles_of_a_category_differ():
 
 
 def test_the_caption_of_the_gallery_says_that_masks_are_gated_by_the_label():
-    assert "know the label of the test X-ray" in load("figure", "gallery").description
+    assert "use the label of the test X-ray" in load("figure", "gallery").description

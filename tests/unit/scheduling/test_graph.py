@@ -118,6 +118,6 @@ def test_a_wrong_config_with_the_command_that_says_the_same():
     Path("my study.yaml").write_text("study: s\nphantm: {}\n")
     problem = problem_of("my study.yaml", overrides=("seed=3",))
     assert "my study.yaml:2:1: found unknown key 'phantm'" in problem.found
-    command = problem.remedy.partition("says the same: ")[2]
+    command = problem.remedy.partition("shows the same error: ")[2]
     expected = "snakemake --dry-run --configfile 'my study.yaml' --config seed=3"
     assert shlex.split(command) == shlex.split(expected)

@@ -68,10 +68,10 @@ def test_time_stamps_threads_and_places_do_not_count(job):
     [
         ("0.1", "0.2", ["learning_rate: 0.1 -> 0.2"]),
         ("'Lung Lesion'", "Edema", ["selection: 'Lung Lesion' -> Edema"]),
-        ("--learning-rate 0.1", "", ["learning_rate: 0.1 -> not there"]),
+        ("--learning-rate 0.1", "", ["learning_rate: 0.1 -> not set"]),
         ("a.h5 b.h5", "b.h5 a.h5", ["b.h5 has other content", "a.h5 has other content"]),
         ("a.h5 b.h5", "a.h5", ["--images has 1 files, had 2"]),
-        ("a.h5", "absent.h5", ["absent.h5 is not there"]),
+        ("a.h5", "absent.h5", ["absent.h5 does not exist"]),
     ],
 )
 def test_a_changed_command(job, old, new, expected):

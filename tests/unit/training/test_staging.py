@@ -108,7 +108,7 @@ def test_not_enough_room(store, scratch, monkeypatch):
     assert problem.where == str(scratch)
     assert problem.found == "0.0 GB"
     assert "for the stores that the training reads" in problem.expected
-    assert "without --scratch" in problem.remedy
+    assert "omit --scratch" in problem.remedy
     assert list(scratch.iterdir()) == []
     monkeypatch.setattr(staging.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
     with staged(FABRIC, scratch, [store], store.ids):
