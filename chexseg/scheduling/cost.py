@@ -29,8 +29,9 @@ SIZE = 320
 """Side in pixels of the X-rays that figures were taken at."""
 
 # ---- Networks ------------------------------------------------------------------------------
-CORE_GFLOPS = 50
-"""Billions of operations that a core of a CPU computes in a second. Measured: 32 to 74."""
+CORE_GFLOPS = 85
+"""Billions of operations that a core of a CPU computes in a second. Measured: 67 to 123; of an
+older CPU, 32 to 74."""
 
 GPU_GFLOPS = 8000
 """The same of a GPU. Assumed: a V100 trains ResNet-50 at 9,000 (FP32), an A100 at 23,000 (TF32),
@@ -65,7 +66,7 @@ NATIVE = 0.04
 DRAW = 8.0
 """A phantom of the original size."""
 
-LABEL = 0.057
+LABEL = 0.040
 """Affinity labels. What masks take is told by their source (`MaskSource.core_seconds`)."""
 
 SIDE = 2828
@@ -81,7 +82,7 @@ CHECKPOINTS = {"classifier": 28e6, "irnet": 100e6, "segmenter": 50e6}
 INDEX = 250
 """Of a row of the index."""
 
-MEMORY = 3_000
+MEMORY = 4_000
 """Bytes of a job's memory for each X-ray of the study: index and ids, which are read whole."""
 
 # ---- Limits --------------------------------------------------------------------------------
