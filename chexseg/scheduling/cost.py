@@ -29,9 +29,9 @@ SIZE = 320
 """Side in pixels of the X-rays that figures were taken at."""
 
 # ---- Networks ------------------------------------------------------------------------------
-CORE_GFLOPS = 85
-"""Billions of operations that a core of a CPU computes in a second. Measured: 67 to 123; of an
-older CPU, 32 to 74."""
+CORE_GFLOPS = 90
+"""Billions of operations that a core of a CPU computes in a second. Measured: 66 to 138; on
+another machine, 32 to 74."""
 
 GPU_GFLOPS = 8000
 """The same of a GPU. Assumed: a V100 trains ResNet-50 at 9,000 (FP32), an A100 at 23,000 (TF32),
