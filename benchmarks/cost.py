@@ -26,7 +26,7 @@ from chexseg.files.artifacts import Execution
 from chexseg.mask_sources.irnet import IRNetSettings
 from chexseg.stages import train_classifier, train_irnet, train_segmenter
 
-TRAIN = 40  # two steps of 16, though some X-rays have empty maps and teach IRNet nothing
+TRAIN = 64  # three or four steps of 16: some X-rays have empty maps and teach IRNet nothing
 THREADS = 1  # several wait for each other in loops, and seem to compute
 OUT = Path("benchmarks/results/cost.csv")
 FRONTAL = 191_027

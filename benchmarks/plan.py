@@ -2,7 +2,7 @@
 
 Builds the graph of the study over tables of as many rows without content, as `chexseg status
 --plan` does over real ones. Writes benchmarks/results/plan.csv and prints the table of
-docs/cluster.md, which `--page` makes again from the CSV. Needs five minutes of one core.
+docs/cluster.md, which `--page` makes again from the CSV. Takes ten seconds of one core.
 """
 
 from __future__ import annotations

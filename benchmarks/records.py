@@ -27,7 +27,7 @@ from chexseg.files.artifacts import FOLDER, OUTPUT
 from chexseg.provenance import code, record
 from chexseg.provenance.code import read_module
 from chexseg.provenance.digests import sha256
-from chexseg.scheduling import graph, reruns
+from chexseg.scheduling import graph, snakemake_questions
 from chexseg.stages import load
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +69,7 @@ def seconds_of_recording(command: str) -> float:
 def seconds_of_asking(config: Path) -> float:
     """Builds the graph as `snakemake` does when it starts; returns what the records take of it."""
     taken = []
-    asked = reruns.changes
+    asked = snakemake_questions.changes
 
     def timed(*arguments: Any) -> list:
         start = time.perf_counter()
@@ -80,11 +80,13 @@ def seconds_of_asking(config: Path) -> float:
 
     read_module.cache_clear()
     code._reached.cache_clear()
-    reruns.changes = timed
+    snakemake_questions.changes = timed
     try:
         graph.read_graph([config], snakefile=ROOT / "Snakefile")
     finally:
-        reruns.changes = asked
+        snakemake_questions.changes = asked
+    if not taken:
+        raise RuntimeError("Snakemake did not ask the records")
     return sum(taken)
 
 

@@ -2,11 +2,11 @@
 
 Both make maps in [0, 1] at the size of the X-ray, from the same network and images. The peer runs
 a forward and a backward pass per X-ray and pathology; it gets the best of several batch sizes.
+Both are timed in core seconds, which do not count what else the machine does.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from comparison import comparison
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from study import core_seconds
 
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.models.classifier import Classifier, build_classifier
@@ -46,12 +47,12 @@ def peer_maps(cam: pytorch_grad_cam.GradCAM, images: torch.Tensor, batch_size: i
 
 
 def fastest(compute: Callable[[int], np.ndarray]) -> tuple[float, np.ndarray]:
-    """Returns the seconds of the fastest batch size, and the maps."""
+    """Returns the core seconds of the fastest batch size, and the maps."""
     seconds = []
     for batch_size in BATCH_SIZES:
-        start = time.perf_counter()
+        start = core_seconds()
         maps = compute(batch_size)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(core_seconds() - start)
     return min(seconds), maps
 
 
@@ -69,7 +70,7 @@ def compare(architecture: str) -> dict:
     if not occupied.any():
         raise RuntimeError("all maps are empty: nothing was compared")
     return comparison(
-        f"Grad-CAM, {architecture}, {len(OUTPUTS)} pathologies, {SIZE} px, per X-ray",
+        f"Grad-CAM, {architecture}, {len(OUTPUTS)} pathologies, {SIZE} px, core seconds per X-ray",
         f"pytorch-grad-cam, best of batch sizes {BATCH_SIZES}",
         ours_seconds=ours_seconds / IMAGES,
         peer_seconds=peer_seconds / IMAGES,

@@ -137,7 +137,7 @@ class Unjudged(Classification):
     """A classifier's training without validation."""
 
     def __init__(self, settings: ClassifierSettings):
-        Task.__init__(self, classifier_of(settings))
+        Task.__init__(self, classifier_of(settings, len(FINDINGS)))
         self.settings = settings
 
     def validate(self) -> tuple[dict, dict]:

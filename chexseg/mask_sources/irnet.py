@@ -104,7 +104,7 @@ class IRNet(MaskSource):
         "affinity": "The same shard of the store of edge maps.",
     }
     gpu: ClassVar = True
-    core_seconds: ClassVar = 0.011
+    core_seconds: ClassVar = 0.008
 
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         return {

@@ -18,7 +18,7 @@ class Threshold(MaskSource):
     saliency: Saliency = Field(description="Name of a saliency entry.")
     threshold: Fraction = Field(0.5, description="Share of the map's maximum where a mask begins.")
     roles: ClassVar = {"saliency": "The same shard of the saliency store."}
-    core_seconds: ClassVar = 0.008
+    core_seconds: ClassVar = 0.007
 
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         return {"saliency": [paths.shard(f"saliency/{self.saliency}", shard)]}

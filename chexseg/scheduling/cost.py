@@ -29,8 +29,9 @@ SIZE = 320
 """Side in pixels of the X-rays on which the figures were measured."""
 
 # ---- Networks ------------------------------------------------------------------------------
-CORE_GFLOPS = 50
-"""Billions of operations per second of a CPU core. Measured: 32 to 74."""
+CORE_GFLOPS = 90
+"""Billions of operations per second of a CPU core. Measured: 66 to 138; on another machine, 32 to
+74."""
 
 GPU_GFLOPS = 8000
 """Billions of operations per second of a GPU. Assumed: according to NVIDIA, a V100 trains ResNet-50
@@ -66,7 +67,7 @@ NATIVE = 0.04
 DRAW = 8.0
 """Generating a phantom of the original size."""
 
-LABEL = 0.057
+LABEL = 0.040
 """Affinity labels. For masks, see `MaskSource.core_seconds`."""
 
 SIDE = 2828
@@ -82,7 +83,7 @@ CHECKPOINTS = {"classifier": 28e6, "irnet": 100e6, "segmenter": 50e6}
 INDEX = 250
 """Bytes per row of the index."""
 
-MEMORY = 3_000
+MEMORY = 4_000
 """Memory in bytes per X-ray of the study, for index and ids, which are read as a whole."""
 
 # ---- Limits --------------------------------------------------------------------------------

@@ -35,9 +35,18 @@ def test_memory_is_measured_of_every_stage_and_source_of_masks():
     assert list(pd.read_csv(ROOT / OUT)["stage"]) == expected
 
 
-def test_no_stage_needs_memory_for_more_x_rays():
-    table = pd.read_csv(RESULTS / "memory.csv")
-    assert (table["growth_percent"] < table["bar"]).all()
+def test_memory_hardly_grows_with_the_x_rays():
+    from memory import BAR, MOST_KB, MOST_PERCENT, OUT
+
+    table = pd.read_csv(ROOT / OUT)
+    assert set(table["bar"]) == {BAR}
+    assert ((table["growth_percent"] < MOST_PERCENT) | (table["kb_per_x_ray"] < MOST_KB)).all()
+
+
+def test_memory_grows_by_megabytes_and_x_rays():
+    from memory import growth
+
+    assert growth(100, 110, more=1000) == pytest.approx((10, 10))
 
 
 def test_the_row_of_a_command():
