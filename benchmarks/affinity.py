@@ -29,6 +29,7 @@ from torch import Tensor
 from chexseg.affinity.dense_crf import refine
 from chexseg.affinity.paths import displacements, path_affinity
 from chexseg.affinity.random_walk import random_walk
+from chexseg.mask_sources.irnet import AffinityLabelSettings
 
 REPEATS = 5
 WALK_SIDE = 80
@@ -179,6 +180,9 @@ def draw_walk_costs(costs: pd.DataFrame, out: Path) -> None:
     plt.close(figure)
 
 
+CRF = AffinityLabelSettings().model_dump(exclude={"foreground", "background"})
+
+
 def peer_refine(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Returns the labels [H, W] that pydensecrf2 finds, called as IRN calls it."""
     height, width = image.shape
@@ -218,9 +222,9 @@ def compare_crfs(images: int, masks: int) -> dict:
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    ours, theirs = refine(image, label), peer(masks)
+    ours, theirs = refine(image, label, **CRF), peer(masks)
     ours_seconds, peer_seconds = in_turns(
-        lambda: refine(image, label), lambda: peer(CRF_PEER_MASKS)
+        lambda: refine(image, label, **CRF), lambda: peer(CRF_PEER_MASKS)
     )
     torch.set_num_threads(threads)
     ours_seconds /= images * masks

@@ -109,6 +109,7 @@ def measure_all(folder: Path) -> list[tuple]:
     measure_step(
         study, "train-irnet", train_irnet.run, IRNetSettings(epochs=1),
         images=images, labels=(folder / "labels.h5",), backbone="none",
+        backbone_architecture="resnet50",
     )  # fmt: skip
     measure_step(
         study, "train-segmenter", train_segmenter.run, settings.SegmenterSettings(**once),

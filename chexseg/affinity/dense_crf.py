@@ -45,13 +45,13 @@ def refine(
     image: Tensor,
     label: Tensor,
     *,
-    iterations: int = 10,
-    ground_truth_probability: float = 0.7,
-    gaussian_sigma: float = 3.0,
-    gaussian_compatibility: float = 3.0,
-    bilateral_sigma: float = 50.0,
-    intensity_sigma: float = 5.0,
-    bilateral_compatibility: float = 10.0,
+    iterations: int,
+    ground_truth_probability: float,
+    gaussian_sigma: float,
+    gaussian_compatibility: float,
+    bilateral_sigma: float,
+    intensity_sigma: float,
+    bilateral_compatibility: float,
 ) -> Tensor:
     """Returns the more probable label of each pixel after `iterations` mean-field steps.
 

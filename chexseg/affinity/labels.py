@@ -18,8 +18,8 @@ def affinity_labels(
     cam: Tensor,
     positive: Tensor,
     *,
-    foreground: float = 0.30,
-    background: float = 0.05,
+    foreground: float,
+    background: float,
     **crf_settings: float,
 ) -> Tensor:
     """Labels where each pathology certainly is (1), certainly is not (0), or may be (255).

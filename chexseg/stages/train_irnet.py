@@ -32,8 +32,8 @@ def run(
     out: Output,
     metrics: Output,
     settings: IRNetSettings,
-    backbone_architecture: str = "resnet50",
-    backbone: str = "imagenet",
+    backbone_architecture: str,
+    backbone: str,
     weights: tuple[Path, ...] = (),
     execution: Execution = Execution(),
 ) -> None:
@@ -47,7 +47,7 @@ def run(
         labels: The shards of the affinity label store.
         out: The checkpoint.
         metrics: CSV with one row per epoch.
-        backbone_architecture: resnet18 or resnet50.
+        backbone_architecture: A ResNet of torchvision, such as resnet50.
         backbone: Weights of the backbone: none, imagenet or a path.
         weights: The file of the weights, if `backbone` refers to one.
 

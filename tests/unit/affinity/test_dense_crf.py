@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from chexseg.affinity.dense_crf import _BilateralKernel, _Blur, _gaussian_kernel, refine
+from chexseg.affinity import dense_crf
+from chexseg.affinity.dense_crf import _BilateralKernel, _Blur, _gaussian_kernel
 from chexseg.errors import InputError
 
 SETTINGS = {
@@ -15,6 +16,10 @@ SETTINGS = {
     "intensity_sigma": 5.0,
     "bilateral_compatibility": 10.0,
 }
+
+
+def refine(image, label, **settings):
+    return dense_crf.refine(image, label, **{**SETTINGS, **settings})
 
 
 def literal_kernel(image, sigma, intensity_sigma):

@@ -3,10 +3,16 @@ import torch
 
 from chexseg.affinity import labels as labels_module
 from chexseg.affinity.dense_crf import refine
-from chexseg.affinity.labels import affinity_labels
 from chexseg.errors import InputError
+from chexseg.mask_sources.irnet import AffinityLabelSettings
 
 TRUE = torch.tensor([True])
+SETTINGS = AffinityLabelSettings(foreground=0.30, background=0.05).model_dump()  # those of IRN
+CRF = {key: value for key, value in SETTINGS.items() if key not in ("foreground", "background")}
+
+
+def affinity_labels(image, cam, positive, **settings):
+    return labels_module.affinity_labels(image, cam, positive, **{**SETTINGS, **settings})
 
 
 def test_thresholds_of_the_scaled_cam():
@@ -53,7 +59,7 @@ def test_a_batch_equals_its_images_and_two_runs_of_the_crf():
 
     scaled = cam[:1, :2].float() / cam[:1, :2].float().amax((2, 3), keepdim=True)
     scaled = torch.nn.functional.interpolate(scaled, size=(25, 19), mode="bilinear")
-    sure, possible = refine(image[:1], scaled > 0.30), refine(image[:1], scaled > 0.05)
+    sure, possible = (refine(image[:1], scaled > cut, **CRF) for cut in (0.30, 0.05))
     expected = torch.full((2, 25, 19), 255, dtype=torch.uint8)
     expected[possible[0] == 0] = 0
     expected[sure[0] == 1] = 1
