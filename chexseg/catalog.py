@@ -25,12 +25,19 @@ class Stage:
             counts for the artifacts whose command names it.
         gpu: whether it computes on a GPU where there is one.
         training: whether it trains a network.
+        cpu_too: whether some of its methods need no GPU; they have a rule without one.
     """
 
     name: str
     methods: Mapping[str, str] = field(default_factory=dict)
     gpu: bool = False
     training: bool = False
+    cpu_too: bool = False
+
+    @property
+    def gpu_rule(self) -> str:
+        """The rule whose jobs ask for a GPU."""
+        return self.name.replace("-", "_") + "_on_gpu" * self.cpu_too
 
 
 STAGES = (
@@ -44,7 +51,7 @@ STAGES = (
     Stage("label-affinity", gpu=True),
     Stage("train-irnet", gpu=True, training=True),
     Stage("compute-affinity", gpu=True),
-    Stage("make-masks", methods={"source": "mask_source"}, gpu=True),
+    Stage("make-masks", methods={"source": "mask_source"}, gpu=True, cpu_too=True),
     Stage("train-segmenter", gpu=True, training=True),
     Stage("predict-masks", gpu=True),
     Stage("count-overlaps"),
@@ -93,6 +100,11 @@ METHODS: dict[str, dict[str, str]] = {
     },
 }
 """Kind -> name of a method -> `module:object`."""
+
+
+def gpu_rules(*, training: bool = False) -> tuple[str, ...]:
+    """Returns the rules whose jobs ask for a GPU; with `training`, only those that train."""
+    return tuple(s.gpu_rule for s in STAGES if s.gpu and (s.training or not training))
 
 
 def stage(name: str) -> Stage:
