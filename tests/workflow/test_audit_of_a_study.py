@@ -49,7 +49,7 @@ def test_one_bit_of_one_store_is_found(copied, capsys):
 def test_a_number_is_followed_to_the_x_rays(copied, capsys):
     code, out = audited(copied / "summary.csv", capsys, "--row", "chexseg,Edema,iou_dataset")
     assert code == 0
-    for stage in ("count-overlaps", "predict-masks", "train-segmenter", "walk-saliency", "train-irnet",
+    for stage in ("count-overlaps", "predict-masks", "train-segmenter", "make-masks", "train-irnet",
                   "train-classifier", "store-images", "build-index", "make-phantom"):  # fmt: skip
         assert f"  {stage}  " in out, stage
     assert "68 X-rays, digest of their digests" in out
