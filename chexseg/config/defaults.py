@@ -80,14 +80,17 @@ def _has_seed(model: Any) -> bool:
 def _in_order(config: Mapping) -> dict[str, Any]:
     """Returns the config with the entries of each section in a fixed order.
 
-    By name, segmenters first by what they learn from: made masks, expert masks, both. So the
+    By name, segmenters first by what they learn from: made masks, drawn masks, both. So the
     order of keys in the file changes neither the order of runs in tables nor any artifact.
     """
+    sources = config.get("masks") if isinstance(config.get("masks"), Mapping) else {}
+    drawn = {str(name) for name, entry in sources.items() if not _model("masks", entry).made}
 
     def rank(item: tuple[Any, Any]) -> tuple[int, str]:
         masks = item[1].get("masks", ()) if isinstance(item[1], Mapping) else ()
         masks = masks if isinstance(masks, (list, tuple, dict)) else ()
-        return (EXPERT in masks) + (EXPERT in masks and len(masks) > 1), str(item[0])
+        learns = {isinstance(name, str) and name in drawn for name in masks}
+        return (True in learns) + (len(learns) > 1), str(item[0])
 
     ordered = {
         name: dict(sorted(config[name].items(), key=rank))

@@ -34,6 +34,9 @@ WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
 LONGEST_COMMAND = 120_000
 """Characters; Linux takes 131,072 (MAX_ARG_STRLEN), and there is more than shards in a command."""
 
+TAKEN = {HUMAN: "the human benchmark", EXPERT: "the experts' masks", "X-ray": "the X-ray itself"}
+"""Names that a segmenter cannot have, since tables and figures call something else by them."""
+
 Place = Callable[..., str]
 """Steps of a location in the config -> `file:row:column`."""
 Node = tuple[str, str]
@@ -183,6 +186,11 @@ def _cycles(study: Study) -> Iterator[list[Node]]:
 
 
 def _check_data(study: Study, place: Place, problems: Problems) -> None:
+    for part, purpose in (("validation", "select epochs"), ("test", "score")):
+        if study.segmenters and not study.data.mask_files("", part):
+            found = f"segmenters, but no masks of the {part} X-rays"
+            remedy = f"Take a layout that has them: they {purpose}."
+            problems.add(place("data"), found, "masks of validation and test X-rays", remedy)
     if study.data.root is None and study.phantom is None:
         where = place("data")
         problems.add(where, "neither data.root nor phantom", "one of them", "Set 'data.root'.")
@@ -208,10 +216,11 @@ def _check_names(study: Study, place: Place, problems: Problems) -> None:
     for name in WORDS:
         if name in study.classifiers:
             refuse(name, "It means initial weights.", "classifiers", name)
-    if study.masks[EXPERT].source != "drawn":
+    if study.masks[EXPERT].made:
         refuse(EXPERT, "'expert' means masks that are drawn.", "masks", EXPERT)
-    if HUMAN in study.segmenters:
-        refuse(HUMAN, "It means the human benchmark.", "segmenters", HUMAN)
+    for name, meaning in TAKEN.items():
+        if name in study.segmenters:
+            refuse(name, f"It means {meaning}.", "segmenters", name)
 
 
 def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> None:
@@ -219,6 +228,13 @@ def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> No
     for mask in dict.fromkeys(mask for mask in masks if masks.count(mask) > 1):
         where = place("segmenters", name, "masks")
         problems.add(where, f"{mask!r} twice", "each once", "Give weights instead.")
+    for mask in dict.fromkeys([*masks, entry.validation]):
+        source = study.masks.get(mask)
+        if source is not None and source.classes_of(study) != study.data.pathologies:
+            key = "masks" if mask in masks else "validation"
+            found, remedy = f"{mask!r} with other classes", "Name masks of the same classes."
+            where = place("segmenters", name, key)
+            problems.add(where, found, "masks of data.pathologies, in their order", remedy)
     if isinstance(entry.masks, Mapping) and not any(entry.masks.values()):
         where = place("segmenters", name, "masks")
         problems.add(where, "weights that are all 0", "a weight above 0", "Correct one.")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from chexseg.config.data import ClassName
 from chexseg.config.paths import Paths
 from chexseg.config.settings import File, Seed, Settings, misfit
+from chexseg.errors import InputError, Problem, Problems
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Shard
 
 if TYPE_CHECKING:
@@ -22,13 +25,18 @@ class DrawnSettings(Settings):
     """Which masks to take from the files, and which X-rays teach."""
 
     classes: tuple[str, ...] = Field(min_length=1, description="Classes to take from the files.")
+    complete: bool = Field(
+        True,
+        description="An X-ray without an entry in the files has empty masks, as in CheXlocalize; "
+        "otherwise it does not teach.",
+    )
     split: Literal["expert", "train"] = Field("expert", description="The X-rays that teach.")
     number: int | None = Field(None, ge=1, description="Only so many X-rays of the split teach.")
     share: float | None = Field(None, description="Only this share of the split's X-rays teaches.")
     seed: Seed = Field(0, description="Seed of the order from which they are taken.")
 
     def unused(self) -> set[str]:
-        return {"seed"} if self.number is None and self.share is None else set()
+        return {"seed"} if self.number is None and self.share in (None, 1) else set()
 
 
 class Drawn(MaskSource):
@@ -42,7 +50,7 @@ class Drawn(MaskSource):
     files: tuple[File, ...] = Field(
         (), description="Files of masks (CheXlocalize JSON) below the root; none: the data's own."
     )
-    classes: tuple[str, ...] = Field(
+    classes: tuple[ClassName, ...] = Field(
         (), description="Classes to take from the files; none: the study's pathologies."
     )
     split: Literal["expert", "train"] = Field("expert", description="The X-rays that teach.")
@@ -56,9 +64,14 @@ class Drawn(MaskSource):
     core_seconds: ClassVar = 0.04
 
     @model_validator(mode="after")
-    def _one_way_to_take_fewer(self) -> Drawn:
+    def _fits_together(self) -> Drawn:
         if self.images is not None and self.share is not None:
             raise misfit("both images and share", "one of them", "Delete one.")
+        if self.split == "train" and not self.files:
+            found, remedy = "split: train, but no files", "Name the files of these masks."
+            raise misfit(found, "files, since the data's own masks are of other X-rays", remedy)
+        if len(set(self.classes)) < len(self.classes):
+            raise misfit("a class twice", "each class once", "Delete one of the two.")
         return self
 
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
@@ -68,9 +81,20 @@ class Drawn(MaskSource):
     def command_settings(cls) -> type[Settings]:
         return DrawnSettings
 
+    def classes_of(self, study: Study) -> tuple[str, ...]:
+        return self.classes or study.data.pathologies
+
+    def teaching(self, study: Study, train: int, validation: int) -> int:
+        expert = round(study.data.index.expert_fraction * validation)
+        number = {"expert": expert, "train": train}[self.split]
+        return (
+            min(number, self.images or number) if self.share is None else round(self.share * number)
+        )
+
     def settings(self, study: Study) -> DrawnSettings:
         return DrawnSettings(
-            classes=self.classes or study.data.pathologies,
+            classes=self.classes_of(study),
+            complete=not self.files,
             split=self.split,
             number=self.images,
             share=self.share,
@@ -86,13 +110,11 @@ class Drawn(MaskSource):
         import numpy as np
 
         from chexseg.data.images import Letterbox
-        from chexseg.data.masks import decode, read_masks
+        from chexseg.data.masks import decode
 
         classes = settings.classes
-        teaching = _teaching(settings, shard)
-        drawn = {}
-        for file in inputs["masks"]:
-            drawn |= read_masks(file, pathologies=classes)
+        drawn = _read(inputs["masks"], classes, shard)
+        teaching = _teaching(settings, shard, drawn)
 
         def items() -> Iterator[tuple[str, np.ndarray]]:
             for cxr_id, split in shard.rows["split"].items():
@@ -107,12 +129,46 @@ class Drawn(MaskSource):
         return Masks(classes, (settings.split,), items())
 
 
-def _teaching(settings: DrawnSettings, shard: Shard) -> set[str]:
-    """Returns the X-rays of the study that teach with these masks."""
+def _read(files: Sequence[Path], classes: tuple[str, ...], shard: Shard) -> dict[str, dict]:
+    """Reads all files of masks: cxr_id -> class -> mask.
+
+    Raises:
+        InputError: a file is damaged, has a mask of another size than its X-ray, has an X-ray that
+            another file has too, or has no X-ray of the study.
+    """
+    from chexseg.data.masks import read_masks
+
+    known = shard.index[["height", "width"]].dropna().astype(int)
+    sizes = dict(zip(known.index, known.itertuples(index=False, name=None), strict=True))
+    drawn, problems = {}, Problems("masks")
+    for file in files:
+        masks = read_masks(file, pathologies=classes, sizes=sizes)
+        if not masks.keys() & set(shard.index.index):
+            found = f"{len(masks)} X-rays, none of which is in the study"
+            problems.add(file, found, "masks of X-rays of the index", "Give the right file.")
+        for cxr_id in sorted(masks.keys() & drawn.keys()):
+            problems.add(f"{file}:{cxr_id}", "an X-ray that another file has too", "each X-ray once",
+                         "Delete one of the two.")  # fmt: skip
+        drawn |= masks
+    problems.raise_if_any()
+    return drawn
+
+
+def _teaching(settings: DrawnSettings, shard: Shard, drawn: dict[str, dict]) -> set[str]:
+    """Returns the X-rays of the study that teach with these masks.
+
+    Raises:
+        InputError: the split has fewer X-rays than the settings ask for.
+    """
     from chexseg.data.splits import first_by_hash
 
     ids = list(shard.index.index[shard.index["split"] == settings.split])
+    ids = [cxr_id for cxr_id in ids if settings.complete or cxr_id in drawn]
     number = len(ids) if settings.number is None else settings.number
     if settings.share is not None:
         number = math.ceil(settings.share * len(ids))
+    if number > len(ids):
+        found, remedy = f"{len(ids)} X-rays with masks in the split", "Lower `images`."
+        expected = f"{number}, as `images` asks for"
+        raise InputError([Problem(f"split {settings.split}", found, expected, remedy, "masks")])
     return set(first_by_hash(ids, number, settings.seed))

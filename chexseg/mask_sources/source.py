@@ -64,6 +64,20 @@ class MaskSource(Settings):
         """
         raise NotImplementedError
 
+    def classes_of(self, study: Study) -> tuple[str, ...]:
+        """Returns the channels of the masks."""
+        return study.data.pathologies
+
+    def teaching(self, study: Study, train: int, validation: int) -> int:
+        """Estimates how many X-rays teach with these masks, for the cost model.
+
+        Args:
+            study: the study.
+            train: number of train X-rays.
+            validation: number of validation X-rays, those that teach included.
+        """
+        return train
+
     @classmethod
     def command_settings(cls) -> type[Settings]:
         """Returns the model of the settings that `make_masks` is given."""

@@ -12,12 +12,11 @@ from chexseg.report.figure import Figure, Inputs
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     """Draws a bar per run, grouped by pathology; the human benchmark is grey."""
     import numpy as np
-    import pandas as pd
     from matplotlib.figure import Figure as Picture
 
-    from chexseg.report.pictures import HUMAN_COLOUR, RUN_COLOURS, save
+    from chexseg.report.pictures import HUMAN_COLOUR, RUN_COLOURS, read_table, save
 
-    summary = pd.read_csv(inputs.summary)
+    summary = read_table(inputs.summary)
     runs, pathologies, metrics = (
         list(dict.fromkeys(summary[column])) for column in ("run", "pathology", "metric")
     )

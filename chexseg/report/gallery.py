@@ -31,8 +31,9 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     from chexseg.data.index import read_index
     from chexseg.data.masks import decode, read_masks
     from chexseg.files.store import Store
+    from chexseg.report.pictures import read_table
 
-    tables = pd.concat([pd.read_csv(p) for name, p in inputs.overlaps.items() if name != HUMAN])
+    tables = pd.concat([read_table(p) for name, p in inputs.overlaps.items() if name != HUMAN])
     pathologies = tuple(dict.fromkeys(tables["pathology"]))
     masks = {name: Store(paths, "masks") for name, paths in inputs.masks.items()}
     maps = {name: Store(paths, "saliency") for name, paths in inputs.saliency.items()}

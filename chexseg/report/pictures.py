@@ -7,6 +7,7 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from skimage.measure import find_contours
@@ -34,6 +35,14 @@ def colours_of(classes: Sequence[str]) -> dict[str, str]:
     kept = {name: PALETTE[PATHOLOGIES.index(name)] for name in classes if name in PATHOLOGIES}
     free = cycle([colour for colour in PALETTE if colour not in kept.values()])
     return {name: kept[name] if name in kept else next(free) for name in classes}
+
+
+TEXT = {"cxr_id": str, "patient": str, "run": str, "pathology": str}
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Reads a table of the evaluation; ids and names stay text, also `20` and `null`."""
+    return pd.read_csv(path, dtype=TEXT, keep_default_na=False, na_values=[""])
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -27,11 +27,11 @@ small{color:#777;display:block;font-weight:400;white-space:nowrap}
 
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     """Writes a table per metric, with a column per run and a row per pathology."""
-    import pandas as pd
 
     from chexseg.files.atomic import atomic
+    from chexseg.report.pictures import read_table
 
-    summary = pd.read_csv(inputs.summary)
+    summary = read_table(inputs.summary)
     parts = []
     for metric, rows in summary.groupby("metric", sort=False):
         runs = list(dict.fromkeys(rows["run"]))

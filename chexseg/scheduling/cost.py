@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from chexseg.config.defaults import EXPERT
 from chexseg.config.networks import (
     bytes_of_weights,
     classifier_gflop,
@@ -222,8 +221,10 @@ class CostModel:
     def train_segmenter(self, segmenter: str) -> Cost:
         entry = self.study.segmenters[segmenter]
         expert = round(self.study.data.index.expert_fraction * self.x_rays.validation)
-        masks = {EXPERT: expert}
-        samples = sum(masks.get(name, self.x_rays.train) for name in entry.mixture()[0])
+        samples = sum(
+            self.study.masks[name].teaching(self.study, self.x_rays.train, self.x_rays.validation)
+            for name in entry.mixture()[0]
+        )
         samples = entry.samples_per_epoch or samples
         passes = entry.epochs * (TRAIN * samples + self.x_rays.validation - expert)
         return self._network(self._segmenter(entry) * passes, disk=CHECKPOINTS["segmenter"])

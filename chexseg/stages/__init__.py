@@ -48,8 +48,11 @@ def load(command: str, arguments: Sequence[str] = ()) -> Callable[..., None]:
 def _named(flag: str, kind: str, arguments: Sequence[str]) -> list[str]:
     """Returns the methods that a flag names on a command line."""
     values: list[str] = []
+    written = f"--{flag.replace('_', '-')}"
     for number, word in enumerate(arguments):
-        if word == f"--{flag.replace('_', '-')}":
+        if word.startswith(f"{written}="):
+            values = [word.removeprefix(f"{written}=")]
+        elif word == written:
             following = arguments[number + 1 :]
             end = next((n for n, w in enumerate(following) if w.startswith("--")), len(following))
             values = list(following[:end])

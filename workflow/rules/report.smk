@@ -12,7 +12,7 @@ FIGURES = {
 FILES = {
     "index": rules.build_index.output,
     "images": PATHS.store("images"),
-    "truth": TEST_MASKS[0],
+    "truth": TEST_MASKS[:1],
     "summary": rules.score_runs.output.summary,
     "comparisons": rules.compare_runs.output,
     "false_positives": rules.score_runs.output.false_positives,
