@@ -32,7 +32,7 @@ def test_no_name_reaches_the_shell_unquoted(phantom, tmp_path):
         "study": "s",
         "data": {"root": str(data), "radiologist_masks": "CheXlocalize/hb_segmentations_test.json"},
         "classifiers": {"c..-": {"architecture": "resnet18", "initial_weights": str(weights)}},
-        "saliency": {"s": {"classifiers": ["c..-"]}},
+        "saliency": {"s": {"method": "gradcam", "classifiers": ["c..-"]}},
         "masks": {
             "t": {"source": "threshold", "saliency": "s"},
             "i": {"source": "irnet", "saliency": "s", "backbone": str(weights)},

@@ -207,3 +207,17 @@ def test_every_command_explains_itself(command, capsys):
     out = capsys.readouterr().out
     assert f"usage: chexseg {command}" in out
     assert "options" in out
+
+
+@pytest.mark.parametrize("words", [["--source", "irnet"], ["--source=irnet"]])
+def test_a_method_may_be_named_in_either_way(words, capsys):
+    with pytest.raises(SystemExit):
+        main(["make-masks", *words, "--help"])
+    text = capsys.readouterr().out
+    assert "--affinity" in text
+    assert "--beta" in text
+
+
+def test_an_unknown_method_proposes_the_nearest(capsys):
+    assert main(["make-masks", "--source", "ironet"]) == 2
+    assert "Did you mean 'irnet'?" in capsys.readouterr().err

@@ -49,8 +49,8 @@ VALUES = {
     "encoder": ["resnet50"], "initial_weights": ["other.pt"],
     "optimizer": ["sgd", "adam"], "schedule": ["polynomial", "constant"],
     "precision": ["bf16-mixed"], "uncertain": ["zeros"], "blank": ["ignore"], "dilate": [True],
-    "stride": [8], "selection": [["Edema"]], "split": ["train"], "images": [5], "share": [0.5],
-    "classes": [["Edema"]], "files": [["anatomy/segmentations_val.json"]], "image_size": [96],
+    "stride": [8], "selection": [["Edema"]], "images": [5], "share": [0.5],
+     "image_size": [96],
     "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
     "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
     "metrics": [["iou_image"]], "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
@@ -91,6 +91,12 @@ DIRECTLY = {
 NOTHING = {"masks.expert.seed": "all X-rays of the split are taken"}
 """Keys that change nothing here, and why."""
 
+ALONE = {
+    "masks.expert.split": "train",  # needs files, since the data's own masks are of other X-rays
+    "masks.expert.classes": ["Edema"],  # segmenters learn the study's pathologies
+}
+"""Keys that cannot be changed alone -> a value that is refused."""
+
 REFUSED = {
     *("data.root", "data.layout", "data.train_csv", "data.val_csv", "data.test_csv"),
     *("data.val_masks", "data.test_masks"),
@@ -107,6 +113,12 @@ ANOTHER = {
     ),
     "saliency.gradcam.classifiers": (
         {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
+    ),
+    "masks.expert.files": (
+        {"masks": {"expert": {
+            "source": "drawn", "files": ["anatomy/segmentations_val.json"], "split": "train",
+        }}},
+        ["make_masks expert"],
     ),
     "masks.cam.source": (
         {"masks": {"cam": {"source": "irnet", "threshold": ..., "backbone": "none"}}},
@@ -179,7 +191,7 @@ def changed(path, value):
 
 
 SHARED = sorted(key for key in KEYS if key.startswith("defaults."))
-OWN = sorted(set(KEYS) - set(SHARED) - set(ANOTHER) - ONLY - REFUSED)
+OWN = sorted(set(KEYS) - set(SHARED) - set(ANOTHER) - ONLY - REFUSED - set(ALONE))
 
 
 @pytest.mark.parametrize("key", OWN)
@@ -226,6 +238,12 @@ def test_a_key_that_makes_another_graph_reruns_what_depends_on_it(in_stood_in, k
 def test_a_key_of_the_data_that_the_phantom_cannot_have(in_stood_in, key):
     with pytest.raises(InputError, match=KEYS[key][-1]):
         read(changed(KEYS[key], "elsewhere"))
+
+
+@pytest.mark.parametrize("key", ALONE)
+def test_a_key_that_cannot_be_changed_alone(in_stood_in, key):
+    with pytest.raises(InputError, match="expert"):
+        read(changed(KEYS[key], ALONE[key]))
 
 
 def test_the_tables_are_about_keys_of_the_schema():

@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from chexseg.catalog import load, names, stage
-from chexseg.config.study import load_study
+from chexseg.config.study import load_study, read_study
 from chexseg.scheduling.cost import (
     BYTES,
     CHECKPOINTS,
@@ -170,3 +171,13 @@ def test_gpus_share_a_training(chexpert):
         chexpert.count_overlaps("full").seconds(gpus=4) == chexpert.count_overlaps("full").seconds()
     )
     assert cost.disk == CHECKPOINTS["classifier"]
+
+
+def test_a_few_drawn_masks_cost_a_few_samples():
+    config = yaml.safe_load((ROOT / "config" / "chexpert.yaml").read_text())
+    config["masks"]["expert_20"] = {"source": "drawn", "images": 20}
+    del config["defaults"]["segmenters"]["samples_per_epoch"]
+    config["segmenters"]["few"] = {"masks": ["expert_20"]}
+    model = CostModel(read_study(config), XRays(191_027, 202, 518))
+    few, full = (model.train_segmenter(name).core_seconds for name in ("few", "full"))
+    assert few < full / 3
