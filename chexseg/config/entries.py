@@ -29,7 +29,8 @@ class SegmenterEntry(SegmenterSettings):
         Discriminator(lambda value: "weights" if isinstance(value, Mapping) else "list"),
     ] = Field(
         description="Names of masks: a list, whose X-rays are laid end to end and shuffled; or "
-        "names with weights, from which the source of each sample is drawn (CheXseg's rho).",
+        "names with weights, by which the source of each sample is drawn (CheXseg's rho); they are "
+        "divided by their sum.",
     )
     validation: MaskName = Field(
         "expert", description="The masks by which epoch and thresholds are chosen."

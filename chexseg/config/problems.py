@@ -105,7 +105,7 @@ def _add_problem(
         problems.add(where, f"no {key!r}", "this key", f"Add {location[-1]!r}.")
     elif kind == "string_pattern_mismatch":
         expected = "a name of letters, digits, '_', '-' and '.', starting with a letter or digit"
-        if location[0] == "data":
+        if location[0] == "data" or "files" in location:
             expected = "a path without braces that begins with no '-'; all but root, with no '/'"
         problems.add(where, repr(detail["input"]), expected, "Rename it.")
     elif kind == MISFIT:
@@ -113,6 +113,8 @@ def _add_problem(
     else:
         found, remedy = detail["input"], f"Correct {key!r}."
         expected = re.sub(r"^(Input should be|Value error,) ", "", detail["msg"])
+        expected = re.sub(r"^a valid dictionary.*", "a section of keys", expected)
+        expected = re.sub(r"^a valid tuple", "a list, such as [a, b]", expected)
         if kind == "union_tag_invalid":
             found, expected = context["tag"], context["expected_tags"]
         if kind in ("union_tag_invalid", "literal_error") and isinstance(found, str):

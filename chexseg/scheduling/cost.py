@@ -144,8 +144,9 @@ class CostModel:
         return self._given or count_x_rays(self.study)
 
     def of(self, rule: str, wildcards: Mapping[str, str]) -> Cost:
-        """Returns the cost of a job of a rule."""
-        return getattr(self, rule)(**dict(wildcards.items()))
+        """Returns the cost of a job of a rule, which an importer may have given a prefix."""
+        known = [name for name in dir(self) if rule == name or rule.endswith(f"_{name}")]
+        return getattr(self, max(known, key=len))(**dict(wildcards.items()))
 
     def minutes(self, rule: str, wildcards: Mapping[str, str]) -> int:
         """Returns a generous time limit for a job, assuming a GPU if it needs one."""

@@ -78,7 +78,7 @@ def test_same_bytes_each_time(tmp_path):
 def test_runs_must_be_of_the_same_x_rays(tmp_path):
     (long,) = write_overlaps(tmp_path, {"long": 2})
     (short,) = write_overlaps(tmp_path, {"short": 2}, images=5)
-    with pytest.raises(InputError, match="other X-rays"):
+    with pytest.raises(InputError, match="different X-rays"):
         scored((long, short), ["long", "short"], tmp_path / "s")
     assert not (tmp_path / "s").exists()
 

@@ -166,3 +166,43 @@ def execution(wildcards, resources, threads):
     if resources.get("staged"):
         words += ["--scratch", resources.tmpdir]
     return quoted(*words)
+
+
+def files_of_source(wildcards):
+    """Returns the files from which a shard of masks is made: role -> files."""
+    return study.masks[wildcards.masks].inputs(PATHS, wildcards.masks, wildcards.shard)
+
+
+def masks_of_segmenter(wildcards):
+    """Returns the shards of all training masks of a segmenter, in the order of its sources."""
+    names, _ = study.segmenters[wildcards.segmenter].mixture()
+    return [shard for name in names for shard in PATHS.store(f"masks/{name}")]
+
+
+def mixture_of_segmenter(wildcards):
+    """Returns the flags for the names of these sources and, if given, their weights."""
+    names, weights = study.segmenters[wildcards.segmenter].mixture()
+    return quoted("--sources", *names, *(["--mixing", *weights] if weights else []))
+
+
+def figure_of(wildcards):
+    """Returns the figure that a job draws."""
+    return FIGURES[wildcards.figure][1]
+
+
+def inputs_of_figure(wildcards):
+    """Returns the files that a figure uses, by role."""
+    return {role: FILES[role] for role in figure_of(wildcards).roles}
+
+
+def flags_of_figure(wildcards):
+    """Returns the flags for the files that a figure uses, and for its settings."""
+    figure = figure_of(wildcards)
+    words = []
+    for role in figure.roles:
+        files = FILES[role]
+        flag = f"--{role.replace('_', '-')}"
+        words += [flag, *([files] if isinstance(files, str) else files)]
+        words += [f"{flag}-names", *ENTRIES[role]] if role in ENTRIES else []
+    others = FigureSettings.model_fields.keys() - {*figure.settings}
+    return f"{quoted(*words)} {flags(study.figures, without=tuple(others))}"

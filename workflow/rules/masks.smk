@@ -2,11 +2,6 @@
 # OUTPUTS: masks/<name>/<shard>.h5, for every source.
 
 
-def files_of_source(wildcards):
-    """Returns the files from which a shard of masks is made: role -> files."""
-    return study.masks[wildcards.masks].inputs(PATHS, wildcards.masks, wildcards.shard)
-
-
 rule make_masks:
     input:
         unpack(files_of_source),

@@ -31,29 +31,6 @@ ENTRIES = {
 }
 
 
-def figure_of(wildcards):
-    """Returns the figure that a job draws."""
-    return FIGURES[wildcards.figure][1]
-
-
-def inputs_of_figure(wildcards):
-    """Returns the files that a figure uses, by role."""
-    return {role: FILES[role] for role in figure_of(wildcards).roles}
-
-
-def flags_of_figure(wildcards):
-    """Returns the flags for the files that a figure uses, and for its settings."""
-    figure = figure_of(wildcards)
-    words = []
-    for role in figure.roles:
-        files = FILES[role]
-        flag = "--" + role.replace("_", "-")
-        words += [flag, *([files] if isinstance(files, str) else files)]
-        words += [f"{flag}-names", *ENTRIES[role]] if role in ENTRIES else []
-    others = FigureSettings.model_fields.keys() - {*figure.settings}
-    return f"{quoted(*words)} {flags(study.figures, without=tuple(others))}"
-
-
 rule draw_figure:
     input:
         unpack(inputs_of_figure),

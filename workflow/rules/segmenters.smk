@@ -2,18 +2,6 @@
 # OUTPUTS: segmenters/<name>/, and predictions/<name>.json: its masks of the test X-rays.
 
 
-def masks_of_segmenter(wildcards):
-    """Returns the shards of all training masks of a segmenter, in the order of its sources."""
-    names, _ = study.segmenters[wildcards.segmenter].mixture()
-    return [shard for name in names for shard in PATHS.store(f"masks/{name}")]
-
-
-def mixture_of_segmenter(wildcards):
-    """Returns the flags for the names of these sources and, if given, their weights."""
-    names, weights = study.segmenters[wildcards.segmenter].mixture()
-    return quoted("--sources", *names, *(["--mixing", *weights] if weights else []))
-
-
 TRAININGS += [f"segmenters/{name}" for name in study.segmenters]
 
 

@@ -167,7 +167,7 @@ def test_every_study_has_the_masks_that_experts_drew():
     settings = study.masks["expert"].settings(study)
     assert settings.classes == ("Edema", "Atelectasis")
     assert flags(settings) == (
-        "--classes Edema Atelectasis --split expert --number None --share None"
+        "--classes Edema Atelectasis --complete True --split expert --number None --share None"
     )
     config = good(masks={"expert": {"source": "drawn", "images": 20}})
     study = read_study(config)
