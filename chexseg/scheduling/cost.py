@@ -29,8 +29,7 @@ SIZE = 320
 
 # ---- Networks ------------------------------------------------------------------------------
 CORE_GFLOPS = 90
-"""Billions of operations per second of a CPU core. Measured: 66 to 138; on another machine, 32 to
-74."""
+"""Billions of operations per second of a CPU core. Measured: 66 to 138, elsewhere 32 to 74."""
 
 GPU_GFLOPS = 8000
 """Billions of operations per second of a GPU. Assumed: according to NVIDIA, a V100 trains ResNet-50
