@@ -46,13 +46,15 @@ STAGES = (
     Stage("build-index", methods={"layout": "layout"}),
     Stage("store-images"),
     Stage("fetch-weights"),
-    Stage("train-classifier", gpu=True, training=True),
+    Stage("train-classifier", methods={"architecture": "architecture"}, gpu=True, training=True),
     Stage("compute-saliency", methods={"method": "saliency"}, gpu=True),
     Stage("label-affinity", gpu=True),
-    Stage("train-irnet", gpu=True, training=True),
+    Stage(
+        "train-irnet", methods={"backbone_architecture": "architecture"}, gpu=True, training=True
+    ),
     Stage("compute-affinity", gpu=True),
     Stage("make-masks", methods={"source": "mask_source"}, gpu=True, cpu_too=True),
-    Stage("train-segmenter", gpu=True, training=True),
+    Stage("train-segmenter", methods={"architecture": "decoder"}, gpu=True, training=True),
     Stage("predict-masks", gpu=True),
     Stage("count-overlaps"),
     Stage("score-runs", methods={"metrics": "metric"}),

@@ -93,7 +93,7 @@ def _module(command: str) -> str:
 def _overview() -> str:
     """Lists the commands with the first lines of their modules, without importing them."""
     lines = ["usage: chexseg COMMAND [--help] ...", "", "Stages, in the order of the pipeline:"]
-    lines += [_line(command) for command in NAMES if command not in COMMANDS]
+    lines += [_line(command) for command in NAMES]
     lines += ["", "For people:"] + [_line(command) for command in COMMANDS]
     return "\n".join(lines)
 

@@ -22,7 +22,7 @@ from pydantic_core import (
 )
 
 from chexseg import catalog
-from chexseg.config.settings import ImageSettings, IndexSettings, Settings
+from chexseg.config.settings import Folder, ImageSettings, IndexSettings, Settings
 from chexseg.data.layouts.layout import FIXED_COLUMNS, Layout
 from chexseg.data.phantom.files import PHANTOM_FILES, PHANTOM_LAYOUT
 from chexseg.errors import Problems, nearest
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 DEFAULT_LAYOUT = "chexpert"
 RESERVED = (*FIXED_COLUMNS, "mean")
 """No finding or class: columns of the index, and the row of the mean in tables of scores."""
-
-# A command takes '-x' for a flag, and Snakemake '{x}' for a wildcard.
-Folder = Annotated[str, Field(pattern=r"^[^-{}\n\r][^{}\n\r]*$")]
 
 
 def _class_name(name: str) -> str:

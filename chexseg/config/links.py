@@ -1,8 +1,8 @@
-"""What the entries of a config say of each other: references, cycles, names and first weights.
+"""Checks how the entries of a config refer to each other: names, cycles and initial weights.
 
-Works on a `chexseg.config.study.Study` whose values are right, each by itself. Entries say by marks
-in their models what they refer to (`chexseg.config.settings.Reference`, `InitialWeights`); one loop
-here checks them all.
+Works on a `chexseg.config.study.Study` whose values are valid by themselves. Marks in the models of
+entries (`chexseg.config.settings.Reference`, `InitialWeights`) say which fields refer to others; one
+loop here checks them all.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ Place = Callable[..., str]
 """Steps of a location in the config -> `file:row:column`."""
 Node = tuple[str, str]
 """Section and name of an entry."""
-
 
 MOST_RUNS = 6
 """Where no contrasts are named, every two runs are compared, if there are no more than these."""
@@ -241,7 +240,7 @@ def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> No
 
 
 def _check_shards(study: Study, place: Place, problems: Problems) -> None:
-    """The longest command names every shard of some stores, and Linux takes no longer one."""
+    """Adds a problem if a command that names every shard of its stores is too long for Linux."""
     stores = ["images", *(f"saliency/{name}" for name in study.saliency)]
     stores += [f"masks/{name}" for name in study.masks]
     paths = [f"results/{study.study}/{store}/0000.h5" for store in stores]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 
-def false_positives(overlaps: pd.DataFrame) -> pd.DataFrame:
+def count_false_positives(overlaps: pd.DataFrame) -> pd.DataFrame:
     """Counts the predictions of a run where the truth is empty, which `iou_image` ignores.
 
     Args:

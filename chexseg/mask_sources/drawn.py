@@ -28,7 +28,7 @@ class DrawnSettings(Settings):
     complete: bool = Field(
         True,
         description="An X-ray without an entry in the files has empty masks, as in CheXlocalize; "
-        "otherwise it does not teach.",
+        "otherwise it has no masks.",
     )
     split: Literal["expert", "train"] = Field("expert", description="The X-rays that teach.")
     number: int | None = Field(None, ge=1, description="Only so many X-rays of the split teach.")
@@ -43,7 +43,7 @@ class Drawn(MaskSource):
     """Masks drawn by experts. Every study has the data's own, under the name 'expert'.
 
     With `images` or `share`, the first X-rays of the split in the order of a hash teach: 20 of
-    them are among the first 50. The X-rays of the split `validation` always have their masks.
+    them are among the first 50. Validation X-rays are never left out by them.
     """
 
     source: Literal["drawn"] = Field(description="The source of the masks.")
@@ -103,9 +103,10 @@ class Drawn(MaskSource):
 
     @staticmethod
     def make_masks(settings: DrawnSettings, inputs: Inputs, shard: Shard) -> Masks:
-        """Makes the masks of a shard; an X-ray without an entry in the files has empty masks.
+        """Makes the masks of a shard.
 
-        CheXlocalize leaves out X-rays without any positive label.
+        If the files are `complete`, an X-ray without an entry has empty masks, since CheXlocalize
+        leaves out X-rays without any positive label. Otherwise nobody has looked at it.
         """
         import numpy as np
 
@@ -119,6 +120,8 @@ class Drawn(MaskSource):
         def items() -> Iterator[tuple[str, np.ndarray]]:
             for cxr_id, split in shard.rows["split"].items():
                 if cxr_id not in teaching and split != "validation":
+                    continue
+                if cxr_id not in drawn and not settings.complete:
                     continue
                 if cxr_id not in drawn:
                     yield cxr_id, np.zeros((len(classes), shard.size, shard.size), bool)

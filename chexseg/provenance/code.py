@@ -34,6 +34,8 @@ SILENT = (
 )
 """Modules that only look up methods, print messages, write records or start the work: the content
 of an artifact does not depend on them."""
+LIBRARIES = ("torchvision",)
+"""Packages whose methods are not followed: records name the versions instead."""
 WHOLE = "*"
 """Stands for all definitions of a module, and for the code that it executes when imported."""
 
@@ -86,7 +88,8 @@ def code_of(stage: str, arguments: Mapping[str, Any], package: Path = PACKAGE) -
         named = arguments.get(flag) or ()
         for name in [named] if isinstance(named, str) else named:
             module, _, definition = catalog.place(kind, name).partition(":")
-            start.append((module, definition))
+            if module.split(".")[0] not in LIBRARIES:
+                start.append((module, definition))
     return dict(_reached(tuple(start), package))
 
 

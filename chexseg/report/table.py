@@ -27,7 +27,6 @@ small{color:#777;display:block;font-weight:400;white-space:nowrap}
 
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     """Writes a table per metric, with a column per run and a row per pathology."""
-
     from chexseg.files.atomic import atomic
     from chexseg.report.pictures import read_table
 
@@ -75,7 +74,7 @@ TABLE = Figure(
     roles=("summary",),
     category="Scores",
     title="scores, as a table",
-    description="The scores of summary.csv with the runs side by side; the best model of each row "
-    "is in bold.",
+    description="The scores of summary.csv with the runs side by side; the highest of each row is in "
+    "bold. It may be a tie: comparisons.csv has the differences with their intervals.",
     suffix=".html",
 )

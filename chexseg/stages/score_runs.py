@@ -8,7 +8,7 @@ import pandas as pd
 
 from chexseg.config.settings import EvaluationSettings
 from chexseg.errors import Problems
-from chexseg.evaluation.false_positives import false_positives as drawn_where_nothing_is
+from chexseg.evaluation.false_positives import count_false_positives
 from chexseg.evaluation.overlaps import ROW, read_overlaps
 from chexseg.evaluation.scores import MEAN, score, write_scores
 from chexseg.files.artifacts import Output
@@ -39,7 +39,7 @@ def run(
     tables = _read(overlaps, names)
     scores = {name: score(table, **settings.model_dump()) for name, table in tables.items()}
     summary = _stack({name: each.table() for name, each in scores.items()})
-    drawn = _stack({name: drawn_where_nothing_is(table) for name, table in tables.items()})
+    drawn = _stack({name: count_false_positives(table) for name, table in tables.items()})
     for path, table in ((out, summary), (false_positives, drawn)):
         with atomic(path) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")

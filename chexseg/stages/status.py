@@ -38,7 +38,7 @@ def run(
     """Show the progress of a study. Run it where you run `snakemake`; it changes nothing.
 
     Args:
-        configfile: Config files of the study; by default config/demo.yaml.
+        configfile: Config files of the study; by default the one that `snakemake` uses.
         config: Overrides, `key=value`, as in `snakemake --config`.
         profile: Snakemake profiles, such as slurm, which set the limits of jobs and appear in the
             command to continue; by default those of the study's last run.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from chexseg.config.settings import SegmenterSettings
 from chexseg.data.index import read_index
+from chexseg.errors import InputError, Problem
 from chexseg.evaluation.thresholds import CANDIDATES, FALLBACK, ThresholdSelection
 from chexseg.files.artifacts import Execution, Output
 from chexseg.files.store import Store
@@ -50,7 +51,8 @@ def run(
     Args:
         index: The study's index.
         images: The shards of the image store.
-        truth: The shards of the masks for validation, on the X-rays of the split `validation`.
+        truth: The shards of the masks for validation; X-rays of the split `validation` without
+            masks are left out.
         masks: The shards of the masks for training, in the order of `sources`, equally many per
             source.
         sources: Names of the sources, in the order of `masks`.
@@ -61,8 +63,8 @@ def run(
         weights: The file of the initial weights, if `initial_weights` refers to one.
 
     Raises:
-        InputError: the sources are inconsistent or have no training masks, the initial weights do
-            not match, or a batch cannot be split evenly.
+        InputError: the sources are inconsistent or have no training masks, no X-ray has masks for
+            validation, the initial weights do not match, or a batch cannot be split evenly.
     """
     inputs = (index, *images, *truth, *masks, *weights)
     named = {"sources": sources, "mixing": mixing}
@@ -72,7 +74,11 @@ def run(
     learnt, stores = supervision(index, masks, sources, mixing, classes)
     for source in learnt:
         training.log(f"{source.name}: {len(source.ids)} X-rays")
-    validation = list(read_index(index, "validation").index)
+    validation = [cxr_id for cxr_id in read_index(index, "validation").index if cxr_id in true]
+    if not validation:
+        found, remedy = "no masks of validation X-rays", "Validate on other masks."
+        raise InputError([Problem(str(truth[0]), found, "masks of one or more", remedy)])
+    training.log(f"validation: {len(validation)} X-rays")
     _log_unseen(training, true, validation)
 
     checked = Supervised(store, Source("validation", validation, {"masks": true.__getitem__}))

@@ -31,7 +31,7 @@ def run(
 
     Args:
         targets: Artifacts to ask for, such as results/demo/summary.csv; by default the whole study.
-        configfile: Config files of the study; by default config/demo.yaml.
+        configfile: Config files of the study; by default the one that `snakemake` uses.
         config: Overrides, `key=value`, as in `snakemake --config`.
 
     Raises:

@@ -58,6 +58,7 @@ def supervision(
             problems.add("--mixing", wrong, expected, "Correct the weights.")
     problems.raise_if_any()
 
+    rows = read_index(index)
     stores = [Store(shards[n * each : (n + 1) * each], "masks") for n in range(len(names))]
     sources = []
     for number, (name, store) in enumerate(zip(names, stores, strict=True)):
@@ -69,7 +70,6 @@ def supervision(
         if held_out := [split for split in splits if split in HELD_OUT]:
             remedy = "Use masks of other X-rays: these are reserved for evaluating the segmenter."
             problems.add(where, f"training X-rays of {' and '.join(held_out)}", "none", remedy)
-        rows = read_index(index)
         ids = [cxr_id for cxr_id in rows.index[rows["split"].isin(splits)] if cxr_id in store]
         if not ids and (not mixing or mixing[number] > 0):
             found = f"no training X-ray in the masks {name!r}"

@@ -15,7 +15,7 @@ from chexseg.config.settings import (
 from chexseg.data.index import positives_of, read_index
 from chexseg.data.layouts.chexpert import COMMON, COMPETITION, FINDINGS, PATHOLOGIES
 from chexseg.errors import InputError
-from chexseg.files.store import Store
+from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import batch_of
 from chexseg.models.trained import load_classifier, load_segmenter
 from chexseg.saliency.masks import cut
@@ -332,3 +332,19 @@ def test_no_masks_to_learn_from(files, tmp_path):
     with pytest.raises(InputError, match="no training X-ray in the masks 'expert'"):
         segment(none, "nothing", sources=BOTH)
     assert not (files.folder / "nothing.pt").exists()
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_validation_uses_the_x_rays_that_have_masks(files, tmp_path, monkeypatch, number):
+    drawn, watch = Store(files.expert, "masks"), Watch(monkeypatch)
+    some = list(read_index(files.index, "validation").index)[:number]
+    with write_store(tmp_path / "some.h5", "masks", drawn.meta) as store:
+        for cxr_id in [*read_index(files.index, "expert").index, *some]:
+            store.append(cxr_id, drawn[cxr_id])
+    few = SimpleNamespace(**(vars(files) | {"expert": (tmp_path / "some.h5",)}))
+    if number:
+        segment(few, "few")
+        assert watch.count("validation") == number
+    else:
+        with pytest.raises(InputError, match="no masks of validation X-rays"):
+            segment(few, "few")

@@ -107,7 +107,9 @@ def build_study(name="mini", seed=3, data=None, segmenters=("full", "chexseg")):
     drawn = {"index": [index], "images": [f"{at}/images/SHARD"], "masks": tables[1:]}
     experts = store("make-masks", "masks/expert", drawn, source="drawn")
     x_rays = {"index": [index], "images": images}
-    classifier = train("train-classifier", "classifiers/small", x_rays, architecture="small")
+    classifier = train(
+        "train-classifier", "classifiers/small", x_rays, architecture="densenet_small"
+    )
     store("compute-saliency", "saliency/gradcam", {"images": image, "classifiers": [classifier]})
     maps = {"images": image, "saliency": [f"{at}/saliency/gradcam/SHARD"]}
     store("make-masks", "masks/cam", maps, source="threshold", threshold=0.5)

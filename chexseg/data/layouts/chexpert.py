@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from chexseg.data.layouts.layout import File, Layout
+from chexseg.config.settings import File
+from chexseg.data.layouts.layout import Layout
 
 if TYPE_CHECKING:
     from chexseg.data.layouts.release import Release

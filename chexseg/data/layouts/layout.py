@@ -5,19 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 
-from pydantic import Field
-
-from chexseg.config.settings import Settings
+from chexseg.config.settings import File, Settings
 from chexseg.errors import Problems
 
 if TYPE_CHECKING:
     from chexseg.data.layouts.release import Release
-
-# The command line would read '-x' as a flag, and Snakemake '{x}' as a wildcard.
-File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
-"""Path of a file, relative to the data folder."""
 
 PARTS = ("train", "validation", "test")
 """The splits of a release. The index later takes `expert` out of `validation`."""

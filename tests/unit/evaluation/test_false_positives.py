@@ -1,11 +1,11 @@
 import numpy as np
 
-from chexseg.evaluation.false_positives import false_positives
+from chexseg.evaluation.false_positives import count_false_positives
 from tests.unit.evaluation.tables import SMALL, table
 
 
 def test_false_positives():
-    rows = false_positives(SMALL).to_dict("records")
+    rows = count_false_positives(SMALL).to_dict("records")
     assert rows[0] == {
         "pathology": "Edema", "negatives": 1, "false_positives": 1, "share": 1.0, "mean_pixels": 3.0
     }  # fmt: skip
@@ -15,7 +15,7 @@ def test_false_positives():
 
 
 def test_no_negatives_have_no_share():
-    (row,) = false_positives(table(("p1_a", "Edema", 1, 1, 1))).to_dict("records")
+    (row,) = count_false_positives(table(("p1_a", "Edema", 1, 1, 1))).to_dict("records")
     assert (row["negatives"], row["false_positives"]) == (0, 0)
     assert np.isnan(row["share"])
     assert np.isnan(row["mean_pixels"])

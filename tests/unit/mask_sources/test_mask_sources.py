@@ -1,5 +1,7 @@
 """What every source of masks promises, and what each does by itself."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,6 +130,17 @@ def test_fewer_drawn_masks_are_part_of_more_and_validation_stays(few, many, inpu
 def test_of_other_files_only_x_rays_with_an_entry_teach(inputs, shard):
     made, masks = make("drawn", inputs, shard, complete=False)
     assert teaching(made, masks, shard) == [IDS[4], *IDS[6:10]]
+
+
+def test_of_other_files_only_validation_x_rays_with_an_entry_have_masks(inputs, shard):
+    entries = json.loads(inputs["masks"][0].read_text())
+    del entries[IDS[10]]
+    inputs["masks"][0].write_text(json.dumps(entries))
+    _, masks = make("drawn", inputs, shard, complete=False)
+    assert IDS[11] in masks
+    assert IDS[10] not in masks
+    _, masks = make("drawn", inputs, shard)
+    assert not masks[IDS[10]].any()  # CheXlocalize: the experts saw nothing
 
 
 def test_more_drawn_masks_than_there_are(inputs, shard):

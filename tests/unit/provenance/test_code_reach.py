@@ -30,6 +30,13 @@ def test_the_code_of_a_command_is_what_it_can_execute(command, code):
     assert set(code_of(stage, flags_of(words))) & code == reached & code
 
 
+def test_methods_of_every_kind_count_for_some_stage():
+    """Otherwise an edit of such a method would make nothing stale."""
+    assert {kind for stage in catalog.STAGES for kind in stage.methods.values()} == {
+        *catalog.METHODS
+    }
+
+
 def test_the_oracle_sees_differences():
     """It would be no oracle if it took all for reached, or nothing."""
     loss = "chexseg.losses.dice:dice_loss"

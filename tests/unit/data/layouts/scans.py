@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from chexseg.data.layouts.layout import File, Layout
+from chexseg.config.settings import File
+from chexseg.data.layouts.layout import Layout
 from chexseg.data.masks import encode, write_masks
 
 
