@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from chexseg.config.networks import (
     bytes_of_weights,
@@ -22,14 +21,15 @@ from chexseg.config.networks import (
 )
 from chexseg.config.settings import SegmenterSettings
 from chexseg.config.study import Study
-from chexseg.data.layouts.layout import PARTS
+from chexseg.scheduling.x_rays import XRays, count_x_rays
 
 SIZE = 320
 """Side in pixels of the X-rays on which the figures were measured."""
 
 # ---- Networks ------------------------------------------------------------------------------
 CORE_GFLOPS = 90
-"""Billions of operations per second of a CPU core. Measured: 66 to 138, elsewhere 32 to 74."""
+"""Billions of operations per second of a CPU core. Measured: 66 to 138 on one machine, 32 to 74 on
+another."""
 
 GPU_GFLOPS = 8000
 """Billions of operations per second of a GPU. Assumed: according to NVIDIA, a V100 trains ResNet-50
@@ -90,20 +90,6 @@ SLACK = 5
 
 LEAST = 30
 """... the number of minutes added to it."""
-
-
-class XRays(NamedTuple):
-    """Number of frontal X-rays in each table; `left_out` are excluded by `max_train_images`."""
-
-    train: int
-    validation: int
-    test: int
-    left_out: int = 0
-
-    @property
-    def number(self) -> int:
-        """Number of X-rays that take part in the study."""
-        return self.train + self.validation + self.test
 
 
 @dataclass(frozen=True)
@@ -283,18 +269,3 @@ class CostModel:
         """Returns the cost of work on all pixels of `n` X-rays that a GPU can do."""
         work = n * seconds * self._area
         return Cost(work + EACH * n, work / GPU_CORES + EACH * n, disk)
-
-
-def count_x_rays(study: Study) -> XRays:
-    """Counts the frontal X-rays of a study with its layout.
-
-    Nothing is validated, which is the task of `check-data`. A missing table counts as empty.
-    """
-    data, phantom = study.data, study.phantom
-    if phantom:
-        rows = [phantom.train_images, phantom.val_images, phantom.test_images]
-    else:
-        counts = data.layout_settings.count(data.root)
-        rows = [counts[part] for part in PARTS]
-    train = min(rows[0], data.index.max_train_images or rows[0])
-    return XRays(train, *rows[1:], left_out=rows[0] - train)

@@ -8,18 +8,18 @@ import sys
 from snakemake.exceptions import WorkflowError
 
 import chexseg
-from chexseg.files.artifacts import WORKFLOW
-from chexseg.files.atomic import check_writable
 from chexseg.config.defaults import EXPERT
 from chexseg.config.flags import flags
 from chexseg.config.links import HUMAN, contrasts_of, runs_of
 from chexseg.config.paths import Paths
+from chexseg.config.settings import FigureSettings
 from chexseg.config.study import read_study
-from chexseg.scheduling.cost import CostModel
 from chexseg.errors import InputError, Problem, format_problems, nearest
+from chexseg.files.artifacts import WORKFLOW
+from chexseg.files.atomic import check_writable
+from chexseg.scheduling.cost import CostModel
 from chexseg.scheduling.profiles import command_of_workflow
 from chexseg.scheduling.snakemake_questions import ask_records
-from chexseg.config.settings import FigureSettings
 
 
 def workflow_error(error):

@@ -17,9 +17,8 @@ from chexseg.scheduling.cost import (
     START,
     TRAIN,
     CostModel,
-    XRays,
-    count_x_rays,
 )
+from chexseg.scheduling.x_rays import XRays, count_x_rays
 
 ROOT = Path(__file__).parents[3]
 
