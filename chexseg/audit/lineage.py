@@ -17,12 +17,11 @@ from chexseg.files.progress import progress
 from chexseg.provenance.digests import Digests, sha256_of_files
 
 KEY_SETTINGS = (
-    *("architecture", "encoder", "backbone", "initial_weights", "uncertain", "method", "sources"),
-    *("mixing", "epochs", "image_size", "expert_fraction", "threshold", "foreground"),
+    *("architecture", "encoder", "backbone", "initial_weights", "uncertain", "method", "source"),
+    *("sources", "mixing", "epochs", "image_size", "expert_fraction", "threshold", "foreground"),
     *("background", "radius", "beta", "steps_log2", "replicates", "train_images"),
 )
 """Settings that a lineage shows; the records have all of them."""
-
 
 _MOST = 5
 """Maximum number of errors per artifact that a tree shows."""

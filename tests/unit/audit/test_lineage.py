@@ -140,6 +140,12 @@ def test_of_many_errors_a_few_are_told(study):
     assert "ERROR  and 1 more" in tree
 
 
+def test_a_tree_names_the_methods(study):
+    tree = as_text(Study(study), lineage_of(Study(study), "summary.csv"))
+    assert "make-masks  source irnet, " in tree
+    assert "train-classifier  architecture densenet_small" in tree
+
+
 def test_a_circle_ends():
     one, other = Node("one"), Node("other")
     one.inputs, other.inputs = [other], [one]

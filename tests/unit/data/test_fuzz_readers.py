@@ -133,7 +133,7 @@ STUDY = {
     "data": {"root": "/nowhere", "index": {"shards": 2}, "images": {"image_size": 64}},
     "defaults": {"segmenters": {"epochs": 2}},
     "classifiers": {"c": {"architecture": "resnet18", "initial_weights": "none"}},
-    "saliency": {"g": {"classifiers": ["c"]}},
+    "saliency": {"g": {"method": "gradcam", "classifiers": ["c"]}},
     "masks": {"m": {"source": "threshold", "saliency": "g"},
                      "i": {"source": "irnet", "saliency": "g", "backbone": "none"}},
     "segmenters": {"x": {"masks": ["expert", "m"], "selection": ["Edema"]}},
@@ -164,6 +164,12 @@ def changed_studies(draw):
             node = node[key]
         node[draw(st.just(key) | KEYS)] = draw(ANY_YAML)
     return yaml.safe_dump(study, sort_keys=False, allow_unicode=True).encode("utf-8", "replace")
+
+
+def test_the_study_is_right_before_it_is_changed(tmp_path):
+    """Otherwise no example would reach the checks of references."""
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    assert load_study(tmp_path / "study.yaml").study == "s"
 
 
 @pytest.mark.slow
