@@ -54,7 +54,12 @@ STAGES = (
     ),
     Stage("compute-affinity", gpu=True),
     Stage("make-masks", methods={"source": "mask_source"}, gpu=True, cpu_too=True),
-    Stage("train-segmenter", methods={"architecture": "decoder"}, gpu=True, training=True),
+    Stage(
+        "train-segmenter",
+        methods={"architecture": "decoder", "loss": "loss", "selection_metric": "metric"},
+        gpu=True,
+        training=True,
+    ),
     Stage("predict-masks", gpu=True),
     Stage("count-overlaps"),
     Stage("score-runs", methods={"metrics": "metric"}),
@@ -83,11 +88,16 @@ METHODS: dict[str, dict[str, str]] = {
         "unetplusplus": "chexseg.models.decoders.unetplusplus:unetplusplus",
         "fpn": "chexseg.models.decoders.fpn:fpn",
     },
+    "loss": {
+        "dice": "chexseg.losses.dice:dice_loss",
+        "cross_entropy": "chexseg.losses.cross_entropy:cross_entropy_loss",
+    },
     "saliency": {"gradcam": "chexseg.saliency.methods.gradcam:GradCAM"},
     "mask_source": {
         "drawn": "chexseg.mask_sources.drawn:Drawn",
         "threshold": "chexseg.mask_sources.threshold:Threshold",
         "irnet": "chexseg.mask_sources.irnet:IRNet",
+        "segmenter": "chexseg.mask_sources.segmenter:Segmenter",
     },
     "metric": {
         "iou_dataset": "chexseg.evaluation.metrics.iou_dataset:iou_dataset",

@@ -32,9 +32,17 @@ class SegmenterEntry(SegmenterSettings):
         "names with weights, by which the source of each sample is drawn (CheXseg's rho); they are "
         "divided by their sum.",
     )
+    leave_out: dict[MaskName, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        {}, description="Names of masks -> pathologies of which they teach nothing."
+    )
     validation: MaskName = Field(
         "expert", description="The masks by which epoch and thresholds are chosen."
     )
+
+    def left_out(self) -> tuple[str, ...]:
+        """Returns `masks:pathology` for each pathology of which masks teach nothing."""
+        names, _ = self.mixture()
+        return tuple(f"{name}:{each}" for name in names for each in self.leave_out.get(name, ()))
 
     def mixture(self) -> tuple[tuple[str, ...], tuple[float, ...]]:
         """Returns the masks that teach, in the order of their names, and their weights.

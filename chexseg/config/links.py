@@ -234,6 +234,20 @@ def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> No
             found, remedy = f"{mask!r} with other classes", "Name masks of the same classes."
             where = place("segmenters", name, key)
             problems.add(where, found, "masks of data.pathologies, in their order", remedy)
+    for mask, left_out in entry.leave_out.items():
+        if mask not in masks and mask in study.masks:
+            where = place("segmenters", name, "leave_out", mask)
+            expected = f"one of {', '.join(masks)}"
+            problems.add(
+                where, f"{mask!r}, from which {name} does not learn", expected, "Delete it."
+            )
+        for number, pathology in enumerate(left_out):
+            where = place("segmenters", name, "leave_out", mask, number)
+            _check_name(pathology, study.data.pathologies, "data.pathologies", where, problems)
+    if (source := study.masks.get(entry.validation)) is not None and source.graded:
+        where, found = place("segmenters", name, "validation"), f"{entry.validation!r}, whose masks"
+        found += " are soft or partly unknown"
+        problems.add(where, found, "masks that are certain", "Validate on others.")
     if isinstance(entry.masks, Mapping) and not any(entry.masks.values()):
         where = place("segmenters", name, "masks")
         problems.add(where, "weights that are all 0", "a weight above 0", "Correct one.")

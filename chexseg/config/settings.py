@@ -29,6 +29,7 @@ Stride = Literal[32, 16, 8, 4]
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Metric = Literal[names("metric")]
+Loss = Literal[names("loss")]
 
 
 class Settings(BaseModel):
@@ -209,9 +210,30 @@ class SegmenterSettings(TrainingSettings):
     )
     selection: tuple[str, ...] = Field(
         (),
-        description="Pathologies whose mean validation IoU selects the epoch; an empty list: all. "
-        "Absent from a config: those of the data's layout.",
+        description="Pathologies whose mean score on validation selects the epoch; an empty list: "
+        "all. Absent from a config: those of the data's layout.",
     )
+    selection_metric: Metric = Field(
+        "iou_dataset", description="The score on validation that selects thresholds and epoch."
+    )
+    loss: Loss = Field("dice", description="How masks are compared with what is predicted.")
+    temperature: float = Field(
+        1.0,
+        gt=0,
+        description="Divides the logits in the loss: for soft masks, that of their teachers.",
+    )
+    consistency: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the loss by which a strongly changed X-ray must look as it does; 0: "
+        "without.",
+    )
+    confidence: float = Field(
+        0.95, ge=0.5, lt=1, description="Probability from which a pixel counts for consistency."
+    )
+
+    def unused(self) -> set[str]:
+        return {"confidence"} if self.consistency == 0 else set()
 
     @field_validator("encoder")
     @classmethod

@@ -60,7 +60,16 @@ def labels_of(index: pd.DataFrame) -> np.ndarray:
 def positives_of(index: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
     """Returns which classes each X-ray is labelled positive for: bool [N, C], True for label 1.
 
-    Only these classes get pseudo masks; an uncertain or blank label does not count.
+    An uncertain or blank label does not count.
+
+    Raises:
+        InputError: see `class_labels`.
+    """
+    return class_labels(index, classes) == 1
+
+
+def class_labels(index: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    """Returns the labels of some classes: float32 [N, C] of 1, 0, -1 and NaN (blank).
 
     Raises:
         InputError: a class is not among the findings of the index.
@@ -73,4 +82,4 @@ def positives_of(index: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
                 remedy = f"Add it to data.findings; the nearest there is {nearest(each, names)!r}."
             problems.add("the index", f"no labels of {each!r}", "a column of that name", remedy)
     problems.raise_if_any()
-    return index[list(classes)].to_numpy(np.float32) == 1
+    return index[list(classes)].to_numpy(np.float32)

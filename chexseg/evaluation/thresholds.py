@@ -1,20 +1,25 @@
-"""Selects a threshold per pathology: the candidate with the highest IoU on validation.
+"""Selects a threshold per pathology: the candidate with the best score on validation.
 
-A pixel is positive if its probability is greater than the threshold, as in CheXseg's code, so at
-the candidate 0 any nonzero probability is positive. CheXseg tries `numpy.arange(0, 1, 0.05)`. If
-few pathologies have truth in validation, its code selects on the training images instead; here,
-thresholds are always selected on validation.
+A pixel is positive if its probability is greater than the threshold, as in CheXseg's code. CheXseg
+tries `numpy.arange(0, 1, 0.05)`. Its first candidate, 0, is left out here: every pixel of every
+X-ray is above it, and it wins where a model knows so little that painting everything scores best.
+If few pathologies have truth in validation, CheXseg's code selects on the training images instead;
+here, thresholds are always selected on validation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-CANDIDATES = tuple(number / 20 for number in range(20))
-"""The candidate thresholds: 0, 0.05, ... 0.95."""
+from chexseg.catalog import load
+
+CANDIDATES = tuple(number / 20 for number in range(1, 20))
+"""The candidate thresholds: 0.05, 0.1, ... 0.95."""
 
 FALLBACK = 0.5
 """The threshold of a pathology without truth in validation."""
@@ -52,40 +57,64 @@ def threshold_counts(
 
 
 class ThresholdSelection:
-    """Sums counts over the batches of the validation set, and selects thresholds.
+    """Collects counts of the validation X-rays, and selects thresholds.
 
     Args:
         pathologies: number of pathologies P.
+        metric: name of the metric in the catalog; the candidate with the highest value wins.
         thresholds: K candidates, increasing.
     """
 
-    def __init__(self, pathologies: int, thresholds: Sequence[float] = CANDIDATES):
-        self.thresholds = tuple(thresholds)
-        self.intersection = torch.zeros(pathologies, len(self.thresholds), dtype=torch.int64)
-        self.predicted = torch.zeros_like(self.intersection)
-        self.truth = torch.zeros(pathologies, dtype=torch.int64)
+    def __init__(
+        self,
+        pathologies: int,
+        metric: str = "iou_dataset",
+        thresholds: Sequence[float] = CANDIDATES,
+    ):
+        self.metric, self.thresholds = load("metric", metric), tuple(thresholds)
+        shape = (0, pathologies, len(self.thresholds))
+        self._intersection = [np.zeros(shape, np.int64)]
+        self._predicted = [np.zeros(shape, np.int64)]
+        self._truth = [np.zeros(shape, np.int64)]
 
     def update(self, probability: Tensor, truth: Tensor) -> None:
         """Adds a batch: probability [B, P, H, W] float, truth [B, P, H, W] bool, any device."""
         intersection, predicted, drawn = threshold_counts(probability, truth, self.thresholds)
-        self.intersection += intersection.sum(0).cpu()
-        self.predicted += predicted.sum(0).cpu()
-        self.truth += drawn.sum(0).cpu()
+        self._intersection.append(intersection.cpu().numpy())
+        self._predicted.append(predicted.cpu().numpy())
+        drawn = drawn[..., None].expand(intersection.shape)
+        self._truth.append(drawn.cpu().numpy())
 
-    def iou(self) -> Tensor:
-        """Returns the IoU at each threshold: [P, K] float64, NaN for a pathology without truth."""
-        truth = self.truth[:, None]
-        iou = self.intersection.double() / (self.predicted + truth - self.intersection)
-        return iou.where(truth > 0, torch.nan)
+    def scores(self) -> Tensor:
+        """Returns the metric at each threshold: [P, K] float64.
+
+        It is NaN for a pathology without truth, and where no X-ray counts: `iou_image` counts none
+        if nothing is predicted.
+        """
+        parts = (self._intersection, self._predicted, self._truth)
+        intersection, predicted, truth = (np.concatenate(part) for part in parts)
+        counts = {
+            "intersection": intersection,
+            "union": predicted + truth - intersection,
+            "truth_pixels": truth,
+            "predicted_pixels": predicted,
+        }
+        table = pd.DataFrame({name: count.ravel() for name, count in counts.items()})
+        terms = (np.asarray(term, np.float64) for term in self.metric(table))
+        numerator, denominator = (term.reshape(truth.shape).sum(0) for term in terms)
+        counts_somewhere = (denominator > 0) & (truth.sum(0) > 0)
+        score = np.full(denominator.shape, np.nan)
+        np.divide(numerator, denominator, out=score, where=counts_somewhere)
+        return torch.from_numpy(score)
 
     def best(self) -> tuple[Tensor, Tensor]:
         """Selects the best candidate for each pathology, the first if several are equal.
 
         Returns:
-            Thresholds [P] and their IoU [P], float64. A pathology without truth has threshold
-            FALLBACK and IoU NaN.
+            Thresholds [P] and their scores [P], float64. A pathology without a score at any
+            threshold has threshold FALLBACK and score NaN.
         """
-        iou, choice = self.iou(), torch.tensor(self.thresholds, dtype=torch.float64)
-        first = iou.argmax(1)
-        best = iou.gather(1, first[:, None])[:, 0]
-        return choice[first].where(self.truth > 0, FALLBACK), best
+        scores, choice = self.scores(), torch.tensor(self.thresholds, dtype=torch.float64)
+        first = scores.nan_to_num(nan=-torch.inf).argmax(1)
+        best = scores.gather(1, first[:, None])[:, 0]
+        return choice[first].where(~best.isnan(), FALLBACK), best

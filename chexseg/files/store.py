@@ -122,7 +122,12 @@ class Store:
     Each process opens a file when it first reads from it, so a store can be passed to DataLoader
     workers, forked or spawned. An open store holds no lock.
 
+    Args:
+        paths: the shards.
+        kinds: the kinds that are accepted; all shards are of the same.
+
     Attributes:
+        kind: the kind of the shards.
         ids: cxr_id of all items, in the order of the shards.
         meta: the writer's facts about all items; the same in every shard.
 
@@ -131,9 +136,8 @@ class Store:
             incomplete; or shards disagree, or an id occurs twice.
     """
 
-    def __init__(self, paths: Sequence[str | Path], kind: str):
+    def __init__(self, paths: Sequence[str | Path], *kinds: str):
         self.paths = [Path(path) for path in paths]
-        self.kind = kind
         self._places = self.paths
         self._files: dict[int, h5py.File] = {}
         self._process = None
@@ -142,13 +146,16 @@ class Store:
         for number, path in enumerate(self.paths):
             try:
                 with h5py.File(path, "r", locking=False) as file:
-                    mismatch = find_mismatch(file, kind)
+                    mismatch = find_mismatch(file, *kinds)
+                    if not mismatch:
+                        kinds = (file.attrs["kind"],)  # all shards are of the same
                     ids = [] if mismatch else file["id"].asstr()[:]
                     metas += [] if mismatch else [file.attrs["meta"]]
             except MemoryError:  # sizes were checked, so this machine is too small
                 raise
             except Exception as error:  # HDF5 raises whatever damaged bytes lead it to
-                mismatch = f"an unreadable HDF5 file ({_first_line(error)})", f"a store of {kind}"
+                expected = f"a store of {' or '.join(kinds)}"
+                mismatch = f"an unreadable HDF5 file ({_first_line(error)})", expected
             if mismatch:
                 problems.add(path, *mismatch, _rebuild(path))
                 continue
@@ -160,6 +167,7 @@ class Store:
             found, remedy = "shards of different settings", _rebuild(*self.paths)
             problems.add(self.paths[0], found, "the same meta", remedy)
         problems.raise_if_any()
+        self.kind = kinds[0]
         self.ids = list(self._where)
         self.meta = json.loads(metas[0]) if metas else {}
 

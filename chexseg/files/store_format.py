@@ -46,14 +46,26 @@ class Kind:
 KINDS = {
     "images": Kind("uint8", ("S", "S"), "letterboxed grey X-ray"),
     "masks": Kind("uint8", ("C", "S", "S"), "masks of the classes", bits=True),
+    "mask_levels": Kind("uint8", ("C", "S", "S"), "0 to 254: probability x 254; 255: not known"),
     "saliency": Kind("float16", ("C", "h", "w"), "raw maps at their native resolution"),
     "affinity_labels": Kind("uint8", ("C", "h", "w"), "1 foreground, 0 background, 255 unsure"),
     "affinity": Kind("float16", ("h", "w"), "edge probability"),
 }
 
+MASK_KINDS = ("masks", "mask_levels")
+"""Kinds of stores that teach segmenters: masks that are certain, and masks that are not."""
 
-def find_mismatch(file: h5py.File, kind: str) -> tuple[str, str] | None:
-    """Returns (found, expected) if a shard breaks the format, else None. Reads no array."""
+CERTAIN, UNKNOWN = 254, 255
+"""Levels of a pixel that surely belongs to a class, and of one of which nothing is known."""
+
+
+def find_mismatch(file: h5py.File, *kinds: str) -> tuple[str, str] | None:
+    """Returns (found, expected) if a shard breaks the format, else None. Reads no array.
+
+    Args:
+        file: the shard.
+        kinds: the kinds that it may be of.
+    """
     for name in file.attrs:
         form = file.attrs.get_id(name)  # a list of strings may be far larger than the file
         if form.shape != () or not (
@@ -63,8 +75,9 @@ def find_mismatch(file: h5py.File, kind: str) -> tuple[str, str] | None:
     schema, version = file.attrs.get("schema"), file.attrs.get("version")
     if schema != SCHEMA or version != VERSION:
         return f"schema {schema}, version {version}", f"schema {SCHEMA}, version {VERSION}"
-    if file.attrs.get("kind") != kind:
-        return f"a store of {file.attrs.get('kind')}", f"a store of {kind}"
+    kind = file.attrs.get("kind")
+    if kind not in kinds:
+        return f"a store of {kind}", f"a store of {' or '.join(kinds)}"
     if not file.attrs.get("complete"):
         return "an incomplete store", "a complete one"
     names = [name for name in ("id", "values") if name in file]

@@ -68,6 +68,11 @@ class MaskSource(Settings):
         """Returns the channels of the masks."""
         return study.data.pathologies
 
+    @property
+    def graded(self) -> bool:
+        """Whether masks are levels: soft, or with pixels of which nothing is known."""
+        return False
+
     def teaching(self, study: Study, train: int, validation: int) -> int:
         """Estimates how many X-rays teach with these masks, for the cost model.
 
@@ -108,12 +113,17 @@ class Masks:
         classes: names of the channels.
         splits: the splits whose X-rays may teach a segmenter with these masks. A source may make
             masks of other X-rays too: of `validation`, to select by them, or to look at them.
-        items: (cxr_id, mask bool [C, S, S]) of each X-ray that has masks.
+        items: (cxr_id, masks [C, S, S]) of each X-ray that has masks: bool, or uint8 levels if
+            they are graded (see `chexseg.data.levels`).
+        graded: whether they are levels.
+        soft: whether levels are probabilities, and not only sure, surely not, and not known.
     """
 
     classes: tuple[str, ...]
     splits: tuple[str, ...]
     items: Iterator[tuple[str, np.ndarray]]
+    graded: bool = False
+    soft: bool = False
 
 
 @dataclass

@@ -29,13 +29,15 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
 
     from chexseg.data.images import Letterbox
     from chexseg.data.index import read_index
+    from chexseg.data.levels import certain_masks
     from chexseg.data.masks import decode, read_masks
     from chexseg.files.store import Store
+    from chexseg.files.store_format import MASK_KINDS
     from chexseg.report.pictures import read_table
 
     tables = pd.concat([read_table(p) for name, p in inputs.overlaps.items() if name != HUMAN])
     pathologies = tuple(dict.fromkeys(tables["pathology"]))
-    masks = {name: Store(paths, "masks") for name, paths in inputs.masks.items()}
+    masks = {name: Store(paths, *MASK_KINDS) for name, paths in inputs.masks.items()}
     maps = {name: Store(paths, "saliency") for name, paths in inputs.saliency.items()}
     images = Store(inputs.images, "images")
     drawn = {"expert": inputs.truth, **inputs.predictions}
@@ -65,7 +67,8 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
             cells[f"{name} map"] = (values, None)
         for name, store in masks.items():
             mask = stored(store)
-            cells[f"{name} mask"] = (None if mask is None else image, mask)
+            shown = mask is not None
+            cells[f"{name} mask"] = (image, certain_masks(mask)) if shown else (None, None)
         return cells | {name: outlined(name) for name in inputs.predictions}
 
     chosen = _median_x_rays(tables, settings.gallery_rows)

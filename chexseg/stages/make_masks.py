@@ -7,6 +7,7 @@ from pathlib import Path
 from chexseg import catalog
 from chexseg.config.settings import Settings
 from chexseg.data.index import read_index
+from chexseg.data.levels import certain_masks
 from chexseg.files.artifacts import Inputs, Output
 from chexseg.files.store import Store, write_store
 from chexseg.mask_sources.source import Shard
@@ -37,10 +38,12 @@ def run(
     """
     shard = Shard(read_index(index), Store([images], "images"), threads)
     masks = catalog.load("mask_source", source).make_masks(settings, inputs, shard)
-    meta = {"columns": shard.size, "classes": list(masks.classes), "splits": list(masks.splits)}
-    drawn = 0
-    with write_store(out, "masks", meta) as writer:
+    meta = {"classes": list(masks.classes), "splits": list(masks.splits)}
+    kind = "mask_levels" if masks.graded else "masks"
+    meta |= {"soft": masks.soft} if masks.graded else {"columns": shard.size}
+    nonempty = 0
+    with write_store(out, kind, meta) as writer:
         for cxr_id, mask in masks.items:
             writer.append(cxr_id, mask)
-            drawn += int(mask.any((1, 2)).sum())
-    print(f"{drawn} nonempty masks of {len(writer.ids)} X-rays.")
+            nonempty += int(certain_masks(mask).any((1, 2)).sum())
+    print(f"{nonempty} nonempty masks of {len(writer.ids)} X-rays.")

@@ -9,21 +9,23 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from chexseg.catalog import load
 from chexseg.config.settings import SegmenterSettings
 from chexseg.data.index import read_index
 from chexseg.errors import InputError, Problem
-from chexseg.evaluation.thresholds import CANDIDATES, FALLBACK, ThresholdSelection
+from chexseg.evaluation.thresholds import FALLBACK, ThresholdSelection
 from chexseg.files.artifacts import Execution, Output
 from chexseg.files.store import Store
 from chexseg.inference.batching import in_order, to_float
-from chexseg.losses.dice import dice_loss
 from chexseg.models.trained import segmenter_of
-from chexseg.training.augmentation import augment
+from chexseg.training.augmentation import augment, augment_known
+from chexseg.training.consistency import consistency_loss, strengthen
 from chexseg.training.datasets import Source, Supervised
 from chexseg.training.loop import SCORE
 from chexseg.training.run import Training
 from chexseg.training.sampling import mixed, shuffled
 from chexseg.training.supervision import supervision
+from chexseg.training.targets import unpack
 from chexseg.training.task import Figures, Task
 
 
@@ -38,15 +40,16 @@ def run(
     metrics: Output,
     settings: SegmenterSettings,
     mixing: tuple[float, ...] = (),
+    leave_out: tuple[str, ...] = (),
     weights: tuple[Path, ...] = (),
     execution: Execution = Execution(),
 ) -> None:
     """Train a segmenter and select its thresholds.
 
     Each source of masks defines the splits whose X-rays may be used for training; the split
-    `validation` never is. After each epoch, 20 candidate thresholds are tried on that split. The
-    score of an epoch is the mean IoU over `selection`, with each class at its best threshold. The
-    best epoch and its thresholds are kept.
+    `validation` never is. After each epoch, the candidate thresholds are tried on that split. The
+    score of an epoch is the mean of `selection_metric` over `selection`, with each class at its best
+    threshold. The best epoch and its thresholds are kept.
 
     Args:
         index: The study's index.
@@ -60,6 +63,7 @@ def run(
         metrics: CSV with one row per epoch.
         mixing: Probability with which each source is drawn for a sample; they sum to 1. Without
             it, the sources are concatenated and shuffled.
+        leave_out: `source:class` for each class of which a source teaches nothing.
         weights: The file of the initial weights, if `initial_weights` refers to one.
 
     Raises:
@@ -67,11 +71,11 @@ def run(
             validation, the initial weights do not match, or a batch cannot be split evenly.
     """
     inputs = (index, *images, *truth, *masks, *weights)
-    named = {"sources": sources, "mixing": mixing}
+    named = {"sources": sources, "mixing": mixing, "leave_out": leave_out}
     training = Training("segmenter", settings, execution, inputs, **named)
     store, true = Store(images, "images"), Store(truth, "masks")
     classes = tuple(true.meta["classes"])
-    learnt, stores = supervision(index, masks, sources, mixing, classes)
+    learnt, stores = supervision(index, masks, sources, mixing, classes, leave_out)
     for source in learnt:
         training.log(f"{source.name}: {len(source.ids)} X-rays")
     validation = [cxr_id for cxr_id in read_index(index, "validation").index if cxr_id in true]
@@ -82,7 +86,8 @@ def run(
     _log_unseen(training, true, validation)
 
     checked = Supervised(store, Source("validation", validation, {"masks": true.__getitem__}))
-    task = Segmentation(training, settings, checked, classes)
+    soft = any(masks.meta.get("soft", False) for masks in stores)
+    task = Segmentation(training, settings, checked, classes, soft=soft)
     training.initialise(task.model.encoder, settings.encoder, settings.initial_weights, weights)
     counts = [len(source.ids) for source in learnt]
     samples = settings.samples_per_epoch or sum(counts)
@@ -100,13 +105,14 @@ def run(
 
 
 class Segmentation(Task):
-    """Predicts masks from X-rays; the score is the mean IoU of the classes in `selection`.
+    """Predicts masks from X-rays; the score is the mean metric of the classes in `selection`.
 
     Args:
         training: the training that runs this task.
         settings: settings of the training.
         validation: X-rays with their true masks.
         classes: names of the mask channels.
+        soft: whether the masks of any source are probabilities.
     """
 
     def __init__(
@@ -115,31 +121,56 @@ class Segmentation(Task):
         settings: SegmenterSettings,
         validation: Supervised,
         classes: Sequence[str],
+        *,
+        soft: bool = False,
     ):
         super().__init__(segmenter_of(settings, len(classes)))
         self.training, self.settings, self.validation = training, settings, validation
-        self.classes = tuple(classes)
+        self.classes, self.soft = tuple(classes), soft
+        self.mask_loss = load("loss", settings.loss)
         selection = settings.selection or self.classes
         self.selected = [self.classes.index(name) for name in selection if name in self.classes]
 
     def step(self, batch: dict[str, Tensor], noise: Tensor) -> dict[str, Tensor]:
-        image, masks = to_float(batch["image"]), batch["masks"].float()
-        image, masks = augment(image, masks, self.settings.augmentation, noise)
-        return {"logits": self.model(image), "masks": masks}
+        strength, image = self.settings.augmentation, to_float(batch["image"])
+        masks, known = unpack(batch["masks"])
+        if known is None:
+            image, masks = augment(image, masks, strength, noise)
+        else:
+            image, masks, known = augment_known(
+                image, masks, known, strength, noise, soft=self.soft
+            )
+        outputs = {"logits": self.model(image), "masks": masks}
+        outputs |= {} if known is None else {"known": known}
+        if self.settings.consistency > 0:
+            outputs["strong"] = self.model(strengthen(image))
+        return outputs
 
-    def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
-        return dice_loss(logits, masks)
+    def loss(
+        self,
+        logits: Tensor,
+        masks: Tensor,
+        known: Tensor | None = None,
+        strong: Tensor | None = None,
+    ) -> Tensor:
+        settings = self.settings
+        loss = self.mask_loss(logits / settings.temperature, masks, known)
+        if strong is None:
+            return loss
+        agreement = consistency_loss(strong, logits, settings.confidence)
+        return loss + settings.consistency * agreement
 
     def validate(self) -> tuple[Figures, dict[str, Any]]:
-        thresholding = ThresholdSelection(len(self.classes), CANDIDATES)
+        metric = self.settings.selection_metric
+        thresholding = ThresholdSelection(len(self.classes), metric)
         device = self.training.fabric.device
         for batch in in_order(self.validation, self.settings.batch_size, self.training.threads):
             probability = self.model(to_float(batch["image"].to(device))).float().sigmoid()
             thresholding.update(probability, batch["masks"].to(device))
-        thresholds, iou = thresholding.best()
-        names = (f"iou {name}" for name in self.classes)
-        figures = dict(zip(names, iou.tolist(), strict=True))
-        figures[SCORE] = float(iou[self.selected].nanmean())
+        thresholds, scores = thresholding.best()
+        names = (f"{metric} {name}" for name in self.classes)
+        figures = dict(zip(names, scores.tolist(), strict=True))
+        figures[SCORE] = float(scores[self.selected].nanmean())
         return figures, {"thresholds": thresholds.tolist()}
 
 

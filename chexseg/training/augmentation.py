@@ -22,7 +22,7 @@ def draw_noise(batch: int, generator: torch.Generator) -> Tensor:
 
 
 def augment(
-    image: Tensor, masks: Tensor | None, strength: float, noise: Tensor
+    image: Tensor, masks: Tensor | None, strength: float, noise: Tensor, *, soft: bool = False
 ) -> tuple[Tensor, Tensor | None]:
     """Moves and re-exposes each X-ray at random. It never mirrors, since the heart is on the left.
 
@@ -34,9 +34,10 @@ def augment(
         masks: [B, P, h, w] in [0, 1], of any resolution, transformed alike; or None.
         strength: 0 (nothing changes) to 1.
         noise: [B, 6], from `draw_noise`.
+        soft: whether masks may lie between 0 and 1.
 
     Returns:
-        Image and masks, with unchanged shapes and types; masks are again 0 or 1.
+        Image and masks, with unchanged shapes and types; masks are again 0 or 1, unless soft.
     """
     if strength == 0:
         return image, masks
@@ -52,8 +53,34 @@ def augment(
     image = (image - mean) * (1 + contrast * CONTRAST).reshape(-1, 1, 1, 1) + mean
     image = (image + (brightness * BRIGHTNESS).reshape(-1, 1, 1, 1)).clamp(0, 1)
     if masks is not None:
-        masks = (_move(masks.to(image.dtype), matrix) > 0.5).to(masks.dtype)
+        moved = _move(masks.to(image.dtype), matrix)
+        masks = moved if soft else (moved > 0.5).to(masks.dtype)
     return image, masks
+
+
+def augment_known(
+    image: Tensor, masks: Tensor, known: Tensor, strength: float, noise: Tensor, *, soft: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Moves and re-exposes X-rays like `augment`, with masks that are not known everywhere.
+
+    A pixel is known if most of what moves there is, and its mask is the mean of that. What moves in
+    from outside the X-ray is known to be background.
+
+    Args:
+        image, strength, noise, soft: see `augment`.
+        masks: [B, P, H, W] in [0, 1], 0 where they are not known.
+        known: [B, P, H, W], 1 or 0.
+
+    Returns:
+        Image, masks and known, with unchanged shapes.
+    """
+    both = torch.cat([masks, 1 - known], 1)
+    image, both = augment(image, both, strength, noise, soft=True)
+    masks, unknown = both.chunk(2, 1)
+    masks = masks / (1 - unknown).clamp(min=0.5)
+    masks = masks.clamp(max=1) if soft else (masks > 0.5).to(masks.dtype)
+    known = (unknown < 0.5).to(masks.dtype)
+    return image, masks * known, known
 
 
 def _move(maps: Tensor, matrix: Tensor) -> Tensor:

@@ -8,8 +8,10 @@ from pathlib import Path
 from chexseg.data.index import read_index
 from chexseg.errors import Problems
 from chexseg.files.store import Store
+from chexseg.files.store_format import MASK_KINDS
 from chexseg.training.datasets import Source
 from chexseg.training.sampling import find_weight_fault
+from chexseg.training.targets import Levels
 
 HELD_OUT = ("validation", "test")
 """Splits for selecting and scoring segmenters, which must not be used for training."""
@@ -21,6 +23,7 @@ def supervision(
     names: Sequence[str],
     mixing: Sequence[float],
     classes: Sequence[str],
+    leave_out: Sequence[str] = (),
 ) -> tuple[list[Source], list[Store]]:
     """Opens the sources of masks, and finds the X-rays of each that may train a segmenter.
 
@@ -33,14 +36,17 @@ def supervision(
         names: names of the sources.
         mixing: weight of each source; empty to concatenate them.
         classes: names of the mask channels, the same for all sources.
+        leave_out: `source:class` for each class of which a source teaches nothing.
 
     Returns:
-        The sources, with the target `masks`, and their stores.
+        The sources, with the target `masks`, and their stores. The target is bool, or levels (see
+        `chexseg.data.levels`) if any source is graded or leaves out a class.
 
     Raises:
         InputError: the shards cannot be divided among the sources; a name occurs twice; the
             weights are negative, do not sum to 1, or differ in number from the sources; a store
-            has other classes or trains on HELD_OUT; or a source with a weight has no X-rays.
+            has other classes or trains on HELD_OUT; a source with a weight has no X-rays; or
+            `leave_out` names an unknown source or class.
     """
     problems = Problems()
     each = len(shards) // max(1, len(names))
@@ -56,10 +62,16 @@ def supervision(
         if wrong:
             expected = "one weight per source, each at least 0, with a sum of 1"
             problems.add("--mixing", wrong, expected, "Correct the weights.")
+    pairs = {f"{name}:{each}": (name, n) for name in names for n, each in enumerate(classes)}
+    for pair in leave_out:
+        if pair not in pairs:
+            expected, remedy = "SOURCE:CLASS of this training", "Correct it."
+            problems.add("--leave-out", repr(pair), expected, remedy)
     problems.raise_if_any()
 
     rows = read_index(index)
-    stores = [Store(shards[n * each : (n + 1) * each], "masks") for n in range(len(names))]
+    stores = [Store(shards[n * each : (n + 1) * each], *MASK_KINDS) for n in range(len(names))]
+    graded = bool(leave_out) or any(store.kind == "mask_levels" for store in stores)
     sources = []
     for number, (name, store) in enumerate(zip(names, stores, strict=True)):
         where, splits = str(store.paths[0]), store.meta.get("splits", [])
@@ -75,6 +87,8 @@ def supervision(
             found = f"no training X-ray in the masks {name!r}"
             expected = f"at least one of {' or '.join(splits) or 'a split'}"
             problems.add(where, found, expected, "Remove the source.")
-        sources.append(Source(name, ids, {"masks": store.__getitem__}))
+        left_out = [pairs[pair][1] for pair in leave_out if pairs[pair][0] == name]
+        masks = Levels(store, left_out) if graded else store.__getitem__
+        sources.append(Source(name, ids, {"masks": masks}))
     problems.raise_if_any()
     return sources, stores

@@ -125,7 +125,7 @@ def test_from_tables_to_scores(release, tmp_path, capsys):
         ),
     )
     figures = pd.read_csv(tmp_path / "seg.csv").iloc[-1]
-    assert figures["score"] == figures["iou Tuberculosis"]
+    assert figures["score"] == figures["iou_dataset Tuberculosis"]
     predict_masks.run(
         index=index,
         images=(images,),

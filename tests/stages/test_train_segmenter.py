@@ -23,12 +23,12 @@ def test_a_segmenter_is_trained_and_tells_what_it_is(files):
     assert checkpoint.classes == PATHOLOGIES
     assert checkpoint.extra["image_size"] == SIZE
     assert len(checkpoint.extra["thresholds"]) == 10
-    assert all(0 <= threshold < 1 for threshold in checkpoint.extra["thresholds"])
+    assert all(0 < threshold < 1 for threshold in checkpoint.extra["thresholds"])
     assert model.eval()(torch.zeros(1, 1, SIZE, SIZE)).shape == (1, 10, SIZE, SIZE)
     (row,) = rows_of(path)
-    assert {f"iou {pathology}" for pathology in PATHOLOGIES} <= row.keys()
+    assert {f"iou_dataset {pathology}" for pathology in PATHOLOGIES} <= row.keys()
     common = ("Enlarged Cardiomediastinum", "Support Devices", "Cardiomegaly", "Atelectasis")
-    scores = [float(row[f"iou {name}"] or "nan") for name in common]
+    scores = [float(row[f"iou_dataset {name}"] or "nan") for name in common]
     assert float(row["score"]) == pytest.approx(np.nanmean(scores))
 
 

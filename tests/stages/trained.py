@@ -59,7 +59,7 @@ def classify(files, name, **changes):
     return out
 
 
-def segment(files, name, *, sources=("expert",), mixing=(), weights=(), **changes):
+def segment(files, name, *, sources=("expert",), mixing=(), leave_out=(), weights=(), **changes):
     out, metrics = files.folder / f"{name}.pt", files.folder / f"{name}.csv"
     train_segmenter.run(
         index=files.index,
@@ -68,6 +68,7 @@ def segment(files, name, *, sources=("expert",), mixing=(), weights=(), **change
         masks=tuple(path for source in sources for path in getattr(files, source)),
         sources=sources,
         mixing=mixing,
+        leave_out=leave_out,
         out=out,
         metrics=metrics,
         settings=SegmenterSettings(**(SEGMENTER | changes)),

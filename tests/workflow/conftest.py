@@ -124,14 +124,6 @@ def tiny_study(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def other_tiny_study(tmp_path_factory):
-    """The same study, computed once more from nothing, in another folder."""
-    workflow = Workflow(tmp_path_factory.mktemp("other_tiny"))
-    workflow.run(workflow.write(TINY))
-    return workflow
-
-
-@pytest.fixture(scope="session")
 def stood_in(tmp_path_factory):
     """Folder with the stand-in of the finished demo, which is the working directory meanwhile."""
     from tests.workflow.stand_in import DEMO, read, stand_in

@@ -13,6 +13,9 @@ from chexseg.stages import load
 
 ROOT = Path(__file__).parents[2]
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+# The methods that the demo does not use.
+DEMO["masks"]["taught"] = {"source": "segmenter", "segmenters": ["full", "weak_cam"]}
+DEMO["segmenters"]["student"] = {"masks": {"expert": 0.5, "taught": 0.5}}
 
 
 def stand_in(job, content=""):

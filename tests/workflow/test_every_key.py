@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reruns")]
 ENTRY = {
     "classifiers": "densenet", "segmenters": "chexseg", "contrasts": "chexseg_vs_full",
     "GradCAM": "gradcam", "Drawn": "expert", "Threshold": "cam", "IRNet": "irnet",
+    "Segmenter": "taught",
 }  # fmt: skip
 """Section, or the model of a method -> the entry of the demo whose keys are changed."""
 
@@ -30,9 +31,8 @@ def keys(node, path=()):
     options = [each for each in node.get("anyOf", []) if each.get("type") != "null"]
     if len(options) == 1 and "$ref" in options[0]:
         yield from keys(options[0], path)
-    elif "patternProperties" in node:
-        (entry,) = node["patternProperties"].values()
-        for each in entry.get("oneOf", [entry]):
+    elif entries := entries_of(node):
+        for each in entries:
             model = each["$ref"].rpartition("/")[2]
             yield from keys(each, (*path, ENTRY.get(model) or ENTRY[path[0]]))
     elif node.get("properties"):
@@ -42,18 +42,26 @@ def keys(node, path=()):
         yield path
 
 
+def entries_of(node):
+    """The models of the entries of a section; none if the node is no section."""
+    entries = list(node.get("patternProperties", {}).values())
+    options = [each for entry in entries for each in entry.get("oneOf", [entry])]
+    return [each for each in options if "$ref" in each]
+
+
 SCHEMA = schema()
 KEYS = {".".join(path): path for path in keys(SCHEMA)}
 
 VALUES = {
     "encoder": ["resnet50"], "initial_weights": ["other.pt"],
     "optimizer": ["sgd", "adam"], "schedule": ["polynomial", "constant"],
-    "precision": ["bf16-mixed"], "uncertain": ["zeros"], "blank": ["ignore"], "dilate": [True],
+    "precision": ["bf16-mixed"], "uncertain": ["zeros", "ignore"], "blank": ["ignore"], "dilate": [True],
     "stride": [8], "selection": [["Edema"]], "images": [5], "share": [0.5],
      "image_size": [96],
     "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
     "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
-    "metrics": [["iou_image"]], "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
+    "metrics": [["iou_image"]], "selection_metric": ["iou_image"], "loss": ["cross_entropy"],
+    "soft": [True], "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
 }  # fmt: skip
 """Last step of a key -> other values to give it. Numbers that stand here not are just made larger."""
 
@@ -80,6 +88,7 @@ DIRECTLY = {
     "masks.irnet.backbone_architecture": ("train_irnet irnet",),
     "masks.irnet.affinity": ("compute_affinity irnet",),
     "masks.irnet.walk": ("make_masks_on_gpu irnet",),
+    "masks.taught": ("make_masks_on_gpu taught",),
     "segmenters.chexseg": ("train_segmenter chexseg",),
     "prediction": ("predict_masks",),
     "evaluation": ("score_runs",),
@@ -88,7 +97,12 @@ DIRECTLY = {
 }  # fmt: skip
 """Key, or the beginning of keys -> the jobs that it changes by itself."""
 
-NOTHING = {"masks.expert.seed": "all X-rays of the split are taken"}
+NOTHING = {
+    "masks.expert.seed": "all X-rays of the split are taken",
+    "masks.taught.temperature": "cut masks have none",
+    "segmenters.chexseg.confidence": "nothing is said of consistency",
+    "defaults.segmenters.confidence": "likewise",
+}
 """Keys that change nothing here, and why."""
 
 ALONE = {
@@ -96,6 +110,7 @@ ALONE = {
     "masks.expert.split": ("train", "split: train, but no files"),
     # Segmenters learn the study's pathologies.
     "masks.expert.classes": (["Edema"], "expert"),
+    "defaults.segmenters.leave_out": ({"irnet": ["Edema"]}, "from which full does not learn"),
 }
 """Keys that cannot be changed alone -> a value that is refused, and part of the error."""
 
@@ -145,6 +160,21 @@ ANOTHER = {
         {"masks": {"irnet": {"backbone": "none", "backbone_architecture": "resnet50"}}},
         ["train_irnet irnet"],
     ),
+    "masks.taught.source": (
+        {"masks": {"taught": {"source": "threshold", "segmenters": ..., "saliency": "gradcam"}}},
+        ["make_masks taught"],
+    ),
+    "masks.taught.segmenters": (
+        {"masks": {"taught": {"segmenters": ["full"]}}}, ["make_masks_on_gpu taught"],
+    ),
+    "masks.taught.classifier": (
+        {"masks": {"taught": {"classifier": "densenet", "blank": "classifier"}}},
+        ["make_masks_on_gpu taught"],
+    ),
+    "segmenters.chexseg.leave_out": (
+        {"segmenters": {"chexseg": {"leave_out": {"irnet": ["Edema"]}}}},
+        ["train_segmenter chexseg"],
+    ),
     "segmenters.chexseg.masks": (
         {"segmenters": {"chexseg": {"masks": {"expert": 0.7, "irnet": 0.3}}}},
         ["train_segmenter chexseg"],
@@ -192,7 +222,7 @@ def changed(path, value):
     return config
 
 
-SHARED = sorted(key for key in KEYS if key.startswith("defaults."))
+SHARED = sorted(key for key in KEYS if key.startswith("defaults.") and key not in ALONE)
 OWN = sorted(set(KEYS) - set(SHARED) - set(ANOTHER) - ONLY - REFUSED - set(ALONE))
 
 
@@ -214,6 +244,8 @@ def test_a_default_reruns_the_entries_that_inherit_it(in_stood_in, key):
     heirs = [entry for entry, own in DEMO[section].items() if name not in own]
     if name == "dilate":  # changes nothing at stride 32, the stride of resnet18
         heirs.remove("resnet18")
+    if key in NOTHING:
+        heirs = []
     value = another(path, current((section, (heirs or [*DEMO[section]])[0], name)))
     jobs = read(changed(path, value))
     assert running(jobs) == downstream(jobs, [f"{rule} {entry}" for entry in heirs])

@@ -86,10 +86,6 @@ def test_nothing_is_computed_twice(tiny_study):
     assert workflow.jobs(config) == {}
 
 
-def test_same_config_same_bits(tiny_study, other_tiny_study):
-    assert tiny_study[0].contents() == other_tiny_study.contents()
-
-
 SCORED = {"score_runs": 1, "compare_runs": 1}
 """What runs behind overlaps, but for figures: all five of them, behind a training too."""
 TAIL = {"predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 5}

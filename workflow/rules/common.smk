@@ -181,8 +181,11 @@ def masks_of_segmenter(wildcards):
 
 def mixture_of_segmenter(wildcards):
     """Returns the flags for the names of these sources and, if given, their weights."""
-    names, weights = study.segmenters[wildcards.segmenter].mixture()
-    return quoted("--sources", *names, *(["--mixing", *weights] if weights else []))
+    entry = study.segmenters[wildcards.segmenter]
+    names, weights = entry.mixture()
+    words = ["--sources", *names, *(["--mixing", *weights] if weights else [])]
+    left_out = entry.left_out()
+    return quoted(*words, *(["--leave-out", *left_out] if left_out else []))
 
 
 def figure_of(wildcards):

@@ -115,7 +115,7 @@ def test_values_are_quoted_for_the_shell():
 
 def test_names_with_spaces_are_one_word_each():
     text = flags(SegmenterSettings(selection=("Pleural Effusion", "Edema")))
-    assert text.endswith("--selection 'Pleural Effusion' Edema")
+    assert " --selection 'Pleural Effusion' Edema --selection-metric " in text
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ def loop(probability, truth, thresholds):
 
 
 def test_candidates():
-    assert len(CANDIDATES) == 20
-    assert CANDIDATES[:4] == (0.0, 0.05, 0.1, 0.15)
+    assert len(CANDIDATES) == 19
+    assert CANDIDATES[:3] == (0.05, 0.1, 0.15)  # not 0, which paints every X-ray
     assert CANDIDATES[-1] == 0.95
 
 
@@ -57,19 +57,19 @@ def row(*values):
 
 
 def test_best_threshold_over_batches():
-    selection = ThresholdSelection(1, (0.0, 0.5))
+    selection = ThresholdSelection(1, thresholds=(0.0, 0.5))
     selection.update(row(0.4, 0.9), row(False, True))
     selection.update(row(0.4, 0.2), row(False, False))
-    assert selection.iou().tolist() == [[1 / 4, 1.0]]
+    assert selection.scores().tolist() == [[1 / 4, 1.0]]
     thresholds, iou = selection.best()
     assert thresholds.tolist() == [0.5]
     assert iou.tolist() == [1.0]
 
 
 def test_first_of_equal_candidates():
-    selection = ThresholdSelection(1, (0.1, 0.2, 0.3))
+    selection = ThresholdSelection(1, thresholds=(0.1, 0.2, 0.3))
     selection.update(row(0.9, 0.15), row(True, False))
-    assert selection.iou().tolist() == [[0.5, 1.0, 1.0]]
+    assert selection.scores().tolist() == [[0.5, 1.0, 1.0]]
     assert selection.best()[0].tolist() == [0.2]
 
 
@@ -77,20 +77,51 @@ def test_truth_that_is_never_found_has_iou_zero():
     selection = ThresholdSelection(1)
     selection.update(row(0.0, 0.0), row(True, False))
     thresholds, iou = selection.best()
-    assert (thresholds.tolist(), iou.tolist()) == ([0.0], [0.0])
+    assert (thresholds.tolist(), iou.tolist()) == ([0.05], [0.0])
 
 
 def test_pathology_without_truth():
     selection = ThresholdSelection(2)
     selection.update(torch.full((1, 2, 1, 1), 0.7), torch.tensor([[[[True]], [[False]]]]))
     thresholds, iou = selection.best()
-    assert thresholds.tolist() == [0.0, 0.5]
+    assert thresholds.tolist() == [0.05, 0.5]
     assert iou[0] == 1
     assert torch.isnan(iou[1])
-    assert torch.isnan(selection.iou()[1]).all()
+    assert torch.isnan(selection.scores()[1]).all()
 
 
 def test_nothing_seen():
     thresholds, iou = ThresholdSelection(3).best()
     assert thresholds.tolist() == [0.5, 0.5, 0.5]
     assert torch.isnan(iou).all()
+
+
+def test_the_metric_chooses_the_threshold():
+    """A large X-ray is best cut low, a small one high: the mean over X-rays weighs them alike."""
+    batches = [
+        (row(*[0.3] * 8, 0.1, 0.1), row(*[True] * 8, False, False)),
+        (row(0.9, 0.3, 0.3, 0.3), row(True, False, False, False)),
+        (row(0.9, 0.3, 0.3, 0.3), row(True, False, False, False)),
+    ]
+    chosen = {}
+    for metric in ("iou_dataset", "iou_image"):
+        selection = ThresholdSelection(1, metric, (0.2, 0.5))
+        for batch in batches:
+            selection.update(*batch)
+        chosen[metric] = selection.best()
+        scores = selection.scores()[0].tolist()
+        # At 0.5 nothing of the large one is left: `iou_image` does not count it.
+        expected = {"iou_dataset": [10 / 16, 2 / 10], "iou_image": [(1 + 1 / 4 + 1 / 4) / 3, 1.0]}
+        assert scores == pytest.approx(expected[metric])
+    assert {name: best[0].tolist() for name, best in chosen.items()} == {
+        "iou_dataset": [0.2],
+        "iou_image": [0.5],
+    }
+
+
+def test_a_metric_that_counts_no_x_ray_has_no_score():
+    selection = ThresholdSelection(1, "iou_image", (0.2, 0.5))
+    selection.update(row(0.1, 0.1), row(True, False))
+    thresholds, score = selection.best()
+    assert thresholds.tolist() == [0.5]
+    assert torch.isnan(score).all()

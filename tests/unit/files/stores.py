@@ -7,6 +7,7 @@ from chexseg.files.store import KINDS, write_store
 SHAPES = {
     "images": (20, 20),
     "masks": (3, 20, 20),
+    "mask_levels": (3, 20, 20),
     "saliency": (3, 5, 5),
     "affinity_labels": (3, 5, 5),
     "affinity": (5, 5),

@@ -1,10 +1,12 @@
 """What every source of masks promises, and what each does by itself."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from chexseg import catalog
 from chexseg.config.paths import Paths
@@ -13,6 +15,7 @@ from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError
 from chexseg.files.store import Store, write_store
 from chexseg.mask_sources.source import Shard
+from chexseg.models import trained
 from tests.unit.config.small_config import good
 
 SIZE = 32
@@ -52,7 +55,20 @@ def inputs(tmp_path, shard):
         for cxr_id in IDS:
             store.append(cxr_id, np.zeros((8, 8)))
     files = {"masks": "masks.json", "saliency": "maps.h5", "affinity": "edges.h5"}
-    return {role: (tmp_path / name,) for role, name in files.items()}
+    read = {role: (tmp_path / name,) for role, name in files.items()}
+    return read | {"teachers": (tmp_path / "teacher.pt",), "gate": ()}
+
+
+@pytest.fixture(autouse=True)
+def teacher(monkeypatch):
+    """A teacher that is sure of everything, so that the labels alone decide."""
+
+    def load(path):
+        model = torch.nn.Conv2d(1, 2, 1)
+        torch.nn.init.constant_(model.bias, 50)
+        return model, SimpleNamespace(classes=CLASSES, extra={"thresholds": [0.5, 0.5]})
+
+    monkeypatch.setattr(trained, "load_segmenter", load)
 
 
 SETTINGS = {"drawn": {"classes": CLASSES}}
@@ -80,8 +96,9 @@ def test_a_source_makes_masks_of_the_images_size_that_never_teach_with_held_out_
 
 @pytest.mark.parametrize("source", catalog.names("mask_source"))
 def test_a_source_says_which_files_it_reads(source):
-    study = read_study(good())
-    name = {"drawn": "expert", "threshold": "cam", "irnet": "irnet"}[source]
+    config = good(masks={"taught": {"source": "segmenter", "segmenters": ["full"]}})
+    study = read_study(config)
+    name = {"drawn": "expert", "threshold": "cam", "segmenter": "taught"}.get(source, source)
     entry = study.masks[name]
     files = entry.inputs(Paths(study), name, "0000")
     assert set(files) == set(type(entry).roles)
@@ -89,11 +106,13 @@ def test_a_source_says_which_files_it_reads(source):
     assert entry.classes_of(study) == study.data.pathologies
 
 
-@pytest.mark.parametrize("source", ["threshold", "irnet"])
+@pytest.mark.parametrize("source", ["threshold", "irnet", "segmenter"])
 def test_made_masks_are_gated_by_the_labels(source, inputs, shard):
     made, masks = make(source, inputs, shard)
     assert made.splits == ("train",)
-    assert list(masks) == IDS
+    assert list(masks) == [
+        i for i in IDS if source != "segmenter" or shard.index["split"][i] != "test"
+    ]
     for number, mask in enumerate(masks.values()):
         assert [channel.any() for channel in mask] == [number % 2 == 0, number % 2 == 1]
 

@@ -1,0 +1,49 @@
+"""The gate of image-level labels: which classes of an X-ray may have masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from chexseg.config.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Policy = Literal["zeros", "ones", "ignore"]
+
+
+class GateSettings(Settings):
+    """What the labels of an X-ray say about its masks.
+
+    Label 1 lets a mask through and label 0 keeps it empty; the settings say what the others do.
+    """
+
+    uncertain: Policy = Field(
+        "zeros",
+        description="Masks of classes labelled -1: empty (zeros), let through (ones), or not known, "
+        "so that they teach nothing (ignore).",
+    )
+    blank: Policy = Field("zeros", description="Masks of classes with a blank label; likewise.")
+
+
+def gate_of(labels: np.ndarray, uncertain: float, blank: float) -> np.ndarray:
+    """Turns labels into gates, by which the masks of each class are multiplied.
+
+    Args:
+        labels: [N, C] of 1, 0, -1 (uncertain) and NaN (blank).
+        uncertain, blank: what these labels become, from `value_of`; or arrays [N, C].
+
+    Returns:
+        [N, C] float32 in [0, 1], or NaN where the masks of a class are not known.
+    """
+    import numpy as np
+
+    gate = np.where(labels == -1, uncertain, (labels == 1).astype(np.float32))
+    return np.where(np.isnan(labels), blank, gate).astype(np.float32)
+
+
+def value_of(policy: str) -> float:
+    """Returns the gate that a policy stands for: 0, 1, or NaN if the masks are not known."""
+    return {"zeros": 0.0, "ones": 1.0, "ignore": float("nan")}[policy]
