@@ -68,6 +68,8 @@ COMMANDS = (
     " --masks drawn.h5 irnet.h5 --sources expert irnet --mixing 0.9 0.1"
     f" {TINY} --samples-per-epoch 64 --decoder-channels 16"
     " --out segmenter.pt --metrics segmenter.csv",
+    f"make-masks --source segmenter {STORES} --teachers segmenter.pt --soft True"
+    " --out segmenter.h5",
     f"predict-masks {STORES} --checkpoint segmenter.pt --out predictions.json",
     f"count-overlaps --index index.csv --truth {TRUTH} --prediction predictions.json"
     " --out overlaps.csv",

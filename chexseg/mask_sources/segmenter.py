@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from chexseg.config.networks import classifier_gflop, segmenter_gflop
 from chexseg.config.paths import Paths
 from chexseg.config.settings import Fraction, Name, Reference, Settings, misfit
 from chexseg.mask_sources.gate import GateSettings, gate_of, value_of
@@ -22,6 +23,8 @@ from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Shard
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    from chexseg.config.study import Study
 
 TeacherGate = Literal["zeros", "ones", "ignore", "classifier"]
 
@@ -67,7 +70,7 @@ class Segmenter(MaskSource, GateSettings):
     }
     optional_roles: ClassVar = ("gate",)
     gpu: ClassVar = True
-    core_seconds: ClassVar = 0.35
+    core_seconds: ClassVar = 0.01
 
     def unused(self) -> set[str]:
         return {"certain_background"} if self.soft else {"temperature"}
@@ -75,6 +78,12 @@ class Segmenter(MaskSource, GateSettings):
     @property
     def graded(self) -> bool:
         return _graded(self)
+
+    def gflop(self, study: Study) -> float:
+        entries = [study.segmenters[name] for name in self.segmenters]
+        gate = study.classifiers[self.classifier] if self.classifier else None
+        total = sum(segmenter_gflop(entry.encoder, entry.architecture) for entry in entries)
+        return total + (classifier_gflop(gate.architecture, gate.stride) if gate else 0)
 
     @model_validator(mode="after")
     def _gate_has_a_classifier(self) -> Segmenter:

@@ -45,7 +45,8 @@ class MaskSource(Settings):
             `--saliency`.
         made: whether the workflow makes the masks, and people have not drawn them.
         gpu: whether masks are made on a GPU where there is one.
-        core_seconds: what the masks of an X-ray of 320 px take on a core, for the cost model.
+        core_seconds: what the masks of an X-ray of 320 px take on a core, without networks, for the
+            cost model.
     """
 
     source: str
@@ -67,6 +68,10 @@ class MaskSource(Settings):
     def classes_of(self, study: Study) -> tuple[str, ...]:
         """Returns the channels of the masks."""
         return study.data.pathologies
+
+    def gflop(self, study: Study) -> float:
+        """Returns billions of operations of networks for an X-ray of 320 px, for the cost model."""
+        return 0
 
     @property
     def graded(self) -> bool:

@@ -106,6 +106,12 @@ class Cost:
     gpu_seconds: float | None = None
     disk: float = 0
 
+    def __add__(self, other: Cost) -> Cost:
+        gpu = (self.gpu_seconds or 0) + (other.gpu_seconds or 0)
+        needs_gpu = self.gpu_seconds is not None or other.gpu_seconds is not None
+        core = self.core_seconds + other.core_seconds
+        return Cost(core, gpu if needs_gpu else None, self.disk + other.disk)
+
     def seconds(self, gpus: int = 0) -> float:
         """Returns the wall-clock seconds with this many GPUs; with 0, on one core."""
         on_gpus = gpus and self.gpu_seconds is not None
@@ -179,7 +185,8 @@ class CostModel:
         number = self.x_rays.number if source.made else self.x_rays.validation
         n, bytes_each = self._in_shard(number), BYTES["masks"] * self._area
         if source.gpu:
-            return self._on_pixels(source.core_seconds, n, disk=n * bytes_each)
+            networks = self._network(source.gflop(self.study) * n)
+            return self._on_pixels(source.core_seconds, n, disk=n * bytes_each) + networks
         area = self._area if source.made else self._file * len(self.study.data.pathologies)
         return Cost(n * (EACH + source.core_seconds * area), disk=n * bytes_each)
 
@@ -212,7 +219,8 @@ class CostModel:
             for name in entry.mixture()[0]
         )
         samples = entry.samples_per_epoch or samples
-        passes = entry.epochs * (TRAIN * samples + self.x_rays.validation - expert)
+        steps = TRAIN * samples * (2 if entry.consistency > 0 else 1)
+        passes = entry.epochs * (steps + self.x_rays.validation - expert)
         return self._network(self._segmenter(entry) * passes, disk=CHECKPOINTS["segmenter"])
 
     def predict_masks(self, segmenter: str) -> Cost:

@@ -14,7 +14,7 @@ from chexseg.scheduling import reruns
 
 COMMAND = (
     "chexseg train-segmenter --index index.csv --images a.h5 b.h5 --root data --out x.pt"
-    " --learning-rate 0.1 --selection 'Lung Lesion' --threads 1 > log 2>&1"
+    " --loss dice --learning-rate 0.1 --selection 'Lung Lesion' --threads 1 > log 2>&1"
 )
 
 
