@@ -34,6 +34,7 @@ rule all:
         [path for name in study.saliency for path in PATHS.store(f"saliency/{name}")],
         [path for name in NAMED_MASKS for path in PATHS.store(f"masks/{name}")],
         [
+            rules.list_runs.output,
             rules.score_runs.output,
             rules.compare_runs.output,
             [f"{RESULTS}/figures/{figure}" for figure in FIGURES],

@@ -62,6 +62,7 @@ STAGES = (
     ),
     Stage("predict-masks", gpu=True),
     Stage("count-overlaps"),
+    Stage("list-runs"),
     Stage("score-runs", methods={"metrics": "metric"}),
     Stage("compare-runs"),
     Stage("draw-figure", methods={"figure": "figure"}),

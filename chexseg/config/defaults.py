@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chexseg.config.entries import KINDS, SECTIONS, model_of
+from chexseg.config.settings import Settings
 
 EXPERT = "expert"
 """The masks that every study has by itself: those that the data bring along."""
@@ -40,7 +41,7 @@ def _seeded(config: dict[str, Any], seed: Any) -> dict[str, Any]:
         entries = config.get(section)
         if isinstance(entries, Mapping):
             config[section] = {
-                name: _with_seed(entry, _model(section, entry), seed)
+                name: _with_seed(entry, model_for(section, entry), seed)
                 for name, entry in entries.items()
             }
     data = config.get("data", {})
@@ -52,7 +53,8 @@ def _seeded(config: dict[str, Any], seed: Any) -> dict[str, Any]:
     return config
 
 
-def _model(section: str, entry: Any) -> Any:
+def model_for(section: str, entry: Any) -> type[Settings]:
+    """Returns the model of an entry that has not been checked yet."""
     method = entry.get(KINDS[section][1]) if section in KINDS and isinstance(entry, Mapping) else ""
     return model_of(section, method if isinstance(method, str) else None)
 
@@ -84,7 +86,7 @@ def _in_order(config: Mapping) -> dict[str, Any]:
     order of keys in the file changes neither the order of runs in tables nor any artifact.
     """
     sources = config.get("masks") if isinstance(config.get("masks"), Mapping) else {}
-    drawn = {str(name) for name, entry in sources.items() if not _model("masks", entry).made}
+    drawn = {str(name) for name, entry in sources.items() if not model_for("masks", entry).made}
 
     def rank(item: tuple[Any, Any]) -> tuple[int, str]:
         masks = item[1].get("masks", ()) if isinstance(item[1], Mapping) else ()
@@ -94,14 +96,17 @@ def _in_order(config: Mapping) -> dict[str, Any]:
 
     ordered = {
         name: dict(sorted(config[name].items(), key=rank))
-        for name in (*SECTIONS, "contrasts")
+        for name in (*SECTIONS, "contrasts", "sweeps")
         if isinstance(config.get(name), Mapping)
     }
     return {**config, **ordered}
 
 
 def origin(location: tuple[str | int, ...], config: Any) -> tuple[str | int, ...]:
-    """Returns where a value was written: at `location`, or where it was inherited from."""
+    """Returns where a value was written: at `location`, or where it was inherited from.
+
+    A value of an entry that a sweep made is looked for where `Copies.written_at` says.
+    """
     if _holds(config, location):
         return location
     default = ("defaults", location[0], *location[2:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Union
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from chexseg import catalog
 from chexseg.config.settings import (
@@ -35,7 +35,7 @@ class SegmenterEntry(SegmenterSettings):
     leave_out: dict[MaskName, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         {}, description="Names of masks -> pathologies of which they teach nothing."
     )
-    validation: MaskName = Field(
+    validation: Annotated[Name, Reference("masks", swept=False)] = Field(
         "expert", description="The masks by which epoch and thresholds are chosen."
     )
 
@@ -67,6 +67,51 @@ class ContrastEntry(Settings):
     against: Name = Field(description="The run whose score is subtracted.")
 
 
+FACTOR_KEY = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,200}$"
+"""What a factor of a sweep may be called: a setting, a source of masks, the path of a key, a name."""
+
+Values = Annotated[list[Any], Field(min_length=1)]
+Factor = Annotated[
+    Annotated[Values, Tag("values")]
+    | Annotated[
+        dict[Annotated[str, Field(pattern=FACTOR_KEY)], Values],
+        Field(min_length=1),
+        Tag("together"),
+    ],
+    Discriminator(lambda value: "together" if isinstance(value, Mapping) else "values"),
+]
+"""A list of values; or keys that are set together, each with a list of as many values."""
+
+
+class SweepEntry(Settings):
+    """Runs that differ from a segmenter in the values of some factors, in all combinations.
+
+    Every further key is a factor: see `chexseg.config.sweeps`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Factor]
+
+    of: Name = Field(description="Name of the segmenter.")
+    seeds: int | None = Field(
+        None,
+        ge=1,
+        description="Train with so many seeds: the segmenter's own, and those that follow it.",
+    )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """Describes factors by the pattern of their keys, so that the schema is closed."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        factor = schema["additionalProperties"]
+        for kind in factor["oneOf"]:
+            if "patternProperties" in kind:
+                kind["additionalProperties"] = False
+        others = FACTOR_KEY.replace("^", f"^(?!({'|'.join(schema['properties'])})$)")
+        schema |= {"patternProperties": {others: factor}, "additionalProperties": False}
+        return schema
+
+
 KINDS = {"saliency": ("saliency", "method"), "masks": ("mask_source", "source")}
 """Section -> the kind of its methods in the catalog, and the key that names the method."""
 
@@ -74,6 +119,7 @@ MODELS: dict[str, type[Settings]] = {
     "classifiers": ClassifierSettings,
     "segmenters": SegmenterEntry,
     "contrasts": ContrastEntry,
+    "sweeps": SweepEntry,
 }
 """The other sections -> the model of their entries."""
 

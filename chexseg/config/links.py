@@ -51,6 +51,7 @@ def check_links(study: Study, place: Place, problems: Problems) -> None:
     _check_data(study, place, problems)
     _check_names(study, place, problems)
     _check_shards(study, place, problems)
+    _check_runs(study, place, problems)
     for section, name, entry in entries(study):
         for location, (target, wanted) in _references(entry):
             where, names = place(section, name, *location), tuple(getattr(study, target))
@@ -111,9 +112,29 @@ def files_of_weights(study: Study) -> list[tuple[str, str]]:
     return [(weights, network) for weights, network in named if weights not in others]
 
 
-def _references(entry: Settings) -> Iterator[tuple[tuple[str | int, ...], Node]]:
+def needs_of(study: Study, entry: Settings, *, swept: bool = False) -> list[Node]:
+    """Returns the entries that an entry names, and so depends on.
+
+    Args:
+        study: the study.
+        entry: one of its entries.
+        swept: only those that a sweep would copy.
+    """
+    needs = [target for _, target in _references(entry, swept)]
+    for field, _, mark in _weights(entry):
+        weights = getattr(entry, field)
+        if mark.classifiers and weights in study.classifiers and weights not in WORDS:
+            needs.append(("classifiers", weights))
+    return needs
+
+
+def _references(
+    entry: Settings, swept: bool = False
+) -> Iterator[tuple[tuple[str | int, ...], Node]]:
     """Yields where an entry names another, and which: section and name."""
     for field, mark in references(type(entry)).items():
+        if swept and not mark.swept:
+            continue
         value = getattr(entry, field)
         if isinstance(value, str):
             yield (field,), (mark.section, value)
@@ -163,13 +184,7 @@ def _check_weights(
 
 def _cycles(study: Study) -> Iterator[list[Node]]:
     """Yields the cycles of entries that need each other, each once."""
-    needs: dict[Node, list[Node]] = {}
-    for section, name, entry in entries(study):
-        needs[section, name] = [target for _, target in _references(entry)]
-        for field, _, mark in _weights(entry):
-            weights = getattr(entry, field)
-            if mark.classifiers and weights in study.classifiers and weights not in WORDS:
-                needs[section, name].append(("classifiers", weights))
+    needs = {(section, name): needs_of(study, entry) for section, name, entry in entries(study)}
     done: set[Node] = set()
 
     def walk(node: Node, way: list[Node]) -> Iterator[list[Node]]:
@@ -251,6 +266,17 @@ def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> No
     if isinstance(entry.masks, Mapping) and not any(entry.masks.values()):
         where = place("segmenters", name, "masks")
         problems.add(where, "weights that are all 0", "a weight above 0", "Correct one.")
+
+
+def _check_runs(study: Study, place: Place, problems: Problems) -> None:
+    """Adds a problem if a command that names every run and its files is too long for Linux."""
+    runs = runs_of(study)
+    paths = [f"results/{study.study}/{kind}/{run}.json" for run in runs
+             for kind in ("overlaps", "predictions")]  # fmt: skip
+    if sum(len(word) + 1 for word in [*paths, *runs, *runs]) > LONGEST_COMMAND:
+        where, expected = place("sweeps" if study.sweeps else "segmenters"), "fewer"
+        remedy = "Take several studies: commands that name more runs are too long for Linux."
+        problems.add(where, f"{len(runs)} runs", expected, remedy)
 
 
 def _check_shards(study: Study, place: Place, problems: Problems) -> None:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from chexseg.config.data import DEFAULT_LAYOUT, section_of
-from chexseg.config.defaults import origin
 from chexseg.config.entries import KINDS, MODELS, SECTIONS, methods, model_of
-from chexseg.config.links import Place
 from chexseg.config.settings import MISFIT, Settings
+from chexseg.config.yaml_marks import Positions
 from chexseg.errors import Problems, nearest
 
 _QUOTED = r"'([^']*)'"
 
 
-TAGS = ("list", "weights")
-"""What pydantic puts behind the key `masks` of a segmenter: see `chexseg.config.entries`."""
+TAGS = {"segmenters": (("masks",), ("list", "weights")), "sweeps": ((), ("values", "together"))}
+"""Section -> keys of its entries behind which pydantic puts the form of the value (none: behind
+any), and the forms: see `chexseg.config.entries`."""
+
+WrittenAt = Callable[[tuple[str | int, ...]], tuple[str | int, ...]]
+"""Location of a value -> where it was written: there, or where it comes from."""
 
 
 def add_problems(
     problems: Problems,
-    place: Place,
+    positions: Positions,
+    written_at: WrittenAt,
     error: ValidationError,
     config: Mapping[str, Any],
     study: type[Settings],
@@ -34,7 +38,8 @@ def add_problems(
 
     Args:
         problems: receives them.
-        place: where each key stands.
+        positions: where each key stands.
+        written_at: where each value was written.
         error: of the study, or of the settings in `defaults` of a section.
         config: the mapping that was checked.
         study: the model of a study.
@@ -49,11 +54,15 @@ def add_problems(
         short = detail["type"] == "too_short" and detail["loc"] in lists
         if not short and not (within and detail["type"] in ("missing", "invalid_key", MISFIT)):
             detail["loc"] = (*within, *detail["loc"])
-            _add_problem(problems, place, detail, config, study)
+            _add_problem(problems, positions, written_at, detail, config, study)
 
 
 def check_defaults(
-    config: Mapping[str, Any], place: Place, problems: Problems, study: type[Settings]
+    config: Mapping[str, Any],
+    positions: Positions,
+    written_at: WrittenAt,
+    problems: Problems,
+    study: type[Settings],
 ) -> None:
     """Checks the settings that entries share even if no entry inherits them."""
     defaults = config.get("defaults")
@@ -62,7 +71,9 @@ def check_defaults(
             try:
                 MODELS[section].model_validate(dict(shared))
             except ValidationError as error:
-                add_problems(problems, place, error, config, study, within=(section, ""))
+                add_problems(
+                    problems, positions, written_at, error, config, study, within=(section, "")
+                )
 
 
 def _model_at(
@@ -85,7 +96,8 @@ def _model_at(
 
 def _add_problem(
     problems: Problems,
-    place: Place,
+    positions: Positions,
+    written_at: WrittenAt,
     detail: Mapping[str, Any],
     config: Mapping[str, Any],
     study: type[Settings],
@@ -94,7 +106,8 @@ def _add_problem(
     location, method = _without_tags(detail["loc"])
     if kind.startswith("union_tag"):
         location = (*location, KINDS[location[0]][1])
-    where, key = place(*location), ".".join(str(step) for step in origin(location, config))
+    written = written_at(location)
+    where, key = positions.of(*written), ".".join(map(str, written))
     if kind == "extra_forbidden":
         if location[:1] == ("data",) and isinstance(config["data"], Mapping):
             method = config["data"].get("layout", DEFAULT_LAYOUT)
@@ -129,8 +142,9 @@ def _without_tags(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...
     the masks of a segmenter, and "[key]" behind a key that is itself wrong.
     """
     steps = tuple(step for step in location if step != "[key]")
-    if steps[:1] == ("segmenters",) and steps[2:3] == ("masks",):
-        return tuple(step for step in steps if step not in TAGS), None
+    keys, tags = TAGS.get(str(steps[0]) if steps else "", ((), ()))
+    if steps[3:4] and steps[3] in tags and (steps[2] in keys or not keys):
+        return (*steps[:3], *steps[4:]), None
     if steps and steps[0] in KINDS and len(steps) > 2 and steps[2] in methods(str(steps[0])):
         return (*steps[:2], *steps[3:]), str(steps[2])
     return steps, None

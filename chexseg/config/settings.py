@@ -71,9 +71,15 @@ File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
 
 @dataclass(frozen=True)
 class Reference:
-    """Marks a field that names an entry of a section, or several; see `chexseg.config.links`."""
+    """Marks a field that names an entry of a section, or several; see `chexseg.config.links`.
+
+    Attributes:
+        section: of the entry.
+        swept: whether a sweep that copies the entry makes this field name the copy.
+    """
 
     section: str
+    swept: bool = True
 
 
 @dataclass(frozen=True)
@@ -178,6 +184,11 @@ class ClassifierSettings(TrainingSettings):
     )
     uncertain: Policy = Field("ones", description="What the label -1 stands for in training.")
     blank: Literal["zeros", "ignore"] = Field("zeros", description="What a blank label means.")
+    train_images: int | None = Field(
+        None,
+        ge=1,
+        description="Learn from only so many train X-rays, the first by a hash; none: all.",
+    )
     selection: tuple[str, ...] = Field(
         (),
         description="Findings whose mean validation AUROC selects the epoch; an empty list: all. "

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from chexseg.config.data import DataSection, with_selections
 from chexseg.config.defaults import inherited, origin
-from chexseg.config.entries import ContrastEntry, SegmenterEntry, union
+from chexseg.config.entries import ContrastEntry, SegmenterEntry, SweepEntry, union
 from chexseg.config.links import check_links
 from chexseg.config.problems import add_problems, check_defaults
 from chexseg.config.settings import (
@@ -28,6 +28,7 @@ from chexseg.config.settings import (
     Seed,
     Settings,
 )
+from chexseg.config.sweeps import Unfolded, unfold
 from chexseg.config.yaml_marks import Positions, load_yaml
 from chexseg.errors import InputError
 
@@ -52,12 +53,21 @@ class Study(Settings):
         {}, description="Sources of masks. 'expert', the data's own masks, is always there."
     )
     segmenters: dict[Name, SegmenterEntry] = Field({}, description="The models compared.")
+    sweeps: dict[Name, SweepEntry] = Field(
+        {}, description="Runs in which factors vary; they unfold into entries like those above."
+    )
     prediction: PredictionSettings = Field(PredictionSettings(), description="Test masks.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Scores.")
     contrasts: dict[Name, ContrastEntry] = Field(
         {}, description="Runs that are compared; none: every two, if there are at most 6 runs."
     )
     figures: FigureSettings = Field(FigureSettings(), description="Figures of the report.")
+    _unfolded: Unfolded = PrivateAttr(default_factory=lambda: unfold({}))
+
+    @property
+    def unfolded(self) -> Unfolded:
+        """What the sweeps have made; their entries are among the others."""
+        return self._unfolded
 
     @model_validator(mode="before")
     @classmethod
@@ -77,16 +87,23 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
     """
     positions = Positions(files)
     problems, study = positions.problems, None
+    unfolded = unfold(config)
+
+    def written_at(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        return origin(unfolded.copies.written_at(location), config)
 
     def place(*location: str | int) -> str:
-        return positions.of(*origin(location, config))
+        return positions.of(*written_at(location))
 
+    for location, *told in unfolded.mistakes:
+        problems.add(place(*location), *told)
     try:
-        study = with_selections(Study.model_validate(dict(config)))
+        study = with_selections(Study.model_validate(unfolded.config))
+        study._unfolded = unfolded
         check_links(study, place, problems)
     except ValidationError as error:
-        add_problems(problems, place, error, config, Study)
-    check_defaults(config, place, problems, Study)
+        add_problems(problems, positions, written_at, error, config, Study)
+    check_defaults(config, positions, written_at, problems, Study)
     # A wrong value in `defaults`, or a wrong seed of the study, is found in every entry that
     # inherits it: report it once.
     problems.found = list(dict.fromkeys(problems.found))

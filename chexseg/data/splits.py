@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from chexseg.errors import Problems
+from chexseg.errors import InputError, Problem, Problems
 
 SPLITS = ("train", "expert", "validation", "test")
 """train: labels only. expert: masks for training. validation: masks for model selection. test:
@@ -59,6 +59,26 @@ def first_by_hash(ids: Iterable[str], number: int, seed: int) -> list[str]:
     ids = list(ids)
     chosen = set(sorted(ids, key=lambda cxr_id: _hash(seed, cxr_id))[:number])
     return [cxr_id for cxr_id in ids if cxr_id in chosen]
+
+
+def first_of_train(ids: Iterable[str], number: int | None) -> list[str]:
+    """Chooses train X-rays: the same for every classifier and source of masks that takes so many.
+
+    Args:
+        ids: all train X-rays.
+        number: how many to choose, the first in the order of a hash of their ids; None: all.
+
+    Returns:
+        The chosen ids, in the order of `ids`.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    ids = list(ids)
+    if number is not None and number > len(ids):
+        found, expected = f"{len(ids)} train X-rays", f"{number}, as the config asks for"
+        raise InputError([Problem("split train", found, expected, "Lower the number.", "config")])
+    return ids if number is None else first_by_hash(ids, number, seed=0)
 
 
 def _hash(seed: int, name: str) -> str:

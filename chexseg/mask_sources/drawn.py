@@ -74,6 +74,11 @@ class Drawn(MaskSource):
             raise misfit("a class twice", "each class once", "Delete one of the two.")
         return self
 
+    @property
+    def train_images(self) -> None:
+        """None: `images` counts X-rays of the split, with an entry in the files."""
+        return None
+
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         return {"masks": [paths.data(file) for file in self.files] or paths.own_masks()}
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from pydantic import Field
+
 from chexseg.config.flags import command_settings
 from chexseg.config.paths import Paths
 from chexseg.config.settings import Name, Reference, Settings
@@ -41,6 +43,7 @@ class MaskSource(Settings):
 
     Attributes:
         source: name of the source.
+        images: number of train X-rays that the masks are made of.
         roles: role -> what its files are. Each is a flag of `chexseg make-masks`, such as
             `--saliency`.
         made: whether the workflow makes the masks, and people have not drawn them.
@@ -50,10 +53,20 @@ class MaskSource(Settings):
     """
 
     source: str
+    images: int | None = Field(
+        None,
+        ge=1,
+        description="Make masks of only so many train X-rays, the first by a hash; none: of all.",
+    )
     roles: ClassVar[Mapping[str, str]] = {}
     made: ClassVar[bool] = True
     gpu: ClassVar[bool] = False
     core_seconds: ClassVar[float] = 0.01
+
+    @property
+    def train_images(self) -> int | None:
+        """The number of train X-rays that `Shard` and stages of the source take; None: all."""
+        return self.images
 
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         """Returns the files that a shard of masks is made from, by role.
@@ -86,12 +99,12 @@ class MaskSource(Settings):
             train: number of train X-rays.
             validation: number of validation X-rays, those that teach included.
         """
-        return train
+        return min(train, self.images or train)
 
     @classmethod
     def command_settings(cls) -> type[Settings]:
         """Returns the model of the settings that `make_masks` is given."""
-        return command_settings(cls, "source")
+        return command_settings(cls, "source", "images")
 
     def settings(self, study: Study) -> Settings:
         """Returns the settings that `make_masks` is given."""
@@ -139,16 +152,28 @@ class Shard:
         index: of the study, all of it; cxr_id labels the rows.
         images: the shard of the image store.
         threads: CPU threads.
+        train_images: number of train X-rays that have masks; None: all.
     """
 
     index: pd.DataFrame
     images: Store
     threads: int = 1
+    train_images: int | None = None
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
-        """The X-rays of the shard, in the order of the image store."""
-        return self.images.ids
+        """The X-rays of the shard, in the order of the image store.
+
+        Raises:
+            InputError: there are fewer train X-rays than `train_images`.
+        """
+        if self.train_images is None:
+            return self.images.ids
+        from chexseg.data.splits import first_of_train
+
+        train = self.index.index[self.index["split"] == "train"]
+        left_out = set(train) - set(first_of_train(train, self.train_images))
+        return [cxr_id for cxr_id in self.images.ids if cxr_id not in left_out]
 
     @property
     def size(self) -> int:

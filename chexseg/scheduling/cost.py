@@ -167,7 +167,8 @@ class CostModel:
 
     def train_classifier(self, classifier: str) -> Cost:
         entry, n = self.study.classifiers[classifier], self.x_rays
-        passes = entry.epochs * (TRAIN * n.train + n.validation)
+        train = min(n.train, entry.train_images or n.train)
+        passes = entry.epochs * (TRAIN * train + n.validation)
         gflop = classifier_gflop(entry.architecture, entry.stride)
         return self._network(gflop * passes, disk=CHECKPOINTS["classifier"])
 
@@ -193,11 +194,11 @@ class CostModel:
     make_masks_on_gpu = make_masks
 
     def label_affinity(self, masks: str, shard: str) -> Cost:
-        n = self._in_shard(self.x_rays.train)
+        n = self._in_shard(self._train_images(masks))
         return self._on_pixels(LABEL, n, disk=n * BYTES["labels"] * self._area)
 
     def train_irnet(self, masks: str) -> Cost:
-        entry, n = self.study.masks[masks], self.x_rays.train
+        entry, n = self.study.masks[masks], self._train_images(masks)
         passes = n * (entry.training.epochs * IRNET_TRAIN + 1)  # finally, the mean displacement
         gflop = irnet_gflop(entry.backbone_architecture)
         return self._network(gflop * passes, extra=EACH * n, disk=CHECKPOINTS["irnet"])
@@ -232,6 +233,9 @@ class CostModel:
     def count_overlaps(self, run: str) -> Cost:
         return Cost(SHORT)
 
+    def list_runs(self) -> Cost:
+        return Cost(SHORT)
+
     def score_runs(self) -> Cost:
         return Cost(SHORT)
 
@@ -255,6 +259,10 @@ class CostModel:
     @property
     def _native(self) -> float:
         return NATIVE * self._file * len(self.study.data.pathologies)
+
+    def _train_images(self, masks: str) -> int:
+        """Number of train X-rays from which a source makes masks."""
+        return min(self.x_rays.train, self.study.masks[masks].train_images or self.x_rays.train)
 
     def _in_shard(self, number: float) -> float:
         return number / self.study.data.index.shards

@@ -9,6 +9,7 @@ import torch
 
 from chexseg.affinity.labels import affinity_labels
 from chexseg.data.index import positives_of, read_index
+from chexseg.data.splits import first_of_train
 from chexseg.files.artifacts import Output
 from chexseg.files.progress import progress
 from chexseg.files.store import Store, write_store
@@ -25,6 +26,7 @@ def run(
     saliency: Path,
     out: Output,
     settings: AffinityLabelSettings,
+    train_images: int | None = None,
     threads: int = 1,
 ) -> None:
     """Label the pixels of the train X-rays of one shard by two dense CRF runs.
@@ -38,12 +40,17 @@ def run(
         images: One shard of the image store.
         saliency: The same shard of the saliency store.
         out: The same shard of the affinity label store (HDF5).
+        train_images: Label only so many of the study's train X-rays; None: all.
         threads: CPU threads.
+
+    Raises:
+        InputError: there are fewer train X-rays than `train_images`.
     """
     device = device_for_inference(threads)
     store, maps = Store([images], "images"), Store([saliency], "saliency")
     pathologies = tuple(maps.meta["classes"])
     train = read_index(index, "train")
+    train = train.loc[first_of_train(train.index, train_images)]
     train = train[train.index.isin(store.ids)]
     positive = torch.from_numpy(positives_of(train, pathologies))
     counts = np.zeros(2, dtype=np.int64)

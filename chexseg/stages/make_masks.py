@@ -21,6 +21,7 @@ def run(
     inputs: Inputs,
     out: Output,
     settings: Settings,
+    train_images: int | None = None,
     threads: int = 1,
 ) -> None:
     """Make the masks of one shard.
@@ -31,12 +32,13 @@ def run(
         images: One shard of the image store; masks have the size of its images.
         inputs: The files that the source reads.
         out: The same shard of the mask store (HDF5).
+        train_images: Make masks of only so many of the study's train X-rays; None: of all.
         threads: CPU threads.
 
     Raises:
         InputError: an input is invalid.
     """
-    shard = Shard(read_index(index), Store([images], "images"), threads)
+    shard = Shard(read_index(index), Store([images], "images"), threads, train_images)
     masks = catalog.load("mask_source", source).make_masks(settings, inputs, shard)
     meta = {"classes": list(masks.classes), "splits": list(masks.splits)}
     kind = "mask_levels" if masks.graded else "masks"

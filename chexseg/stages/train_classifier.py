@@ -11,6 +11,7 @@ from torch import Tensor
 
 from chexseg.config.settings import ClassifierSettings
 from chexseg.data.index import findings_of, labels_of, read_index
+from chexseg.data.splits import first_of_train
 from chexseg.evaluation.auroc import auroc_of_each, mean_of_known
 from chexseg.files.artifacts import Execution, Output
 from chexseg.files.store import Store
@@ -49,12 +50,13 @@ def run(
         weights: The file of the initial weights, if `initial_weights` refers to one.
 
     Raises:
-        InputError: the initial weights are unavailable or belong to another architecture, or a
-            batch cannot be split evenly.
+        InputError: the initial weights are unavailable or belong to another architecture, a batch
+            cannot be split evenly, or there are fewer train X-rays than `train_images`.
     """
     training = Training("classifier", settings, execution, (index, *images, *weights))
     store = Store(images, "images")
     train, validation = read_index(index, "train"), read_index(index, "expert", "validation")
+    train = train.loc[first_of_train(train.index, settings.train_images)]
     findings = findings_of(train)
 
     task = Classification(training, settings, store, validation)

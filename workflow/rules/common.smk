@@ -12,6 +12,7 @@ from chexseg.config.defaults import EXPERT
 from chexseg.config.flags import flags
 from chexseg.config.links import HUMAN, contrasts_of, runs_of
 from chexseg.config.paths import Paths
+from chexseg.config.runs import table_of_runs
 from chexseg.config.settings import FigureSettings
 from chexseg.config.study import read_study
 from chexseg.errors import InputError, Problem, format_problems, nearest
@@ -171,6 +172,12 @@ def execution(wildcards, resources, threads):
 def files_of_source(wildcards):
     """Returns the files from which a shard of masks is made: role -> files."""
     return study.masks[wildcards.masks].inputs(PATHS, wildcards.masks, wildcards.shard)
+
+
+def train_images_of_source(wildcards):
+    """Returns the flag for the number of train X-rays that a source of masks takes, if not all."""
+    number = study.masks[wildcards.masks].train_images
+    return "" if number is None else quoted("--train-images", number)
 
 
 def masks_of_segmenter(wildcards):

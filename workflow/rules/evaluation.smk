@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: predictions and expert masks of the test set.
-# OUTPUTS: scores of all runs, and comparisons.
+# OUTPUTS: the table of runs, scores of all runs, and comparisons.
 
 
 rule count_overlaps:
@@ -20,6 +20,30 @@ rule count_overlaps:
         "chexseg count-overlaps --index {input.index:q} --truth {input.truth:q}"
         " --prediction {input.prediction:q} --out {output:q}"
         " --pathologies {params.pathologies} > {log:q} 2>&1"
+
+
+FACTORS, ROWS = table_of_runs(study)
+
+
+rule list_runs:
+    output:
+        report(
+            f"{RESULTS}/runs.csv",
+            category="Scores",
+            labels={"file": "runs.csv"},
+            caption="../report/runs.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/list_runs.log",
+    resources:
+        mem_mb=memory(1000),
+        runtime=limit("list_runs"),
+    params:
+        columns=quoted(*FACTORS),
+        rows=quoted(*ROWS),
+    shell:
+        "chexseg list-runs --columns {params.columns} --rows {params.rows} --out {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule score_runs:

@@ -24,10 +24,11 @@ rule label_affinity:
         runtime=limit("label_affinity"),
         gpu=1,
     params:
+        train_images=train_images_of_source,
         flags=lambda wildcards: flags(study.masks[wildcards.masks].labels),
     shell:
         "chexseg label-affinity --index {input.index:q} --images {input.images:q}"
-        " --saliency {input.saliency:q} --out {output:q} {params.flags}"
+        " --saliency {input.saliency:q} --out {output:q} {params.train_images} {params.flags}"
         " --threads {threads} > {log:q} 2>&1"
 
 

@@ -19,11 +19,12 @@ rule make_masks:
     params:
         files=lambda wildcards: flags_of_files(files_of_source(wildcards)),
         source=lambda wildcards: study.masks[wildcards.masks].source,
+        train_images=train_images_of_source,
         flags=lambda wildcards: flags(study.masks[wildcards.masks].settings(study)),
     shell:
         "chexseg make-masks --source {params.source:q}"
         " --index {input.index:q} --images {input.images:q} {params.files}"
-        " --out {output:q} {params.flags} --threads {threads} > {log:q} 2>&1"
+        " --out {output:q} {params.train_images} {params.flags} --threads {threads} > {log:q} 2>&1"
 
 
 use rule make_masks as make_masks_on_gpu with:

@@ -1,0 +1,130 @@
+"""The runs of a study with the values of their factors: what `runs.csv` lists."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from chexseg.config.copies import Node
+from chexseg.config.entries import SECTIONS, SegmenterEntry
+from chexseg.config.links import entries, needs_of, runs_of
+from chexseg.config.mixing import UNWEIGHTED
+
+if TYPE_CHECKING:
+    from chexseg.config.study import Study
+
+COLUMNS = ("run", "sweep", "of", "masks", "weights", "encoder", "initial_weights", "seed")
+"""Those of every study; a column for each factor of its sweeps follows."""
+
+
+def table_of_runs(study: Study) -> tuple[tuple[str, ...], list[str]]:
+    """Returns the columns of the table of runs, and its rows as lines of a CSV.
+
+    A run has a row for each sweep of which it is a point, and a row without a sweep if it is
+    written in the config. Columns hold what is so of the run, whichever sweep has the factor; a cell is
+    empty where the run has no such setting.
+    """
+    table = _Table(study)
+    made = study.unfolded.copies.made
+    rows = [table.row(run) for run in runs_of(study) if ("segmenters", run) not in made]
+    for sweep, points in study.unfolded.points.items():
+        rows += [table.row(run, sweep, values) for run, values in points.items()]
+    return table.columns, [_line(row) for row in rows]
+
+
+def _line(cells: list[str]) -> str:
+    text = StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
+
+
+class _Table:
+    def __init__(self, study: Study):
+        self.study = study
+        self.entries = {(section, name): entry for section, name, entry in entries(study)}
+        factors = {
+            factor
+            for sweep in study.sweeps.values()
+            for factor, values in (sweep.model_extra or {}).items()
+            if factor not in COLUMNS
+        }
+        self.columns = (*COLUMNS, *sorted(factors))
+
+    def row(self, run: str, sweep: str = "", values: Mapping[str, str] | None = None) -> list[str]:
+        """Returns the cells of a run.
+
+        Args:
+            run: its name.
+            sweep: of which it is a point; empty: none.
+            values: factor of that sweep -> the text of its value.
+        """
+        entry = self.study.segmenters.get(run)
+        of = self.study.sweeps[sweep].of if sweep else run if entry else ""
+        cells = {"run": run, "sweep": sweep, "of": of}
+        if entry is not None:
+            names, weights = entry.mixture()
+            cells |= {"masks": _text(names), "weights": _text(weights)}
+            cells |= {name: self._value(run, name, values or {}) for name in self.columns[5:]}
+        return [cells.get(name, "") for name in self.columns]
+
+    def _value(self, run: str, factor: str, values: Mapping[str, str]) -> str:
+        """Returns the value of a factor for a run."""
+        section, _, rest = factor.partition(".")
+        if section in SegmenterEntry.model_fields:
+            return _text(_at(self.study.segmenters[run], factor.split(".")))
+        if section in SECTIONS and rest:
+            return self._value_of_another(run, section, rest)
+        if factor in self.study.masks:
+            return self._weight(run, factor)
+        return values.get(factor, "")
+
+    def _weight(self, run: str, source: str) -> str:
+        """Returns the weight of a source of masks, or of what a sweep copied from it."""
+        masks = self.study.segmenters[run].masks
+        (name,) = [name for name in masks if self._original(("masks", name))[1] == source] or [""]
+        if not name:
+            return ""
+        if not isinstance(masks, Mapping):
+            return UNWEIGHTED if len(masks) > 1 else "1"
+        names, weights = self.study.segmenters[run].mixture()
+        shares = dict(zip(names, weights or (1,), strict=True))
+        return _text(shares.get(name, 0))
+
+    def _value_of_another(self, run: str, section: str, rest: str) -> str:
+        """Returns what `section.name.key` is for the entry of that name, or its copy, of a run."""
+        for node in self._needed(("segmenters", run), set()):
+            own, name = self._original(node)
+            if own == section and rest.startswith(f"{name}."):
+                return _text(_at(self.entries[node], rest.removeprefix(f"{name}.").split(".")))
+        return ""
+
+    def _needed(self, node: Node, seen: set[Node]) -> Iterator[Node]:
+        """Yields an entry and all those on which it depends."""
+        if node not in seen:
+            seen.add(node)
+            yield node
+            for other in needs_of(self.study, self.entries[node], swept=True):
+                yield from self._needed(other, seen)
+
+    def _original(self, node: Node) -> Node:
+        made = self.study.unfolded.copies.made.get(node)
+        return made.of if made else node
+
+
+def _at(settings: Any, path: list[str]) -> Any:
+    for step in path:
+        settings = getattr(settings, step, "")
+    return settings
+
+
+def _text(value: Any) -> str:
+    """Returns a value as a cell; items of a list stand apart by a space."""
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_text, value))
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}:{_text(each)}" for name, each in sorted(value.items()))
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return "none" if value is None else str(value)

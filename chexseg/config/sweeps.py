@@ -1,0 +1,125 @@
+"""Unfolds the sweeps of a config into ordinary entries, when it is read.
+
+A sweep names a segmenter and factors; each combination of their values is a run. A run differs from
+the segmenter by what its values change, and is called so: `chexseg-expert_0.5-seed_1`. A value that
+the segmenter has anyway changes nothing, so that the run with only such values is the segmenter
+itself. Names do not depend on other values, factors and sweeps: adding one only adds runs.
+
+Works on the mappings of the YAML files before they are checked. What it makes is checked with all
+other entries; what it cannot make sense of is among `Unfolded.mistakes`, or left to those checks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from pydantic import ValidationError
+
+from chexseg.config.copies import Copies, Location, Refused, Setting, key_at
+from chexseg.config.defaults import inherited
+from chexseg.config.entries import SweepEntry
+from chexseg.config.factors import Factors, Level
+from chexseg.errors import nearest
+
+MOST_POINTS = 500
+"""Combinations of values in all sweeps of a study."""
+
+
+@dataclass
+class Unfolded:
+    """A config whose sweeps are unfolded.
+
+    Attributes:
+        config: the config with the entries of all runs, and what entries inherit filled in.
+        copies: the entries that sweeps made, and where they come from.
+        points: sweep -> run -> factor -> the text of its value. A value on which the run does not
+            depend is left out.
+        mistakes: place in the config, found, expected and remedy of what is wrong with sweeps.
+    """
+
+    config: Any
+    copies: Copies
+    points: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    mistakes: list[tuple[Location, str, str, str]] = field(default_factory=list)
+
+
+def unfold(config: Any) -> Unfolded:
+    """Makes the entries of all sweeps of a config, and fills in what entries inherit."""
+    config = inherited(config)
+    unfolded = Unfolded(config, Copies(config))
+    sweeps = config.get("sweeps") if isinstance(config, Mapping) else None
+    for name, sweep in sweeps.items() if isinstance(sweeps, Mapping) else ():
+        try:
+            SweepEntry.model_validate(sweep)
+        except ValidationError:
+            continue  # reported with the study
+        try:
+            _unfold(name, sweep, unfolded)
+        except Refused as refused:
+            unfolded.mistakes.append(refused.args)
+    if isinstance(config, Mapping):
+        unfolded.config = config | unfolded.copies.sections()
+    return unfolded
+
+
+def _unfold(name: str, sweep: Mapping[str, Any], unfolded: Unfolded) -> None:
+    """Adds the entries and points of a sweep, and what is wrong with it.
+
+    Raises:
+        Refused: something is so wrong that nothing more can be said of the sweep.
+    """
+    here, copies = ("sweeps", name), unfolded.copies
+    names = copies.names("segmenters")
+    if sweep["of"] not in names:
+        expected = f"one of segmenters: {', '.join(names) or 'there is none'}"
+        remedy = f"Did you mean {nearest(sweep['of'], names)!r}?" if names else "Define it first."
+        raise Refused((*here, "of"), repr(sweep["of"]), expected, remedy)
+    node = ("segmenters", sweep["of"])
+    if not isinstance(copies.original(node), Mapping):
+        return  # reported with the study
+    mistakes = len(unfolded.mistakes)
+    factors = Factors(here, sweep, copies, unfolded.mistakes).read()
+    if not factors and len(unfolded.mistakes) == mistakes:
+        raise Refused(here, "no factors", "a factor with its values", "See config/README.md.")
+    counts = [len(levels) for levels in factors.values()]
+    before = sum(len(runs) for runs in unfolded.points.values())
+    if before + math.prod(counts) > MOST_POINTS:
+        others = f" and {before} of other sweeps" if before else ""
+        found, expected = f"{' x '.join(map(str, counts))} runs{others}", f"at most {MOST_POINTS}"
+        raise Refused(here, found, expected, "Take fewer values.")
+    points = unfolded.points.setdefault(name, {})
+    reached: set[Setting] = set()
+    for levels in product(*factors.values()):
+        settings = tuple(setting for level in levels for setting in level.settings)
+        copy = copies.copy(node, settings, _names(sweep, factors, levels), here)
+        reached |= copy.reached
+        values = {
+            factor: level.text
+            for factor, level in zip(factors, levels, strict=True)
+            if copy.reached & {*level.settings}
+        }
+        same = points.setdefault(copy.name, values)
+        points[copy.name] = {key: text for key, text in same.items() if values.get(key) == text}
+    used = {setting.entry for setting in reached}
+    for setting in (each for levels in factors.values() for each in levels[0].settings):
+        if setting.entry not in used:
+            found = f"{'.'.join(setting.entry)!r}, on which {node[1]!r} does not depend"
+            remedy = f"Let {node[1]!r} use it, or delete this factor."
+            place, expected = key_at(setting.where), "an entry on which it depends"
+            unfolded.mistakes.append((place, found, expected, remedy))
+
+
+def _names(
+    sweep: Mapping[str, Any], factors: Mapping[str, list[Level]], levels: tuple[Level, ...]
+) -> dict[Setting, str]:
+    """Returns what the name of a run says of settings that are set together: factor and value."""
+    return {
+        setting: f"{name}_{level.text}"
+        for name, level in zip(factors, levels, strict=True)
+        if isinstance(sweep[name], Mapping)
+        for setting in level.settings
+    }
