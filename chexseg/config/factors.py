@@ -50,7 +50,8 @@ class Factors:
         self.entry = copies.original(self.of)
         self.fields = tuple(model_for("segmenters", self.entry).model_fields)
         masks = self.entry.get("masks")
-        self.sources = tuple(map(str, masks)) if isinstance(masks, (Mapping, list)) else ()
+        masks = masks if isinstance(masks, (Mapping, list)) else ()
+        self.sources = tuple(name for name in masks if isinstance(name, str))
 
     def read(self) -> dict[str, list[Level]]:
         """Returns the values of each factor; those in which something is wrong are left out."""
@@ -60,7 +61,7 @@ class Factors:
                 mistakes = len(self.mistakes)
                 levels = self._collected(self._levels(name, values, (*self.here, name)))
                 self._check_texts(levels)
-                if len(self.mistakes) == mistakes:
+                if levels and len(self.mistakes) == mistakes:
                     factors[name] = levels
         self._check_keys(factors)
         return factors
@@ -120,7 +121,7 @@ class Factors:
         """Adds a mistake for a key that two factors set."""
         first: dict[Any, str] = {}
         for name, levels in factors.items():
-            for setting in levels[0].settings if levels else ():
+            for setting in levels[0].settings:
                 other = first.setdefault((setting.entry, setting.path), name)
                 if other != name:
                     key = ".".join((*setting.entry, *setting.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -64,7 +65,7 @@ def _weights(masks: Mapping[str, Any]) -> dict[str, Decimal]:
     """Returns weights as they are written in decimals, so that 1 - 0.9 is 0.1; 0 for no number."""
     return {
         name: Decimal(str(weight))
-        if isinstance(weight, (int, float)) and not isinstance(weight, bool) and weight >= 0
+        if isinstance(weight, (int, float)) and 0 <= weight < math.inf
         else Decimal(0)
         for name, weight in masks.items()
     }

@@ -81,10 +81,11 @@ def _unfold(name: str, sweep: Mapping[str, Any], unfolded: Unfolded) -> None:
     node = ("segmenters", sweep["of"])
     if not isinstance(copies.original(node), Mapping):
         return  # reported with the study
-    mistakes = len(unfolded.mistakes)
-    factors = Factors(here, sweep, copies, unfolded.mistakes).read()
-    if not factors and len(unfolded.mistakes) == mistakes:
+    if not [key for key, value in sweep.items() if key != "of" and value is not None]:
         raise Refused(here, "no factors", "a factor with its values", "See config/README.md.")
+    factors = Factors(here, sweep, copies, unfolded.mistakes).read()
+    if not factors:
+        return
     counts = [len(levels) for levels in factors.values()]
     before = sum(len(runs) for runs in unfolded.points.values())
     if before + math.prod(counts) > MOST_POINTS:

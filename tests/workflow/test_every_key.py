@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reruns")]
 
 ENTRY = {
     "classifiers": "densenet", "segmenters": "chexseg", "contrasts": "chexseg_vs_full",
+    "sweeps": "more",
     "GradCAM": "gradcam", "Drawn": "expert", "Threshold": "cam", "IRNet": "irnet",
     "Segmenter": "taught",
 }  # fmt: skip
@@ -65,11 +66,14 @@ VALUES = {
 }  # fmt: skip
 """Last step of a key -> other values to give it. Numbers that stand here not are just made larger."""
 
+LISTED = ("encoder", "initial_weights", "seed")
+"""Settings of segmenters that the table of runs has."""
+
 DIRECTLY = {
     "study": ("",),
     "seed": (
         "make_phantom", "build_index", "train_classifier", "train_irnet", "train_segmenter",
-        "score_runs",
+        "list_runs", "score_runs",
     ),
     "phantom": ("make_phantom",),
     "data.index": ("build_index",),
@@ -90,6 +94,7 @@ DIRECTLY = {
     "masks.irnet.walk": ("make_masks_on_gpu irnet",),
     "masks.taught": ("make_masks_on_gpu taught",),
     "segmenters.chexseg": ("train_segmenter chexseg",),
+    **{f"segmenters.chexseg.{key}": ("train_segmenter chexseg", "list_runs") for key in LISTED},
     "prediction": ("predict_masks",),
     "evaluation": ("score_runs",),
     "contrasts": ("compare_runs",),
@@ -126,7 +131,7 @@ ANOTHER = {
     # Key -> what to change for another graph, and the jobs that this makes run by itself.
     "data.radiologist_masks": (
         {"data": {"radiologist_masks": None}, "contrasts": {"radiologists_vs_chexseg": ...}},
-        ["check_data", "build_index"],
+        ["check_data", "build_index", "list_runs"],
     ),
     "saliency.gradcam.classifiers": (
         {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
@@ -177,7 +182,15 @@ ANOTHER = {
     ),
     "segmenters.chexseg.masks": (
         {"segmenters": {"chexseg": {"masks": {"expert": 0.7, "irnet": 0.3}}}},
-        ["train_segmenter chexseg"],
+        ["train_segmenter chexseg", "list_runs"],
+    ),
+    "sweeps.more.of": (
+        {"sweeps": {"more": {"of": "full", "epochs": [10, 11]}}},
+        ["train_segmenter full-epochs_11", "list_runs"],
+    ),
+    "sweeps.more.seeds": (
+        {"sweeps": {"more": {"of": "weak_cam", "seeds": 2}}},
+        ["train_segmenter weak_cam-seed_1", "list_runs"],
     ),
 }  # fmt: skip
 ONLY = {"saliency.gradcam.method", "masks.expert.source"}
@@ -248,7 +261,8 @@ def test_a_default_reruns_the_entries_that_inherit_it(in_stood_in, key):
         heirs = []
     value = another(path, current((section, (heirs or [*DEMO[section]])[0], name)))
     jobs = read(changed(path, value))
-    assert running(jobs) == downstream(jobs, [f"{rule} {entry}" for entry in heirs])
+    listed = ["list_runs"] * (section == "segmenters" and name in LISTED and bool(heirs))
+    assert running(jobs) == downstream(jobs, [*(f"{rule} {entry}" for entry in heirs), *listed])
 
 
 def laid_over(config, changes):

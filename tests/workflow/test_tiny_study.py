@@ -45,7 +45,7 @@ def test_every_artifact_is_a_file(tiny_study):
         "affinity/irnet/labels/0000.h5", "affinity/irnet/irnet.pt",
         "affinity/irnet/edges/0001.h5", "masks/irnet/0001.h5",
         "segmenters/chexseg/checkpoint.pt", "segmenters/chexseg/metrics.csv",
-        "predictions/chexseg.json", "overlaps/chexseg.csv", "replicates.npz", "comparisons.csv",
+        "predictions/chexseg.json", "overlaps/chexseg.csv", "replicates.npz", "comparisons.csv", "runs.csv",
         "false_positives.csv", "figures/gallery.png", "figures/bars.png",
         "figures/curves.png", "figures/table.html", "figures/lineage.png",
     ):  # fmt: skip
@@ -137,7 +137,7 @@ def test_a_new_entry_computes_only_itself(tiny_study, tiny):
     workflow, _ = tiny_study
     changed = copy.deepcopy(tiny)
     changed["segmenters"]["concatenated"] = {"masks": ["expert", "cam"]}
-    jobs = {"train_segmenter": 1, **TAIL}
+    jobs = {"train_segmenter": 1, **TAIL, "list_runs": 1}
     assert workflow.jobs(workflow.write(changed, "changed.yaml")) == jobs
 
 

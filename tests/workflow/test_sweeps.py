@@ -1,0 +1,102 @@
+"""A sweep that grows by a value, by a seed, by a number of masks: only what is new runs."""
+
+import copy
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.stand_in import DEMO, read, running, stand_in
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reruns")]
+
+SWEEPS = {
+    "rho": {"of": "chexseg", "expert": [0.5, 0.85], "seeds": 1},
+    "experts": {"of": "full", "masks.expert.images": [5, 10]},
+}
+"""Of a study that is finished; chexseg has the weight 0.85 anyway."""
+
+BEHIND = {
+    "list_runs", "score_runs", "compare_runs", "draw_figure gallery.png", "draw_figure bars.png",
+    "draw_figure curves.png", "draw_figure table.html", "draw_figure lineage.png",
+}  # fmt: skip
+"""What depends on every run."""
+
+
+def swept(**changes):
+    config = copy.deepcopy(DEMO)
+    config["sweeps"] = {name: {**SWEEPS[name], **changes.get(name, {})} for name in SWEEPS}
+    return config
+
+
+def of_runs(*names):
+    rules = ("train_segmenter", "predict_masks", "count_overlaps")
+    return {f"{rule} {name}" for rule in rules for name in names} | BEHIND
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of the finished study, stood in for."""
+    folder, before = tmp_path_factory.mktemp("sweeps"), Path.cwd()
+    os.chdir(folder)
+    try:
+        for job in read(swept()):
+            stand_in(job)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+ADDED = {
+    "a weight": (
+        {"rho": {"expert": [0.3, 0.5, 0.85]}},
+        of_runs("chexseg-expert_0.3"),
+    ),
+    "a seed": (
+        {"rho": {"seeds": 2}},
+        of_runs("chexseg-seed_1", "chexseg-expert_0.5-seed_1"),
+    ),
+    "a number of experts' masks": (
+        {"experts": {"masks.expert.images": [5, 7, 10]}},
+        of_runs("full-expert.images_7")
+        | {"make_masks expert-images_7 0000", "make_masks expert-images_7 0001"},
+    ),
+    "a factor": (
+        {"rho": {"decoder_channels": [64, 128]}},
+        of_runs("chexseg-decoder_channels_128", "chexseg-decoder_channels_128-expert_0.5"),
+    ),
+}  # fmt: skip
+
+
+def test_the_finished_study_has_nothing_to_do(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    assert running(read(swept())) == set()
+
+
+@pytest.mark.parametrize("added", ADDED)
+def test_what_is_added_to_a_sweep_runs_and_nothing_else(finished, monkeypatch, added):
+    monkeypatch.chdir(finished)
+    changes, expected = ADDED[added]
+    assert running(read(swept(**changes))) == expected
+
+
+def test_a_sweep_over_a_saliency_map_shares_what_does_not_depend_on_it(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    config = swept()
+    config["sweeps"]["maps"] = {"of": "weak_irnet", "saliency.gradcam.batch_size": [8]}
+    maps, irnet = "gradcam-batch_size_8", "irnet-gradcam.batch_size_8"
+    shards = [(rule, name) for rule, name in (
+        ("compute_saliency", maps), ("label_affinity", irnet), ("compute_affinity", irnet),
+        ("make_masks_on_gpu", irnet),
+    )]  # fmt: skip
+    expected = {f"{rule} {name} {shard}" for rule, name in shards for shard in ("0000", "0001")}
+    assert running(read(config)) == (
+        of_runs("weak_irnet-gradcam.batch_size_8") | expected | {f"train_irnet {irnet}"}
+    )
+
+
+def test_a_sweep_that_names_only_what_there_is_lists_it_and_computes_nothing(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    config = swept()
+    config["sweeps"]["again"] = {"of": "chexseg", "expert": [0.5], "encoder": ["resnet18"]}
+    assert running(read(config)) == {"list_runs"}
