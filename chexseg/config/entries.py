@@ -96,6 +96,7 @@ class SweepEntry(Settings):
     seeds: int | None = Field(
         None,
         ge=1,
+        le=500,
         description="Train with so many seeds: the segmenter's own, and those that follow it.",
     )
 

@@ -7,16 +7,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from chexseg.config.copies import Copies, Location, Refused, Setting, key_at
 from chexseg.config.defaults import model_for
 from chexseg.config.entries import FACTOR_KEY, SECTIONS
 from chexseg.config.mixing import UNWEIGHTED, share_of, with_share
+from chexseg.config.settings import Seed
 from chexseg.errors import nearest
 
 OF_THE_STUDY = ("study", "seed", "data", "phantom", "prediction", "evaluation", "figures")
 """Sections that hold for all runs of a study alike."""
 
 SEEDS = "seeds"
+_SEED = TypeAdapter(Seed)
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Factors:
     def read(self) -> dict[str, list[Level]]:
         """Returns the values of each factor; those in which something is wrong are left out."""
         factors = {}
-        for name, values in self.sweep.items():
+        for name, values in sorted(self.sweep.items(), key=lambda item: str(item[0])):
             if name != "of" and not (name == SEEDS and values is None):
                 mistakes = len(self.mistakes)
                 levels = self._collected(self._levels(name, values, (*self.here, name)))
@@ -83,10 +87,9 @@ class Factors:
         if not isinstance(name, str) or not re.fullmatch(FACTOR_KEY, name):
             raise Refused(here, repr(name), "the name of a setting or a source", "Rename it.")
         if name == SEEDS:
-            first = self.entry.get("seed", 0)
             if "seed" in self.sweep:
                 raise Refused(here, "both 'seeds' and 'seed'", "one of them", "Delete one.")
-            for seed in range(first, first + values) if isinstance(first, int) else ():
+            for seed in self._seeds(values):
                 yield Level(str(seed), (self._setting("seed", seed, here),))
         elif isinstance(values, list):
             for number, value in enumerate(values):
@@ -109,6 +112,14 @@ class Factors:
                 texts = dict.fromkeys(setting.text for setting in settings)
                 yield Level("_".join(texts), settings)
 
+    def _seeds(self, number: int) -> range:
+        """Returns the segmenter's seed and those that follow; none if its own is none."""
+        try:
+            first = _SEED.validate_python(self.entry.get("seed", 0))
+        except ValidationError:
+            return range(0)  # reported with the segmenter
+        return range(first, first + number)
+
     def _check_texts(self, levels: list[Level]) -> None:
         """Adds a mistake for a value that stands twice."""
         texts = [level.text for level in levels]
@@ -118,16 +129,16 @@ class Factors:
                 self.mistakes.append((level.settings[0].where, found, "each value once", remedy))
 
     def _check_keys(self, factors: dict[str, list[Level]]) -> None:
-        """Adds a mistake for a key that two factors set."""
-        first: dict[Any, str] = {}
+        """Adds a mistake for a key that is set twice; the weights of all sources are one key."""
+        seen: dict[Any, str] = {}
         for name, levels in factors.items():
             for setting in levels[0].settings:
-                other = first.setdefault((setting.entry, setting.path), name)
-                if other != name:
-                    key = ".".join((*setting.entry, *setting.path))
-                    found, remedy = f"{key!r}, which {other!r} sets too", "Set them together."
-                    where, expected = key_at(setting.where), "each key in one factor"
-                    self.mistakes.append((where, found, expected, remedy))
+                node, path = setting.entry, setting.path
+                if (node, path) in seen:
+                    found = f"{'.'.join((*node, *path))!r}, which {seen[node, path]!r} sets too"
+                    where, expected = key_at(setting.where), "each key once"
+                    self.mistakes.append((where, found, expected, "Delete one of the two."))
+                seen[node, path] = name
 
     def _setting(self, key: str, value: Any, where: Location) -> Setting:
         """Returns what a value sets.

@@ -39,6 +39,7 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
                 yield f"{section}.<name>, {key}: {name}", model
         else:
             yield f"{section}.<name>", model_of(section)
+    yield "sweeps.<name>", model_of("sweeps")
     yield "contrasts.<name>", model_of("contrasts")
 
 

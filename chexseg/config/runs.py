@@ -72,10 +72,10 @@ class _Table:
     def _value(self, run: str, factor: str, values: Mapping[str, str]) -> str:
         """Returns the value of a factor for a run."""
         section, _, rest = factor.partition(".")
-        if section in SegmenterEntry.model_fields:
-            return _text(_at(self.study.segmenters[run], factor.split(".")))
         if section in SECTIONS and rest:
             return self._value_of_another(run, section, rest)
+        if section in SegmenterEntry.model_fields:
+            return _text(_at(self.study.segmenters[run], factor.split(".")))
         if factor in self.study.masks:
             return self._weight(run, factor)
         return values.get(factor, "")

@@ -41,8 +41,8 @@ class Unfolded:
         mistakes: place in the config, found, expected and remedy of what is wrong with sweeps.
     """
 
-    config: Any
-    copies: Copies
+    config: Any = field(compare=False)
+    copies: Copies = field(compare=False)
     points: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     mistakes: list[tuple[Location, str, str, str]] = field(default_factory=list)
 
@@ -54,11 +54,10 @@ def unfold(config: Any) -> Unfolded:
     sweeps = config.get("sweeps") if isinstance(config, Mapping) else None
     for name, sweep in sweeps.items() if isinstance(sweeps, Mapping) else ():
         try:
-            SweepEntry.model_validate(sweep)
+            valid = SweepEntry.model_validate(sweep)
+            _unfold(name, {**sweep, "seeds": valid.seeds}, unfolded)
         except ValidationError:
             continue  # reported with the study
-        try:
-            _unfold(name, sweep, unfolded)
         except Refused as refused:
             unfolded.mistakes.append(refused.args)
     if isinstance(config, Mapping):

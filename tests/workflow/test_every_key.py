@@ -86,6 +86,7 @@ DIRECTLY = {
     "saliency.gradcam": ("compute_saliency",),
     "masks.expert": ("make_masks expert",),
     "masks.cam": ("make_masks cam",),
+    "masks.irnet.images": ("label_affinity irnet", "make_masks_on_gpu irnet"),
     "masks.irnet.labels": ("label_affinity irnet",),
     "masks.irnet.training": ("train_irnet irnet",),
     "masks.irnet.backbone": ("train_irnet irnet",),
