@@ -1,5 +1,6 @@
 """One shard or seven: the same bits in every store that is made shard by shard."""
 
+import hashlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,16 +14,19 @@ from chexseg.config.settings import (
     PredictionSettings,
     SegmenterSettings,
 )
+from chexseg.data.index import read_index
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.files.store import Store
 from chexseg.inference.batching import batch_of
 from chexseg.mask_sources.irnet import AffinityLabelSettings, AffinitySettings, IRNetSettings
+from chexseg.mask_sources.threshold import Threshold
 from chexseg.models.trained import classifier_of, irnet_of, segmenter_of
 from chexseg.models.weights import save_checkpoint
 from chexseg.stages import (
     build_index,
     compute_affinity,
     label_affinity,
+    make_masks,
     predict_masks,
     store_images,
 )
@@ -124,6 +128,34 @@ def test_a_store_is_the_same(results, name):
     for cxr_id in whole.ids:
         assert np.array_equal(parts[cxr_id], whole[cxr_id], equal_nan=True), cxr_id
     assert len(np.unique(batch_of(whole, whole.ids))) > 1  # not because nothing is there
+
+
+def test_of_fewer_train_x_rays_the_same_in_every_shard(results, tmp_path):
+    folder, stores = results[7]
+    index = read_index(folder / "index.csv")
+    train = index.index[index["split"] == "train"]
+    chosen = set(sorted(train, key=lambda x: hashlib.sha256(f"0/{x}".encode()).digest())[:9])
+    labels, masks = set(), set()
+    for number, (images, saliency) in enumerate(
+        zip(stores["images"], stores["saliency"], strict=True)
+    ):
+        files = {"index": folder / "index.csv", "images": images, "train_images": 9}
+        out = tmp_path / f"labels{number}.h5"
+        label_affinity.run(**files, saliency=saliency, out=out, settings=AffinityLabelSettings())
+        labels |= set(Store([out], "affinity_labels").ids)
+        out = tmp_path / f"masks{number}.h5"
+        settings = Threshold.command_settings()()
+        make_masks.run(
+            **files,
+            source="threshold",
+            inputs={"saliency": (saliency,)},
+            out=out,
+            settings=settings,
+        )
+        masks |= set(Store([out], "masks").ids)
+    assert labels == chosen & set(Store(stores["labels"], "affinity_labels").ids)
+    assert masks == chosen | (set(index.index) - set(train))
+    assert 0 < len(labels) <= 9
 
 
 def test_predictions_are_the_same(results):

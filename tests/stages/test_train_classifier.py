@@ -1,9 +1,11 @@
 """Training a classifier, its saliency maps, and the masks made from them."""
 
+import hashlib
 import math
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from chexseg.config.settings import (
 )
 from chexseg.data.index import positives_of, read_index
 from chexseg.data.layouts.chexpert import COMPETITION, FINDINGS, PATHOLOGIES
+from chexseg.errors import InputError
 from chexseg.files.store import Store
 from chexseg.inference.batching import batch_of
 from chexseg.models.trained import load_classifier
@@ -50,6 +53,28 @@ def test_same_seed_same_classifier_to_the_byte(files):
     again = classify(files, "again")
     assert again.read_bytes() == files.classifier.read_bytes()
     assert classify(files, "other", seed=4).read_bytes() != again.read_bytes()
+
+
+def test_a_classifier_learns_from_the_first_train_x_rays_by_hash(files):
+    index = pd.read_csv(files.index, dtype=str, keep_default_na=False)
+    train = index.loc[index["split"] == "train", "cxr_id"]
+    first = sorted(train, key=lambda x: hashlib.sha256(f"0/{x}".encode()).digest())[:10]
+    kept = index[(index["split"] != "train") | index["cxr_id"].isin(first)]
+    few = SimpleNamespace(**vars(files))
+    few.index = files.folder / "few.csv"
+    kept.to_csv(few.index, index=False)
+    of_few, of_first, of_all = (
+        load_classifier(checkpoint)[0].state_dict()
+        for checkpoint in (classify(few, "of_few"), classify(files, "of_first", train_images=10),
+                           files.classifier)
+    )  # fmt: skip
+    assert all(torch.equal(of_few[name], of_first[name]) for name in of_few)
+    assert not all(torch.equal(of_all[name], of_first[name]) for name in of_few)
+
+
+def test_a_classifier_of_more_train_x_rays_than_there_are(files):
+    with pytest.raises(InputError, match="train X-rays, expected 1000, as the config asks for"):
+        classify(files, "more", train_images=1000)
 
 
 def test_shards_do_not_change_a_classifier(files, sharded):

@@ -134,3 +134,39 @@ def test_shared_settings_are_checked_like_those_of_entries(path):
             other = changed(config, ("defaults", *where), [-1])
             assert refused(other), where
             assert refused_by_schema(other), where
+
+
+SWEEPS = {
+    "a list": {"of": "full", "expert": [0.1, "unweighted", None]},
+    "seeds": {"of": "full", "seeds": 2},
+    "a path": {"of": "full", "masks.expert.images": [1]},
+    "together": {"of": "full", "x": {"encoder": ["resnet18"], "masks.expert.images": [1]}},
+}
+WRONG_SWEEPS = {
+    "no segmenter": {"expert": [0.1]},
+    "no name": {"of": 3, "expert": [0.1]},
+    "no list": {"of": "full", "expert": 0.1},
+    "no value": {"of": "full", "expert": []},
+    "nothing": {"of": "full", "expert": None},
+    "no seeds": {"of": "full", "seeds": 0},
+    "seeds that are a list": {"of": "full", "seeds": [1]},
+    "no list together": {"of": "full", "x": {"encoder": "resnet18"}},
+    "nothing together": {"of": "full", "x": {}},
+    "a factor that has no name": {"of": "full", "a b": [1]},
+    "a key that has no name": {"of": "full", "x": {"a b": [1]}},
+}
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_sweeps_fit_the_schema(sweep):
+    config = {"study": "s", "sweeps": {"a": SWEEPS[sweep]}}
+    assert [error.message for error in SCHEMA.iter_errors(config)] == []
+    Study.model_validate(config)
+
+
+@pytest.mark.parametrize("sweep", WRONG_SWEEPS)
+def test_wrong_sweeps_are_refused_by_schema_and_models(sweep):
+    config = {"study": "s", "phantom": {}, "sweeps": {"a": WRONG_SWEEPS[sweep]}}
+    config["segmenters"] = {"full": {"masks": ["expert"], "initial_weights": "none"}}
+    assert refused(config)
+    assert refused_by_schema(config)

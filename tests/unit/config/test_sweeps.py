@@ -1,13 +1,16 @@
 """Sweeps: which entries they unfold into, what these are called, and what they share."""
 
 import copy
+from pathlib import Path
 
 import pytest
+import yaml
 
 from chexseg.config.entries import SECTIONS
-from chexseg.config.study import read_study
+from chexseg.config.study import load_study, read_study
 from tests.unit.config.small_config import GOOD, good
 
+ROOT = Path(__file__).parents[3]
 NEW = {section: set(GOOD[section]) | ({"expert"} if section == "masks" else set())
        for section in SECTIONS}  # fmt: skip
 
@@ -243,3 +246,18 @@ def test_points_can_be_compared():
         contrasts={"gain": {"run": "both-expert_0.5", "against": "both"}},
     )
     assert read_study(config).contrasts["gain"].run == "both-expert_0.5"
+
+
+def test_the_example_of_the_page_about_the_config():
+    page = (ROOT / "config" / "README.md").read_text().partition("## Sweeps")[2]
+    example = yaml.safe_load(page.partition("```yaml")[2].partition("```")[0])
+    study = load_study(ROOT / "config" / "demo.yaml", overrides=example)
+    seeds = ("", "-seed_1", "-seed_2")
+    weights = ("-expert_0.1", "-expert_0.5", "", "-expert_unweighted")
+    numbers = ("-expert.images_5", "-expert.images_10", "")
+    assert {name: list(points) for name, points in study.unfolded.points.items()} == {
+        "rho": [f"chexseg{weight}{seed}" for weight in weights for seed in seeds],
+        "experts": [f"full{number}{seed}" for number in numbers for seed in seeds],
+        "starts": ["full", "full-initial_weights_resnet18"],
+        "labels": ["weak_cam-labelled_200", "weak_cam-labelled_400"],
+    }

@@ -2,8 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexseg.data.splits import SPLITS, check_disjoint, choose_patients, first_by_hash
-from chexseg.errors import Problems
+from chexseg.data.splits import (
+    SPLITS,
+    check_disjoint,
+    choose_patients,
+    first_by_hash,
+    first_of_train,
+)
+from chexseg.errors import InputError, Problems
 
 
 @pytest.fixture
@@ -135,3 +141,17 @@ def test_the_first_x_rays_are_part_of_more_of_them():
 def test_no_more_x_rays_than_there_are():
     assert first_by_hash(["b", "a"], 5, 0) == ["b", "a"]
     assert first_by_hash(["b", "a"], 0, 0) == []
+
+
+def test_train_x_rays_are_the_same_for_all_that_take_so_many():
+    assert first_of_train(["c", "a", "b"], None) == ["c", "a", "b"]
+    # printf 0/a | sha256sum: d3...; 0/b: 7d...; 0/c: 28...
+    assert first_of_train(["c", "a", "b"], 1) == ["c"]
+    assert set(first_of_train(["c", "a", "b"], 2)) == {"c", "b"}
+
+
+def test_fewer_train_x_rays_than_wanted():
+    with pytest.raises(
+        InputError, match="found 2 train X-rays, expected 3, as the config asks for"
+    ):
+        first_of_train(["a", "b"], 3)

@@ -117,6 +117,26 @@ def test_made_masks_are_gated_by_the_labels(source, inputs, shard):
         assert [channel.any() for channel in mask] == [number % 2 == 0, number % 2 == 1]
 
 
+@pytest.mark.parametrize("source", ["threshold", "irnet"])
+def test_masks_may_be_made_of_fewer_train_x_rays(source, inputs, shard):
+    few = Shard(shard.index, shard.images, train_images=2)
+    _, masks = make(source, inputs, few)
+    assert list(masks) == ["cxr00", "cxr01", *IDS[4:]]  # by a hash; all others have masks too
+    _, more = make(source, inputs, Shard(shard.index, shard.images, train_images=3))
+    assert set(masks) < set(more) < set(IDS)
+    with pytest.raises(InputError, match="4 train X-rays, expected 5"):
+        make(source, inputs, Shard(shard.index, shard.images, train_images=5))
+
+
+def test_the_number_of_train_x_rays_is_a_setting_of_made_masks():
+    masks = {"cam": {"source": "threshold", "saliency": "gradcam", "images": 9}}
+    masks["few"] = {"source": "drawn", "images": 5}
+    study = read_study(good(masks=masks))
+    assert (study.masks["cam"].train_images, study.masks["few"].train_images) == (9, None)
+    assert study.masks["cam"].settings(study).model_dump() == {"threshold": 0.5}
+    assert [study.masks["cam"].teaching(study, train, 60) for train in (5, 700)] == [5, 9]
+
+
 # Drawn masks
 
 
