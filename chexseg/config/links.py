@@ -51,7 +51,6 @@ def check_links(study: Study, place: Place, problems: Problems) -> None:
     _check_data(study, place, problems)
     _check_names(study, place, problems)
     _check_shards(study, place, problems)
-    _check_runs(study, place, problems)
     for section, name, entry in entries(study):
         for location, (target, wanted) in _references(entry):
             where, names = place(section, name, *location), tuple(getattr(study, target))
@@ -266,17 +265,6 @@ def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> No
     if isinstance(entry.masks, Mapping) and not any(entry.masks.values()):
         where = place("segmenters", name, "masks")
         problems.add(where, "weights that are all 0", "a weight above 0", "Correct one.")
-
-
-def _check_runs(study: Study, place: Place, problems: Problems) -> None:
-    """Adds a problem if a command that names every run and its files is too long for Linux."""
-    runs = runs_of(study)
-    paths = [f"results/{study.study}/{kind}/{run}.json" for run in runs
-             for kind in ("overlaps", "predictions")]  # fmt: skip
-    if sum(len(word) + 1 for word in [*paths, *runs, *runs]) > LONGEST_COMMAND:
-        where, expected = place("sweeps" if study.sweeps else "segmenters"), "fewer"
-        remedy = "Take several studies: commands that name more runs are too long for Linux."
-        problems.add(where, f"{len(runs)} runs", expected, remedy)
 
 
 def _check_shards(study: Study, place: Place, problems: Problems) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from chexseg.config.copies import Node
 from chexseg.config.entries import SECTIONS, SegmenterEntry
-from chexseg.config.links import entries, needs_of, runs_of
+from chexseg.config.links import LONGEST_COMMAND, Place, entries, needs_of, runs_of
 from chexseg.config.mixing import UNWEIGHTED
+from chexseg.errors import Problems
 
 if TYPE_CHECKING:
     from chexseg.config.study import Study
@@ -32,6 +33,23 @@ def table_of_runs(study: Study) -> tuple[tuple[str, ...], list[str]]:
     for sweep, points in study.unfolded.points.items():
         rows += [table.row(run, sweep, values) for run, values in points.items()]
     return table.columns, [_line(row) for row in rows]
+
+
+def check_commands(study: Study, place: Place, problems: Problems) -> None:
+    """Adds a problem if a command that names every run is too long for Linux.
+
+    These are `list-runs`, and `draw-figure` for figures of the predictions and overlaps of all runs.
+    """
+    columns, lines = table_of_runs(study)
+    runs = runs_of(study)
+    files = [f"results/{study.study}/{kind}/{run}.json" for run in runs
+             for kind in ("overlaps", "predictions")]  # fmt: skip
+    for words in ([*columns, *lines], [*files, *runs, *runs]):
+        if sum(len(word) + 3 for word in words) > LONGEST_COMMAND:  # a space, and quotes
+            where = place("sweeps" if study.sweeps else "segmenters")
+            remedy = "Divide them among several studies: a command that names them is too long."
+            problems.add(where, f"{len(runs)} runs", "fewer, or shorter names", remedy)
+            return
 
 
 def _line(cells: list[str]) -> str:

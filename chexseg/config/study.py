@@ -18,6 +18,7 @@ from chexseg.config.defaults import inherited, origin
 from chexseg.config.entries import ContrastEntry, SegmenterEntry, SweepEntry, union
 from chexseg.config.links import check_links
 from chexseg.config.problems import add_problems, check_defaults
+from chexseg.config.runs import check_commands
 from chexseg.config.settings import (
     ClassifierSettings,
     EvaluationSettings,
@@ -101,6 +102,8 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
         study = with_selections(Study.model_validate(unfolded.config))
         study._unfolded = unfolded
         check_links(study, place, problems)
+        if not problems.found:
+            check_commands(study, place, problems)
     except ValidationError as error:
         add_problems(problems, positions, written_at, error, config, Study)
     check_defaults(config, positions, written_at, problems, Study)

@@ -3,8 +3,8 @@
 import csv
 
 from chexseg.config.runs import COLUMNS, table_of_runs
-from chexseg.config.study import read_study
-from tests.unit.config.small_config import good
+from chexseg.config.study import load_study, read_study
+from tests.unit.config.small_config import good, problems_of
 
 
 def rows_of(config):
@@ -100,3 +100,15 @@ def test_a_source_that_weighs_nothing():
     found = {row["run"]: (row["masks"], row["weights"], row["expert"]) for row in rows}
     assert found["both-expert_0"] == ("irnet", "", "0")
     assert found["both-expert_1"] == ("expert", "", "1")
+
+
+def test_commands_that_no_shell_takes(tmp_path):
+    text = "study: s\nphantom: {}\nsegmenters:\n"
+    name = "a_segmenter_with_a_name_of_some_fifty_characters_x"
+    text += f"  {name}: {{masks: [expert], initial_weights: none}}\n"
+    text += f"sweeps:\n  a: {{of: {name}, seeds: SEEDS}}\n"
+    [(where, found, _, remedy)] = problems_of(text.replace("SEEDS", "500"), tmp_path)
+    assert (where, found) == ("5:1", "500 runs")
+    assert remedy.startswith("Divide them among several studies")
+    (tmp_path / "study.yaml").write_text(text.replace("SEEDS", "300"))
+    assert len(load_study(tmp_path / "study.yaml").segmenters) == 300
