@@ -93,7 +93,10 @@ METHODS: dict[str, dict[str, str]] = {
         "dice": "chexseg.losses.dice:dice_loss",
         "cross_entropy": "chexseg.losses.cross_entropy:cross_entropy_loss",
     },
-    "saliency": {"gradcam": "chexseg.saliency.methods.gradcam:GradCAM"},
+    "saliency": {
+        "gradcam": "chexseg.saliency.methods.gradcam:GradCAM",
+        "layercam": "chexseg.saliency.methods.layercam:LayerCAM",
+    },
     "mask_source": {
         "drawn": "chexseg.mask_sources.drawn:Drawn",
         "threshold": "chexseg.mask_sources.threshold:Threshold",

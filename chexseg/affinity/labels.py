@@ -24,8 +24,8 @@ def affinity_labels(
 ) -> Tensor:
     """Labels where each pathology certainly is (1), certainly is not (0), or may be (255).
 
-    Negative values of the CAM are set to 0, its maximum is scaled to 1, and it is upsampled to the
-    image. The regions above `foreground` and above `background` are each refined by a dense CRF.
+    Negative values of the CAM are set to 0, it is upsampled to the image, and its maximum there is
+    scaled to 1. The regions above `foreground` and above `background` are each refined by a dense CRF.
     The first gives the pixels labelled 1; pixels outside both are labelled 0.
 
     Args:
@@ -57,30 +57,31 @@ def affinity_labels(
         )
         return labels[0]
     _check(image, cam, positive, foreground, background)
-    scaled, known = _scale(cam.float(), positive)
     labels = torch.full((*cam.shape[:2], *image.shape[1:]), UNSURE, dtype=torch.uint8)
     labels = labels.to(image.device)
     for index in range(len(image)):
-        maps = scaled[index, known[index]]
-        if len(maps) == 0:
+        chosen = positive[index].nonzero()[:, 0]
+        if len(chosen):
+            maps, known = _scaled(cam[index : index + 1, chosen].float(), image.shape[1:])
+            chosen, maps = chosen[known], maps[:, known]
+        if len(chosen) == 0:
             continue
-        maps = F.interpolate(maps[None], size=image.shape[1:], mode="bilinear", align_corners=False)
         rough = torch.cat([maps > foreground, maps > background], 1)
         refined = refine(image[index : index + 1], rough, **crf_settings)[0]
         sure, possible = refined.chunk(2)
         unsure = torch.full_like(sure, UNSURE)
-        labels[index, known[index]] = torch.where(
+        labels[index, chosen] = torch.where(
             sure == 1, sure, torch.where(possible == 0, possible, unsure)
         )
     return labels
 
 
-def _scale(cam: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns CAMs scaled to 0..1, and which of them are positive and not empty, [B, P]."""
-    clipped = cam.clamp(min=0)
-    highest = clipped.amax((2, 3), keepdim=True)
-    known = positive & (highest[..., 0, 0] > 0)
-    return clipped / torch.where(highest > 0, highest, torch.ones_like(highest)), known
+def _scaled(cam: Tensor, size: torch.Size) -> tuple[Tensor, Tensor]:
+    """Returns CAMs [1, P, *size], scaled to 0..1 there, and which of them are not empty, [P]."""
+    maps = F.interpolate(cam.clamp(min=0), size=size, mode="bilinear", align_corners=False)
+    highest = maps.amax((2, 3), keepdim=True)
+    known = highest[0, :, 0, 0] > 0
+    return maps / torch.where(highest > 0, highest, torch.ones_like(highest)), known
 
 
 def _check(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from chexseg.config.data import DEFAULT_LAYOUT, section_of
 from chexseg.config.entries import KINDS, MODELS, SECTIONS, methods, model_of
-from chexseg.config.settings import MISFIT, Settings
+from chexseg.config.settings import MISFIT, NUMBER, WORD, Settings
 from chexseg.config.yaml_marks import Positions
 from chexseg.errors import Problems, nearest
 
@@ -139,9 +139,10 @@ def _without_tags(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...
     """Splits pydantic's location into the steps of the config, and the method of the entry.
 
     Pydantic puts the method behind the name of an entry that may be of several, the form behind
-    the masks of a segmenter, and "[key]" behind a key that is itself wrong.
+    the masks of a segmenter and a value of several forms, and "[key]" behind a key that is itself
+    wrong.
     """
-    steps = tuple(step for step in location if step != "[key]")
+    steps = tuple(step for step in location if step not in ("[key]", NUMBER, WORD))
     keys, tags = TAGS.get(str(steps[0]) if steps else "", ((), ()))
     if steps[3:4] and steps[3] in tags and (steps[2] in keys or not keys):
         return (*steps[:3], *steps[4:]), None

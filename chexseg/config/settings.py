@@ -26,6 +26,8 @@ Architecture = Literal[names("architecture")]
 Backbone = Literal[backbones()]
 Decoder = Literal[names("decoder")]
 Stride = Literal[32, 16, 8, 4]
+NUMBER, WORD = "a number", "a word"
+"""Tags of the forms of a value that may be either. No key or name has a space in it."""
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Metric = Literal[names("metric")]

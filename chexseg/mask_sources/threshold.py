@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from chexseg.config.paths import Paths
-from chexseg.config.settings import Fraction, Settings
+from chexseg.config.settings import NUMBER, WORD, Fraction, Settings
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Saliency, Shard
 
 
+Cut = Annotated[
+    Annotated[Fraction, Tag(NUMBER)] | Annotated[Literal["otsu"], Tag(WORD)],
+    Discriminator(lambda value: WORD if isinstance(value, str) else NUMBER),
+]
+
+
 class Threshold(MaskSource):
-    """Saliency maps, cut at a share of their maximum."""
+    """Saliency maps, cut at a share of their maximum or by Otsu's method."""
 
     source: Literal["threshold"] = Field(description="The source of the masks.")
     saliency: Saliency = Field(description="Name of a saliency entry.")
-    threshold: Fraction = Field(0.5, description="Share of the map's maximum where a mask begins.")
+    threshold: Cut = Field(
+        0.5,
+        description="Share of the map's maximum where a mask begins; otsu: the share that Otsu's "
+        "method finds for each map.",
+    )
+    fill: bool = Field(
+        False, description="Fill the holes of masks, as CheXseg's public code does with Otsu's."
+    )
     roles: ClassVar = {"saliency": "The same shard of the saliency store."}
     core_seconds: ClassVar = 0.007
 
@@ -33,6 +46,10 @@ class Threshold(MaskSource):
         return shard.masks_by_label(
             tuple(maps.meta["classes"]),
             lambda ids, positive: cut(
-                batch_of(maps, ids), positive, size=shard.size, threshold=settings.threshold
+                batch_of(maps, ids),
+                positive,
+                size=shard.size,
+                threshold=settings.threshold,
+                fill=settings.fill,
             ),
         )

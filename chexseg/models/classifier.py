@@ -69,6 +69,14 @@ class Classifier(nn.Module):
         """The linear layer from pooled features [B, K] to logits."""
         return self.backbone.get_submodule(self._family.head)
 
+    def stage(self, number: int) -> nn.Module:
+        """Returns the module whose output is the features of a stage, 1 to 4 (the last).
+
+        Without dropped strides, their cells have 4, 8, 16 and 32 pixels. The ReLU of a DenseNet
+        stands behind the module, and works in place.
+        """
+        return self.backbone.get_submodule(self._family.stages[number - 1])
+
     def features(self, image: Tensor) -> Tensor:
         """Returns the last features after their ReLU, [B, K, H / stride, W / stride], >= 0."""
         return self._family.features(self.backbone, self.normalise(image))

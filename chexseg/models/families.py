@@ -17,6 +17,8 @@ class Family:
         features: network and normalised image -> last features, after their ReLU.
         relu_follows: Grad-CAM's target layer stands before that ReLU (DenseNet's norm5), not
             behind it (ResNet's layer4).
+        stages: names of the modules whose outputs are the features of the stages 1 to 4, each
+            normalised, and the last the one that `relu_follows` speaks of.
         drop_stride: halves the stride of stage 4, 3 or 2 of the network; the last argument is
             the dilation in force before the stage and behind it.
     """
@@ -24,6 +26,7 @@ class Family:
     head: str
     features: Callable[[nn.Module, Tensor], Tensor]
     relu_follows: bool
+    stages: tuple[str, str, str, str]
     drop_stride: Callable[[nn.Module, int, tuple[int, int]], None]
 
 
@@ -66,8 +69,21 @@ def _drop_resnet_stride(network: nn.Module, stage: int, dilations: tuple[int, in
             dilation = dilations[1]
 
 
-DENSENET = Family("classifier", _densenet_features, True, _drop_densenet_stride)
-RESNET = Family("fc", _resnet_features, False, _drop_resnet_stride)
+_NORMS = ("transition1.norm", "transition2.norm", "transition3.norm", "norm5")
+DENSENET = Family(
+    head="classifier",
+    features=_densenet_features,
+    relu_follows=True,
+    stages=tuple(f"features.{norm}" for norm in _NORMS),
+    drop_stride=_drop_densenet_stride,
+)
+RESNET = Family(
+    head="fc",
+    features=_resnet_features,
+    relu_follows=False,
+    stages=("layer1", "layer2", "layer3", "layer4"),
+    drop_stride=_drop_resnet_stride,
+)
 
 
 def family_of(network: type[nn.Module]) -> Family | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from chexseg.config.flags import command_settings
-from chexseg.config.settings import Name, Reference, Settings
+from chexseg.config.settings import Name, Reference, Settings, misfit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,10 +19,19 @@ if TYPE_CHECKING:
     from chexseg.saliency.explainer import Explainer
 
 
+def _in_order_with_1(scales: tuple[float, ...]) -> tuple[float, ...]:
+    if 1 not in scales or len(set(scales)) < len(scales):
+        found = f"scales {', '.join(f'{scale:g}' for scale in scales)}"
+        expected = "1, whose grid the maps have, and others, each once"
+        raise misfit(found, expected, "Add 1, or delete what is there twice.")
+    return tuple(sorted(scales))
+
+
 class SaliencyMethod(Settings):
     """Settings of an entry of the section `saliency`: the mean map of the listed classifiers.
 
-    A subclass restricts `method` to its own name and adds its settings.
+    A subclass restricts `method` to its own name and adds its settings. Every method can average
+    its maps over flips and scales: `chexseg.saliency.averaged` does it.
     """
 
     method: str
@@ -30,6 +39,31 @@ class SaliencyMethod(Settings):
         min_length=1, description="Names of classifiers."
     )
     batch_size: int = Field(32, ge=1, description="X-rays in a forward pass.")
+    flip: bool = Field(False, description="Average with the maps of the mirrored X-rays.")
+    scales: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=4)], ...], AfterValidator(_in_order_with_1)
+    ] = Field(
+        (1.0,),
+        min_length=1,
+        description="Factors of the X-ray's side over whose maps the mean is taken, 1 among them; "
+        "sides are rounded to multiples of 32 pixels.",
+    )
+
+    def cell(self, stride: int) -> int:
+        """Returns the side of a map's cell in pixels, for the cost model.
+
+        Args:
+            stride: pixels per cell of the classifier's last features.
+        """
+        return stride
+
+    def passes(self, classes: int) -> float:
+        """Returns what the maps of an X-ray cost, in forward passes, for the cost model.
+
+        Args:
+            classes: number of maps.
+        """
+        return 1
 
     @classmethod
     def command_settings(cls) -> type[Settings]:

@@ -15,6 +15,7 @@ from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
 from chexseg.losses.classification import positive_outputs
 from chexseg.models.trained import load_classifier
+from chexseg.saliency.averaged import averaged
 
 
 def run(
@@ -48,7 +49,9 @@ def run(
     for path in classifiers:
         model, trained, findings = load_classifier(path)
         outputs = positive_outputs(_outputs_of(classes, findings, path), trained.uncertain)
-        explainers.append((make(settings, evaluation_mode(model, device)), outputs))
+        explainer = make(settings, evaluation_mode(model, device))
+        explainer = averaged(explainer, flip=settings.flip, scales=settings.scales)
+        explainers.append((explainer, outputs))
 
     def compute(image: Tensor) -> Tensor:
         maps = [explainer.maps(image, outputs) for explainer, outputs in explainers]

@@ -1,27 +1,25 @@
-"""Grad-CAM at the classifier's last features."""
+"""Grad-CAM at a stage of the classifier."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from chexseg.config.settings import Settings
-from chexseg.saliency.method import SaliencyMethod
+from chexseg.saliency.methods.layer_method import LayerMethod, module_of
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from chexseg.models.classifier import Classifier
     from chexseg.saliency.explainer import Explainer
 
 
-class GradCAM(SaliencyMethod):
+class GradCAM(LayerMethod):
     """Grad-CAM (Selvaraju et al., ICCV 2017); negative evidence is dropped, as published."""
 
     method: Literal["gradcam"] = Field(description="How maps are computed.")
 
     @staticmethod
-    def explainer(settings: Settings, classifier: nn.Module) -> Explainer:
+    def explainer(settings: Any, classifier: Classifier) -> Explainer:
         from chexseg.saliency import gradcam
 
-        return gradcam.GradCAM(classifier)
+        return gradcam.GradCAM(classifier, layer=module_of(classifier, settings.layer))

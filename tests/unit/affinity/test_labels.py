@@ -30,6 +30,15 @@ def test_the_cam_is_upsampled_bilinearly_without_aligned_corners():
     assert labels.tolist() == [[[0, 255, 1, 1]]]  # 0, 0.25, 0.75, 1
 
 
+def test_the_cam_is_scaled_after_it_was_enlarged():
+    cam = torch.tensor([[[0.0, 1.0, 0.0]]])
+    labels = affinity_labels(
+        torch.zeros(1, 6), cam, TRUE, iterations=0, foreground=0.8, background=0.4
+    )
+    # Enlarged: 0, 0.25, 0.75, 0.75, 0.25, 0; scaled: 0, 1/3, 1, 1, 1/3, 0.
+    assert labels.tolist() == [[[0, 0, 1, 1, 0, 0]]]
+
+
 def test_foreground_wins_over_background(monkeypatch):
     def contradict(image, rough, **settings):
         sure, possible = torch.tensor([[1, 1, 0, 0]]), torch.tensor([[1, 0, 1, 0]])
@@ -57,8 +66,8 @@ def test_a_batch_equals_its_images_and_two_runs_of_the_crf():
     assert (labels[1] == 255).all()
     assert torch.equal(labels[0], affinity_labels(image[0], cam[0], positive[0]))
 
-    scaled = cam[:1, :2].float() / cam[:1, :2].float().amax((2, 3), keepdim=True)
-    scaled = torch.nn.functional.interpolate(scaled, size=(25, 19), mode="bilinear")
+    scaled = torch.nn.functional.interpolate(cam[:1, :2].float(), size=(25, 19), mode="bilinear")
+    scaled = scaled / scaled.amax((2, 3), keepdim=True)
     sure, possible = (refine(image[:1], scaled > cut, **CRF) for cut in (0.30, 0.05))
     expected = torch.full((2, 25, 19), 255, dtype=torch.uint8)
     expected[possible[0] == 0] = 0

@@ -1,0 +1,25 @@
+"""LayerCAM at a stage of the classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from chexseg.saliency.methods.layer_method import LayerMethod, module_of
+
+if TYPE_CHECKING:
+    from chexseg.models.classifier import Classifier
+    from chexseg.saliency.explainer import Explainer
+
+
+class LayerCAM(LayerMethod):
+    """LayerCAM (Jiang et al., TIP 2021): each activation weighted by its own positive gradient."""
+
+    method: Literal["layercam"] = Field(description="How maps are computed.")
+
+    @staticmethod
+    def explainer(settings: Any, classifier: Classifier) -> Explainer:
+        from chexseg.saliency import layercam
+
+        return layercam.LayerCAM(classifier, layer=module_of(classifier, settings.layer))
