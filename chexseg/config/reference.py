@@ -115,7 +115,7 @@ def _default(field: FieldInfo) -> str:
     if value is None or value in ({}, ()):
         return "none"
     if isinstance(value, tuple):
-        return ", ".join(value) if len(value) < 5 else "all"
+        return ", ".join(map(str, value)) if len(value) < 5 else "all"
     return f"`{value}`"
 
 

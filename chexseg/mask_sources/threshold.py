@@ -10,7 +10,6 @@ from chexseg.config.paths import Paths
 from chexseg.config.settings import NUMBER, WORD, Fraction, Settings
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Saliency, Shard
 
-
 Cut = Annotated[
     Annotated[Fraction, Tag(NUMBER)] | Annotated[Literal["otsu"], Tag(WORD)],
     Discriminator(lambda value: WORD if isinstance(value, str) else NUMBER),
