@@ -54,6 +54,7 @@ STAGES = (
     ),
     Stage("compute-affinity", gpu=True),
     Stage("make-masks", methods={"source": "mask_source"}, gpu=True, cpu_too=True),
+    Stage("score-masks", methods={"metrics": "metric"}),
     Stage(
         "train-segmenter",
         methods={"architecture": "decoder", "loss": "loss", "selection_metric": "metric"},
@@ -106,10 +107,13 @@ METHODS: dict[str, dict[str, str]] = {
     "metric": {
         "iou_dataset": "chexseg.evaluation.metrics.iou_dataset:iou_dataset",
         "iou_image": "chexseg.evaluation.metrics.iou_image:iou_image",
+        "precision": "chexseg.evaluation.metrics.precision:precision",
+        "recall": "chexseg.evaluation.metrics.recall:recall",
     },
     "figure": {
         "gallery": "chexseg.report.gallery:GALLERY",
         "bars": "chexseg.report.bars:BARS",
+        "mask_quality": "chexseg.report.mask_quality:MASK_QUALITY",
         "curves": "chexseg.report.curves:CURVES",
         "table": "chexseg.report.table:TABLE",
         "lineage": "chexseg.report.lineage:LINEAGE",

@@ -96,6 +96,10 @@ class Drawn(MaskSource):
             min(number, self.images or number) if self.share is None else round(self.share * number)
         )
 
+    def scored_on(self, study: Study) -> tuple[str, ...]:
+        # The data's own masks are the truth; those of other files are another reader's.
+        return super().scored_on(study) if self.files else ()
+
     def settings(self, study: Study) -> DrawnSettings:
         return DrawnSettings(
             classes=self.classes_of(study),

@@ -101,6 +101,17 @@ class MaskSource(Settings):
         """
         return min(train, self.images or train)
 
+    def scored_on(self, study: Study) -> tuple[str, ...]:
+        """Returns the splits on which its masks are scored against the experts'; none: nowhere.
+
+        A source that learnt from experts' masks of the split `expert`, such as a segmenter, must
+        leave this split out.
+
+        Args:
+            study: the study.
+        """
+        return ("expert", "validation")
+
     @classmethod
     def command_settings(cls) -> type[Settings]:
         """Returns the model of the settings that `make_masks` is given."""

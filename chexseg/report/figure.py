@@ -23,6 +23,7 @@ class Inputs:
         truth: expert masks of the test X-rays (CheXlocalize JSON).
         summary: scores of all runs (CSV).
         comparisons: differences of the contrasts (CSV).
+        mask_quality: scores of the sources of masks against the experts' (CSV).
         false_positives: predictions where the truth is empty (CSV).
         overlaps: run -> its table of overlaps (CSV), including the human benchmark.
         predictions: segmenter -> its masks of the test X-rays (CheXlocalize JSON).
@@ -36,6 +37,7 @@ class Inputs:
     truth: Path | None = None
     summary: Path | None = None
     comparisons: Path | None = None
+    mask_quality: Path | None = None
     false_positives: Path | None = None
     overlaps: Mapping[str, Path] = field(default_factory=dict)
     predictions: Mapping[str, Path] = field(default_factory=dict)

@@ -68,6 +68,9 @@ DRAW = 8.0
 LABEL = 0.040
 """Affinity labels. For masks, see `MaskSource.core_seconds`."""
 
+COMPARE = 0.02
+"""Reading an X-ray's masks of two sources, and counting the pixels that they share."""
+
 SIDE = 2828
 """Longer side of CheXpert's original X-rays in pixels."""
 
@@ -213,6 +216,10 @@ class CostModel:
         )  # also on the mirrored image
         disk = self._in_shard(self._bytes("affinity"))
         return self._network(gflop * n, extra=EACH * n, disk=disk)
+
+    def score_masks(self) -> Cost:
+        masks = self.x_rays.validation * len(self.study.masks)
+        return Cost(SHORT + masks * COMPARE * self._area)
 
     # ---- Segmenters ------------------------------------------------------------------------
     def train_segmenter(self, segmenter: str) -> Cost:

@@ -24,6 +24,7 @@ def run(
     truth: Path | None = None,
     summary: Path | None = None,
     comparisons: Path | None = None,
+    mask_quality: Path | None = None,
     false_positives: Path | None = None,
     overlaps: tuple[Path, ...] = (),
     overlaps_names: tuple[str, ...] = (),
@@ -49,6 +50,7 @@ def run(
         truth: Expert masks of the test X-rays (CheXlocalize JSON).
         summary: The study's summary.csv.
         comparisons: The study's comparisons.csv.
+        mask_quality: The study's mask_quality.csv.
         false_positives: The study's false_positives.csv.
         overlaps: The runs' tables of overlaps.
         overlaps_names: The runs, in the order of `overlaps`.
@@ -72,6 +74,7 @@ def run(
         "truth": truth,
         "summary": summary,
         "comparisons": comparisons,
+        "mask_quality": mask_quality,
         "false_positives": false_positives,
         "overlaps": _one_each("overlaps", overlaps, overlaps_names, problems),
         "predictions": _one_each("predictions", predictions, predictions_names, problems),

@@ -18,9 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reruns")]
 
 ENTRY = {
     "classifiers": "densenet", "segmenters": "chexseg", "contrasts": "chexseg_vs_full",
-    "sweeps": "more",
-    "GradCAM": "gradcam", "Drawn": "expert", "Threshold": "cam", "IRNet": "irnet",
-    "Segmenter": "taught",
+    "sweeps": "more", "GradCAM": "gradcam", "LayerCAM": "gradcam", "Drawn": "expert",
+    "Threshold": "cam", "IRNet": "irnet", "Segmenter": "taught",
 }  # fmt: skip
 """Section, or the model of a method -> the entry of the demo whose keys are changed."""
 
@@ -61,8 +60,10 @@ VALUES = {
      "image_size": [96],
     "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
     "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
-    "metrics": [["iou_image"]], "selection_metric": ["iou_image"], "loss": ["cross_entropy"],
-    "soft": [True], "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
+    "method": ["layercam"], "flip": [True], "scales": [[1.0, 1.5]], "layer": [3],
+    "threshold": ["otsu"], "fill": [True], "soft": [True], "loss": ["cross_entropy"],
+    "metrics": [["iou_image"]], "selection_metric": ["iou_image"],
+    "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
 }  # fmt: skip
 """Last step of a key -> other values to give it. Numbers that stand here not are just made larger."""
 
@@ -73,7 +74,7 @@ DIRECTLY = {
     "study": ("",),
     "seed": (
         "make_phantom", "build_index", "train_classifier", "train_irnet", "train_segmenter",
-        "list_runs", "score_runs",
+        "list_runs", "score_masks", "score_runs",
     ),
     "phantom": ("make_phantom",),
     "data.index": ("build_index",),
@@ -97,7 +98,8 @@ DIRECTLY = {
     "segmenters.chexseg": ("train_segmenter chexseg",),
     **{f"segmenters.chexseg.{key}": ("train_segmenter chexseg", "list_runs") for key in LISTED},
     "prediction": ("predict_masks",),
-    "evaluation": ("score_runs",),
+    "evaluation": ("score_masks", "score_runs"),
+    "evaluation.metrics": ("score_runs",),
     "contrasts": ("compare_runs",),
     "figures": ("draw_figure gallery.png",),
 }  # fmt: skip
@@ -194,7 +196,7 @@ ANOTHER = {
         ["train_segmenter weak_cam-seed_1", "list_runs"],
     ),
 }  # fmt: skip
-ONLY = {"saliency.gradcam.method", "masks.expert.source"}
+ONLY = {"masks.expert.source"}
 """Keys that have only one value here."""
 
 

@@ -45,9 +45,11 @@ def test_every_artifact_is_a_file(tiny_study):
         "affinity/irnet/labels/0000.h5", "affinity/irnet/irnet.pt",
         "affinity/irnet/edges/0001.h5", "masks/irnet/0001.h5",
         "segmenters/chexseg/checkpoint.pt", "segmenters/chexseg/metrics.csv",
-        "predictions/chexseg.json", "overlaps/chexseg.csv", "replicates.npz", "comparisons.csv", "runs.csv",
-        "false_positives.csv", "figures/gallery.png", "figures/bars.png",
+        "predictions/chexseg.json", "overlaps/chexseg.csv", "replicates.npz", "comparisons.csv",
+        "runs.csv", "false_positives.csv", "mask_quality.csv", "figures/gallery.png",
+        "figures/bars.png",
         "figures/curves.png", "figures/table.html", "figures/lineage.png",
+        "figures/mask_quality.png",
     ):  # fmt: skip
         assert (folder / path).stat().st_size > 0, path
     assert not list(folder.rglob(".*.partial*"))
@@ -73,10 +75,12 @@ def test_report_works_offline(tiny_study):
     report = workflow.folder / "report.html"
     workflow.run(config, "--report", str(report))
     page = report.read_text()
-    for figure in ("gallery.png", "bars.png", "curves.png", "table.html", "lineage.png"):
+    figures = ("gallery.png", "bars.png", "curves.png", "table.html", "lineage.png")
+    for figure in (*figures, "mask_quality.png"):
         assert figure in page
     assert "use the label of the test X-ray" in page
     assert "summary.csv" in page
+    assert "mask_quality.csv" in page
     assert '<script src="http' not in page
     assert '<link rel="stylesheet" href="http' not in page
 
@@ -87,19 +91,20 @@ def test_nothing_is_computed_twice(tiny_study):
 
 
 SCORED = {"score_runs": 1, "compare_runs": 1}
-"""What runs behind overlaps, but for figures: all five of them, behind a training too."""
+"""What runs behind overlaps, but for figures: five of the six, behind a training too."""
 TAIL = {"predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 5}
+OF_MASKS = {**TAIL, "score_masks": 1, "draw_figure": 6}
 CHANGES = [
     (("segmenters", "full", "epochs"), 2, {"train_segmenter": 1, **TAIL}),
     (
         ("masks", "irnet", "walk", "beta"),
         8,
-        {"make_masks_on_gpu": 2, "train_segmenter": 1, **TAIL},
+        {"make_masks_on_gpu": 2, "train_segmenter": 1, **OF_MASKS},
     ),
     (
         ("masks", "cam", "threshold"),
         0.4,
-        {"make_masks": 2, "train_segmenter": 1, **TAIL},
+        {"make_masks": 2, "train_segmenter": 1, **OF_MASKS},
     ),
     (
         ("masks", "irnet", "training", "epochs"),
@@ -109,13 +114,13 @@ CHANGES = [
             "compute_affinity": 2,
             "make_masks_on_gpu": 2,
             "train_segmenter": 1,
-            **TAIL,
+            **OF_MASKS,
         },
     ),
     (
         ("evaluation", "replicates"),
         500,
-        {**SCORED, "draw_figure": 3},  # bars, table, lineage
+        {**SCORED, "score_masks": 1, "draw_figure": 4},  # bars, table, lineage, mask_quality
     ),
     (("contrasts",), {"gain": {"run": "chexseg", "against": "full"}}, {"compare_runs": 1}),
     (("figures", "gallery_rows"), 3, {"draw_figure": 1}),

@@ -74,6 +74,13 @@ PATHOLOGIES = study.data.pathologies
 TEST_MASKS = [str(path) for path in study.data.mask_files(DATA, "test")]
 NAMED_MASKS = [name for name in study.masks if name != EXPERT]
 MADE_MASKS = [name for name, source in study.masks.items() if source.made]
+# Those that are compared with the experts' masks, and on which splits.
+SCORED_MASKS = {
+    name: source.scored_on(study)
+    for name, source in study.masks.items()
+    if source.scored_on(study)
+    and source.classes_of(study) == study.masks[EXPERT].classes_of(study)
+}
 TRAININGS = []  # folders with a metrics.csv; each rule file adds its own
 RUNS = runs_of(study)
 
@@ -193,6 +200,13 @@ def mixture_of_segmenter(wildcards):
     words = ["--sources", *names, *(["--mixing", *weights] if weights else [])]
     left_out = entry.left_out()
     return quoted(*words, *(["--leave-out", *left_out] if left_out else []))
+
+
+def flags_of_intervals(wildcards):
+    """Returns the flags of what intervals are made with, without the metrics of runs."""
+    intervals = {"replicates", "confidence", "seed"}
+    others = type(study.evaluation).model_fields.keys() - intervals
+    return flags(study.evaluation, without=tuple(others))
 
 
 def figure_of(wildcards):

@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: the index, the image store, and the inputs of each source of masks.
-# OUTPUTS: masks/<name>/<shard>.h5, for every source.
+# OUTPUTS: masks/<name>/<shard>.h5, for every source; mask_quality.csv, which scores them.
 
 
 rule make_masks:
@@ -34,3 +34,31 @@ use rule make_masks as make_masks_on_gpu with:
         mem_mb=memory(8000),
         runtime=limit("make_masks"),
         gpu=1,
+
+
+rule score_masks:
+    input:
+        index=rules.build_index.output,
+        truth=PATHS.store(f"masks/{EXPERT}"),
+        masks=[path for name in SCORED_MASKS for path in PATHS.store(f"masks/{name}")],
+    output:
+        report(
+            f"{RESULTS}/mask_quality.csv",
+            category="Masks",
+            labels={"file": "mask_quality.csv"},
+            caption="../report/mask_quality.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/score_masks.log",
+    resources:
+        mem_mb=memory(2000),
+        runtime=limit("score_masks"),
+    params:
+        names=quoted(*SCORED_MASKS),
+        splits=quoted(*map(",".join, SCORED_MASKS.values())),
+        metrics=quoted("iou_dataset", "precision", "recall"),
+        flags=flags_of_intervals,
+    shell:
+        "chexseg score-masks --index {input.index:q} --truth {input.truth:q}"
+        " --masks {input.masks:q} --names {params.names} --splits {params.splits}"
+        " --metrics {params.metrics} --out {output:q} {params.flags} > {log:q} 2>&1"
