@@ -64,6 +64,9 @@ COMMANDS = (
     f"make-masks --source threshold {STORES} --saliency saliency.h5 --out threshold.h5",
     f"make-masks --source irnet {STORES} --saliency saliency.h5 --affinity affinity.h5"
     " --out irnet.h5",
+    "score-masks --index index.csv --truth drawn.h5 --masks threshold.h5 irnet.h5"
+    " --names cam irnet --splits expert,validation expert,validation"
+    " --metrics iou_dataset precision recall --out mask_quality.csv",
     f"train-segmenter {STORES} --truth drawn.h5"
     " --masks drawn.h5 irnet.h5 --sources expert irnet --mixing 0.9 0.1"
     f" {TINY} --samples-per-epoch 64 --decoder-channels 16"

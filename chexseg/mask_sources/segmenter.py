@@ -79,6 +79,10 @@ class Segmenter(MaskSource, GateSettings):
     def graded(self) -> bool:
         return _graded(self)
 
+    def scored_on(self, study: Study) -> tuple[str, ...]:
+        # Teachers may have learnt from the experts' masks of the split `expert`.
+        return ("validation",)
+
     def gflop(self, study: Study) -> float:
         entries = [study.segmenters[name] for name in self.segmenters]
         gate = study.classifiers[self.classifier] if self.classifier else None

@@ -132,6 +132,29 @@ def test_bars_and_table_of_a_summary(tmp_path):
     assert page.count("<h2>") == 2
 
 
+def test_quality_of_masks_of_one_and_of_many_sources(tmp_path):
+    columns = ["masks", "split", "pathology", "metric", "value", "ci_low", "ci_high", "n_images"]
+    many = [
+        (name, split, pathology, metric, 0.3, 0.2, 0.5, 7)
+        for name, splits in [("cam", "ev"), ("20", "v"), ("blind_mean", "v")]
+        for split in [{"e": "expert", "v": "validation"}[short] for short in splits]
+        for metric in ("iou_dataset", "precision", "recall")
+        for pathology in (*NAMES, "mean")
+    ]
+    sizes = []
+    for number, rows in enumerate((many, many[-9:])):
+        table = pd.DataFrame(rows, columns=columns)
+        table.loc[0, ["value", "ci_low", "ci_high"]] = np.nan
+        table.to_csv(tmp_path / f"{number}.csv", index=False)
+        outs = [tmp_path / f"{number}{copy}.png" for copy in "ab"]
+        one, two = (draw("mask_quality", out, mask_quality=tmp_path / f"{number}.csv")
+                    for out in outs)  # fmt: skip
+        assert one.read_bytes() == two.read_bytes()
+        sizes.append(Image.open(one).size)
+    assert sizes[0][0] > sizes[1][0]  # a panel more, of the split expert
+    assert sizes[0][1] > sizes[1][1]
+
+
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_curves_of_trainings(tmp_path, epochs):
     rows = {"epoch": range(1, epochs + 1), "loss": 0.5, "score": 0.1}

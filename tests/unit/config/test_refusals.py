@@ -157,6 +157,40 @@ def test_names_of_entries_whose_files_would_meet(section, name, remedy):
     assert told.startswith(remedy)
 
 
+def test_the_blind_mean_mask_is_no_source():
+    told = ("'blind_mean'", "It means the mean of the experts' masks.")
+    assert found_in(good(masks={"blind_mean": {"source": "drawn"}})) == [told]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "remedy"),
+    [
+        ("ots", "'otsu'", "Did you mean 'otsu'?"),
+        ("1.5", "less than or equal to 1", "Correct 'masks.cam.threshold'."),
+        ("[otsu]", "a valid number", "Correct 'masks.cam.threshold'."),
+    ],
+)
+def test_a_threshold_is_a_number_or_otsu(tmp_path, value, expected, remedy):
+    text = f"""\
+study: s
+phantom: {{}}
+classifiers: {{c: {{}}}}
+saliency: {{g: {{method: gradcam, classifiers: [c]}}}}
+masks:
+  cam: {{source: threshold, saliency: g, threshold: {value}}}
+"""
+    [(where, found, wanted, told)] = problems_of(text, tmp_path)
+    assert where == "6:41"
+    assert found.endswith("for 'masks.cam.threshold'")
+    assert (wanted, told) == (expected, remedy)
+
+
+def test_scales_without_the_x_ray_itself():
+    maps = {"method": "gradcam", "classifiers": ["dense"], "scales": [0.5, 2]}
+    [(found, remedy)] = found_in(good(saliency={"gradcam": maps}))
+    assert (found, remedy) == ("scales 0.5, 2", "Add 1, or delete what is there twice.")
+
+
 def test_a_name_that_meets_no_other():
     config = good(segmenters={"full_overlaps": {"masks": ["expert"]}})
     assert "full_overlaps" in read_study(config).segmenters

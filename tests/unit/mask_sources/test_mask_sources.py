@@ -106,6 +106,28 @@ def test_a_source_says_which_files_it_reads(source):
     assert entry.classes_of(study) == study.data.pathologies
 
 
+def test_masks_are_scored_against_experts_unless_they_are_theirs():
+    reader = {"source": "drawn", "files": ["reader.json"]}
+    few = {"source": "drawn", "images": 5}
+    taught = {"source": "segmenter", "segmenters": ["full"]}
+    made = {"reader": reader, "few": few, "taught": taught}
+    study = read_study(good(masks={**good()["masks"], **made}))
+    both = ("expert", "validation")
+    assert {name: source.scored_on(study) for name, source in study.masks.items()} == {
+        "cam": both, "expert": (), "few": (), "irnet": both, "reader": both,
+        "taught": ("validation",),
+    }  # fmt: skip
+
+
+def test_a_threshold_by_otsu_and_filled_masks(inputs, shard):
+    """The maps are the diagonal of 4 x 4 cells: nothing to fill, and a low threshold."""
+    _, half = make("threshold", inputs, shard)
+    _, otsu = make("threshold", inputs, shard, threshold="otsu")
+    assert 0 < otsu[IDS[0]].sum() != half[IDS[0]].sum() > 0
+    _, filled = make("threshold", inputs, shard, threshold="otsu", fill=True)
+    assert np.array_equal(filled[IDS[0]], otsu[IDS[0]])
+
+
 @pytest.mark.parametrize("source", ["threshold", "irnet", "segmenter"])
 def test_made_masks_are_gated_by_the_labels(source, inputs, shard):
     made, masks = make(source, inputs, shard)

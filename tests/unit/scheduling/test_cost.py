@@ -125,6 +125,27 @@ def test_a_network_costs_what_its_table_says(chexpert):
     assert ratio == pytest.approx(50.2 / 14.3)
 
 
+def test_maps_cost_their_passes_and_their_cells(chexpert):
+    def cost_of(**settings):
+        overrides = {"saliency": {"gradcam": settings}}
+        study = load_study(ROOT / "config" / "chexpert.yaml", overrides=overrides)
+        return CostModel(study, chexpert.x_rays).compute_saliency("gradcam", "0000")
+
+    plain, extra = cost_of(), 1000 * 0.001  # reading and writing
+    ratio = {
+        name: (cost_of(**settings).core_seconds - extra) / (plain.core_seconds - extra)
+        for name, settings in {
+            "flip": {"flip": True},
+            "scales": {"scales": [1, 0.5, 1.5]},
+            "layer": {"layer": 2},  # a backward pass through half of the network for each of ten
+            "both": {"method": "layercam", "layer": 2, "flip": True},
+        }.items()
+    }
+    assert ratio == pytest.approx({"flip": 2, "scales": 3.5, "layer": 6, "both": 12})
+    assert cost_of(layer=2).disk == pytest.approx(16 * plain.disk)
+    assert cost_of(flip=True, scales=[1, 2]).disk == plain.disk
+
+
 def test_weights_take_four_bytes_a_parameter(chexpert):
     assert chexpert.fetch_weights("resnet50").disk == pytest.approx(97.8e6, rel=0.05)
     assert chexpert.fetch_weights("mobilenet_v2").disk == pytest.approx(9e6, rel=0.05)
