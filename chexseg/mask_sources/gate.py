@@ -1,4 +1,4 @@
-"""The gate of image-level labels: which classes of an X-ray may have masks."""
+"""What made masks know: the gate of image-level labels, and a band between two cuts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from chexseg.config.settings import Settings
+from chexseg.config.settings import Fraction, Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,9 +15,9 @@ Policy = Literal["zeros", "ones", "ignore"]
 
 
 class GateSettings(Settings):
-    """What the labels of an X-ray say about its masks.
+    """What is known of the masks of an X-ray.
 
-    Label 1 lets a mask through and label 0 keeps it empty; the settings say what the others do.
+    Label 1 lets a mask through and label 0 keeps it empty; settings say what the other labels do.
     """
 
     uncertain: Policy = Field(
@@ -26,6 +26,17 @@ class GateSettings(Settings):
         "so that they teach nothing (ignore).",
     )
     blank: Policy = Field("zeros", description="Masks of classes with a blank label; likewise.")
+    certain_background: Fraction | None = Field(
+        None,
+        description="Pixels between this and where the mask begins are not known; none: all are. A "
+        "share of the map's maximum, or a probability.",
+    )
+
+
+def partly_known(settings: GateSettings) -> bool:
+    """Returns whether masks may have pixels of which nothing is known."""
+    ignores = "ignore" in (settings.uncertain, settings.blank)
+    return ignores or settings.certain_background is not None
 
 
 def gate_of(labels: np.ndarray, uncertain: float, blank: float) -> np.ndarray:

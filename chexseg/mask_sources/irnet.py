@@ -19,6 +19,7 @@ from chexseg.config.settings import (
     TrainingSettings,
     misfit,
 )
+from chexseg.mask_sources.gate import GateSettings, partly_known
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Saliency, Shard
 
 if TYPE_CHECKING:
@@ -84,7 +85,11 @@ class WalkSettings(Settings):
     background: Fraction = Field(0.6, description="Share of the maximum where a mask begins.")
 
 
-class IRNet(MaskSource):
+class IRNetMaskSettings(WalkSettings, GateSettings):
+    """The random walk, and what is known of its masks."""
+
+
+class IRNet(MaskSource, GateSettings):
     """Saliency maps, spread up to the edges that an IRNet sees."""
 
     source: Literal["irnet"] = Field(description="The source of the masks.")
@@ -114,13 +119,18 @@ class IRNet(MaskSource):
 
     @classmethod
     def command_settings(cls) -> type[Settings]:
-        return WalkSettings
+        return IRNetMaskSettings
 
     def settings(self, study: Study) -> Settings:
-        return self.walk
+        known = {name: getattr(self, name) for name in GateSettings.model_fields}
+        return IRNetMaskSettings(**self.walk.model_dump(), **known)
+
+    @property
+    def graded(self) -> bool:
+        return partly_known(self)
 
     @staticmethod
-    def make_masks(settings: WalkSettings, inputs: Inputs, shard: Shard) -> Masks:
+    def make_masks(settings: IRNetMaskSettings, inputs: Inputs, shard: Shard) -> Masks:
         import torch
 
         from chexseg.affinity.random_walk import random_walk
@@ -147,6 +157,12 @@ class IRNet(MaskSource):
                 beta=settings.beta,
                 steps_log2=settings.steps_log2,
             )
-            return cut(walked, positive.to(device), size=shard.size, threshold=settings.background)
+            return cut(
+                walked,
+                positive.to(device),
+                size=shard.size,
+                threshold=settings.background,
+                certain_background=settings.certain_background,
+            )
 
-        return shard.masks_by_label(tuple(maps.meta["classes"]), masks_of)
+        return shard.masks_by_label(tuple(maps.meta["classes"]), masks_of, settings)

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from chexseg.config.networks import classifier_gflop, segmenter_gflop
 from chexseg.config.paths import Paths
 from chexseg.config.settings import Fraction, Name, Reference, Settings, misfit
-from chexseg.mask_sources.gate import GateSettings, gate_of, value_of
+from chexseg.mask_sources.gate import GateSettings, gate_of, partly_known, value_of
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Shard
 
 if TYPE_CHECKING:
@@ -42,11 +42,6 @@ class Segmenter(MaskSource, GateSettings):
     )
     temperature: float = Field(
         1.0, gt=0, description="Divides the teachers' logits of soft masks; above 1 flattens them."
-    )
-    certain_background: Fraction | None = Field(
-        None,
-        description="Pixels of a cut mask whose probability is between this and the threshold are "
-        "not known; none: all are.",
     )
     uncertain: TeacherGate = Field(
         "zeros",
@@ -77,7 +72,7 @@ class Segmenter(MaskSource, GateSettings):
 
     @property
     def graded(self) -> bool:
-        return _graded(self)
+        return self.soft or partly_known(self)
 
     def scored_on(self, study: Study) -> tuple[str, ...]:
         # Teachers may have learnt from the experts' masks of the split `expert`.
@@ -135,7 +130,7 @@ class Segmenter(MaskSource, GateSettings):
             what="masks",
         )
 
-        graded = _graded(settings)
+        graded = settings.soft or partly_known(settings)
 
         def items() -> Iterator[tuple[str, np.ndarray]]:
             for cxr_id, gate, each in zip(
@@ -161,12 +156,6 @@ class Segmenter(MaskSource, GateSettings):
 
 BATCH = 16
 """X-rays in a forward pass."""
-
-
-def _graded(settings: Settings) -> bool:
-    """Returns whether masks are stored as levels, since they are soft or partly unknown."""
-    ignores = "ignore" in (settings.uncertain, settings.blank)
-    return settings.soft or ignores or settings.certain_background is not None
 
 
 def _load(paths, shard: Shard) -> tuple[list, tuple[str, ...], Tensor]:

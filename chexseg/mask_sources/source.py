@@ -18,6 +18,7 @@ from chexseg.config.flags import command_settings
 from chexseg.config.paths import Paths
 from chexseg.config.settings import Name, Reference, Settings
 from chexseg.files.artifacts import Inputs
+from chexseg.mask_sources.gate import GateSettings, gate_of, partly_known, value_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -211,6 +212,7 @@ class Shard:
         self,
         classes: tuple[str, ...],
         masks_of: Callable[[list[str], torch.Tensor], torch.Tensor],
+        gate: GateSettings,
     ) -> Masks:
         """Makes masks for the classes that each X-ray is labelled with, batch by batch.
 
@@ -218,20 +220,29 @@ class Shard:
 
         Args:
             classes: names of the channels.
-            masks_of: (cxr_ids, their positive labels bool [B, C]) -> masks bool [B, C, S, S].
+            masks_of: (cxr_ids, bool [B, C]: which classes may have masks) -> masks
+                [B, C, S, S]: bool, or levels if `gate` has a band between two cuts.
+            gate: what the labels say.
         """
+        import numpy as np
         import torch
 
-        from chexseg.data.index import positives_of
+        from chexseg.data.index import class_labels
+        from chexseg.data.levels import levels_of
         from chexseg.files.progress import progress
+        from chexseg.files.store_format import UNKNOWN
 
-        positives = torch.from_numpy(positives_of(self.rows, classes))
+        values = value_of(gate.uncertain), value_of(gate.blank)
+        gates, graded = gate_of(class_labels(self.rows, classes), *values), partly_known(gate)
 
         def items() -> Iterator[tuple[str, np.ndarray]]:
             starts = range(0, len(self.ids), BATCH)
             for start in progress(starts, "masks", len(starts)):
-                batch = self.ids[start : start + BATCH]
-                made = masks_of(batch, positives[start : start + BATCH])
-                yield from zip(batch, made.cpu().numpy(), strict=True)
+                batch, opened = self.ids[start : start + BATCH], gates[start : start + BATCH]
+                made = masks_of(batch, torch.from_numpy(opened > 0)).cpu().numpy()
+                if graded:
+                    made = levels_of(made) if made.dtype == bool else made.copy()
+                    made[np.isnan(opened)] = UNKNOWN
+                yield from zip(batch, made, strict=True)
 
-        return Masks(classes, ("train",), items())
+        return Masks(classes, ("train",), items(), graded=graded)

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from chexseg.config.paths import Paths
 from chexseg.config.settings import NUMBER, WORD, Fraction, Settings
+from chexseg.mask_sources.gate import GateSettings, partly_known
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Saliency, Shard
 
 Cut = Annotated[
@@ -16,7 +17,7 @@ Cut = Annotated[
 ]
 
 
-class Threshold(MaskSource):
+class Threshold(MaskSource, GateSettings):
     """Saliency maps, cut at a share of their maximum or by Otsu's method."""
 
     source: Literal["threshold"] = Field(description="The source of the masks.")
@@ -31,6 +32,10 @@ class Threshold(MaskSource):
     )
     roles: ClassVar = {"saliency": "The same shard of the saliency store."}
     core_seconds: ClassVar = 0.007
+
+    @property
+    def graded(self) -> bool:
+        return partly_known(self)
 
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         return {"saliency": [paths.shard(f"saliency/{self.saliency}", shard)]}
@@ -50,5 +55,7 @@ class Threshold(MaskSource):
                 size=shard.size,
                 threshold=settings.threshold,
                 fill=settings.fill,
+                certain_background=settings.certain_background,
             ),
+            settings,
         )

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from chexseg.files.store_format import CERTAIN, UNKNOWN
+
 
 def cut(
     maps: Tensor,
@@ -17,6 +19,7 @@ def cut(
     size: int,
     threshold: float | Literal["otsu"],
     fill: bool = False,
+    certain_background: float | None = None,
 ) -> Tensor:
     """Thresholds maps at a fraction of their maximum, for pathologies with a positive label.
 
@@ -30,8 +33,12 @@ def cut(
             its own, by Otsu's method (scikit-image's, with 256 bins).
         fill: add the holes of a mask to it, so that it is all that its outer contours enclose.
 
+        certain_background: pixels between this scaled value and the mask are not known; None: all
+            pixels are.
+
     Returns:
-        [B, P, size, size] bool. A map that is 0 everywhere gives an empty mask.
+        [B, P, size, size] bool, or uint8 levels (see `chexseg.data.levels`) if some pixels may not
+        be known. A map that is 0 everywhere gives an empty mask.
     """
     resized = functional.interpolate(
         maps.float(), size=(size, size), mode="bilinear", align_corners=False
@@ -40,7 +47,11 @@ def cut(
     scaled = resized / torch.where(highest > 0, highest, 1)
     wanted = (highest > 0) & positive[..., None, None]
     masks = (scaled > (_otsu(scaled, wanted) if threshold == "otsu" else threshold)) & wanted
-    return _filled(masks) if fill else masks
+    masks = _filled(masks) if fill else masks
+    if certain_background is None:
+        return masks
+    known = masks | (scaled < certain_background) | ~wanted
+    return (masks.to(torch.uint8) * CERTAIN).where(known, UNKNOWN)
 
 
 def _otsu(scaled: Tensor, wanted: Tensor) -> Tensor:

@@ -10,12 +10,14 @@ import pandas as pd
 from chexseg.config.links import BLIND
 from chexseg.config.settings import EvaluationSettings
 from chexseg.data.index import findings_of, positives_of, read_index
+from chexseg.data.levels import certain_masks
 from chexseg.errors import Problems
 from chexseg.evaluation.mask_quality import BlindMean, count_stored, score_masks
 from chexseg.evaluation.scores import MEAN
 from chexseg.files.artifacts import Output
 from chexseg.files.atomic import atomic
 from chexseg.files.store import Store
+from chexseg.files.store_format import MASK_KINDS
 
 SPLITS = ("expert", "validation")
 """Splits whose X-rays have masks of experts that may be looked at; never test."""
@@ -36,7 +38,8 @@ def run(
     """Score the masks that teach on the X-rays for which experts have drawn masks.
 
     Each split is scored by itself. An X-ray counts if both the experts and the source have masks
-    of it, empty ones included. The row blind_mean is a mask that does not look at the X-ray: the
+    of it, empty ones included. Soft masks are cut at one half, and pixels that are not known count as
+    not drawn. The row blind_mean is a mask that does not look at the X-ray: the
     mean of the experts' masks of the split expert, cut at its best threshold there and scored on
     validation, where the X-ray has the label. A pathology without a column of labels in the index
     gates nothing.
@@ -71,7 +74,8 @@ def run(
     parts = []
     for name, split, made, of_split in jobs:
         if of_split:
-            overlaps = count_stored(drawn, made, patients=of_split, pathologies=classes)
+            certain = {cxr_id: certain_masks(made[cxr_id]) for cxr_id in of_split}
+            overlaps = count_stored(drawn, certain, patients=of_split, pathologies=classes)
             scores = score_masks(overlaps, **settings.model_dump())
             parts.append(scores.assign(masks=name, split=split)[list(COLUMNS)])
     scored = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
@@ -106,7 +110,7 @@ def _sources(
         problems.add("--names", found, expected, "Correct --masks, --names or --splits.")
     problems.raise_if_any()
     for number, (name, scored) in enumerate(zip(names, splits, strict=True)):
-        store = Store(shards[number * each : (number + 1) * each], "masks")
+        store = Store(shards[number * each : (number + 1) * each], *MASK_KINDS)
         sources[name] = store, tuple(scored.split(","))
         if tuple(store.meta["classes"]) != classes:
             found, expected = ", ".join(store.meta["classes"]), ", ".join(classes)

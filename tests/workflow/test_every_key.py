@@ -55,7 +55,7 @@ KEYS = {".".join(path): path for path in keys(SCHEMA)}
 VALUES = {
     "encoder": ["resnet50"], "initial_weights": ["other.pt"],
     "optimizer": ["sgd", "adam"], "schedule": ["polynomial", "constant"],
-    "precision": ["bf16-mixed"], "uncertain": ["zeros", "ignore"], "blank": ["ignore"], "dilate": [True],
+    "precision": ["bf16-mixed"], "uncertain": ["zeros", "ignore"], "blank": ["ignore", "zeros"], "dilate": [True],
     "stride": [8], "selection": [["Edema"]], "images": [5], "share": [0.5],
      "image_size": [96],
     "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
@@ -93,7 +93,8 @@ DIRECTLY = {
     "masks.irnet.backbone": ("train_irnet irnet",),
     "masks.irnet.backbone_architecture": ("train_irnet irnet",),
     "masks.irnet.affinity": ("compute_affinity irnet",),
-    "masks.irnet.walk": ("make_masks_on_gpu irnet",),
+    **{f"masks.irnet.{key}": ("make_masks_on_gpu irnet",)
+       for key in ("walk", "uncertain", "blank", "certain_background")},
     "masks.taught": ("make_masks_on_gpu taught",),
     "segmenters.chexseg": ("train_segmenter chexseg",),
     **{f"segmenters.chexseg.{key}": ("train_segmenter chexseg", "list_runs") for key in LISTED},

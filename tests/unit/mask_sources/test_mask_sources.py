@@ -14,6 +14,7 @@ from chexseg.config.study import read_study
 from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError
 from chexseg.files.store import Store, write_store
+from chexseg.files.store_format import CERTAIN, UNKNOWN
 from chexseg.mask_sources.source import Shard
 from chexseg.models import trained
 from tests.unit.config.small_config import good
@@ -155,8 +156,38 @@ def test_the_number_of_train_x_rays_is_a_setting_of_made_masks():
     masks["few"] = {"source": "drawn", "images": 5}
     study = read_study(good(masks=masks))
     assert (study.masks["cam"].train_images, study.masks["few"].train_images) == (9, None)
-    assert study.masks["cam"].settings(study).model_dump() == {"threshold": 0.5}
+    assert "images" not in study.masks["cam"].settings(study).model_dump()
     assert [study.masks["cam"].teaching(study, train, 60) for train in (5, 700)] == [5, 9]
+
+
+@pytest.mark.parametrize("source", ["threshold", "irnet", "segmenter"])
+def test_made_masks_of_labels_that_are_not_known(source, inputs, shard):
+    shard.index.loc[IDS[0], "Atelectasis"] = -1  # was 0
+    shard.index.loc[IDS[1], "Edema"] = np.nan  # was 0
+    for policy in ("zeros", "ones", "ignore"):
+        made, masks = make(source, inputs, shard, uncertain=policy, blank=policy)
+        assert made.graded == (policy == "ignore")
+        for cxr_id, channel in ((IDS[0], 1), (IDS[1], 0)):
+            mask = masks[cxr_id][channel]
+            if policy == "ignore":
+                assert (mask == UNKNOWN).all()
+                assert not (masks[cxr_id][1 - channel] == UNKNOWN).any()
+            else:
+                assert mask.any() == (policy == "ones")
+
+
+@pytest.mark.parametrize(
+    ("source", "begins"), [("threshold", "threshold"), ("irnet", "background")]
+)
+def test_between_two_cuts_nothing_is_known(source, begins, inputs, shard):
+    """Masks begin so close to the maximum that even a map that spread has pixels below."""
+    _, masks = make(source, inputs, shard, **{begins: 0.9999})
+    made, graded = make(source, inputs, shard, certain_background=0.2, **{begins: 0.9999})
+    assert made.graded
+    first, levels = masks[IDS[0]], graded[IDS[0]]
+    assert np.array_equal(levels == CERTAIN, first)
+    assert UNKNOWN in levels[0]
+    assert set(np.unique(levels[1])) == {0}  # its label is 0
 
 
 # Drawn masks
