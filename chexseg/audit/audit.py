@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 
 from chexseg.audit.circumstances import circumstances, code_findings
@@ -24,7 +23,7 @@ from chexseg.audit.findings import (
     remedy_of,
     removal_of,
 )
-from chexseg.audit.recorded import Input, Recorded
+from chexseg.audit.recorded import Input
 from chexseg.audit.study import INDEX, Study
 from chexseg.files.progress import progress
 from chexseg.provenance.digests import sha256
@@ -92,7 +91,6 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
     found = [
         *_closed(result),
         *_records(study),
-        *_siblings(study),
         *_files(result),
         *_unrecorded(result, files, read),
         *_inputs(study, result.contents, listed),
@@ -147,40 +145,6 @@ def _records(study: Study) -> Iterator[Finding]:
             yield Finding("swapped", (artifact,), text, remedy_of(study, BACK, artifact))
 
 
-def _siblings(study: Study) -> Iterator[Finding]:
-    """Yields records that differ from the records of the same job's other artifacts.
-
-    A job writes equal records. If most of them are equal, only the others are listed, else all.
-    """
-    for recorded in study.recorded.values():
-        others = (study.recorded.get(each) for each in recorded.together)
-        family = [
-            other
-            for other in others
-            if other and not other.misplaced and not _of_two_runs(recorded, other)
-        ]
-        alike = [sum(one.comparable == other.comparable for other in family) for one in family]
-        if min(alike, default=0) == len(family):
-            continue
-        odd = [r for r, n in zip(family, alike, strict=True) if 2 * n <= len(family)]
-        keys = {
-            key
-            for pair in product(odd, family)
-            for key in pair[0].comparable
-            if pair[0].comparable[key] != pair[1].comparable[key]
-        }
-        names = sorted(r.artifact for r in odd)
-        text = f"records of one job differ in {', '.join(sorted(keys))}"
-        files = tuple(name + SUFFIX for name in names)
-        yield Finding("edited record", files, text, remedy_of(study, RECORD_BACK, *names))
-
-
-def _of_two_runs(one: Recorded, other: Recorded) -> bool:
-    """Returns whether two artifacts of a job come from two different runs of it."""
-    same_time = one.record["started"] == other.record["started"]
-    return not same_time and any(other.outputs.get(f, d) != d for f, d in one.outputs.items())
-
-
 def _files(result: Audit) -> Iterator[Finding]:
     """Yields the files of artifacts that differ from their records."""
     study, contents = result.study, result.contents
@@ -197,18 +161,13 @@ def _files(result: Audit) -> Iterator[Finding]:
                 kind, text = "swapped", f"it has the content of {written[now]}"
             yield Finding(kind, (file,), text, remedy_of(study, BACK, study.maker[file]))
     for recorded in study.recorded.values():
-        for name in recorded.together:
-            other = study.recorded.get(name)
-            if other is None or recorded.misplaced or other.misplaced:
-                continue
-            if not _of_two_runs(recorded, other):
-                continue
-            older, newer = sorted(
-                (recorded, other), key=lambda r: (r.record["started"], r.artifact)
-            )
-            text = f"{newer.artifact} is from a later run of the same job"
-            remedy = remedy_of(study, BACK, older.artifact)
-            yield Finding("stale", (older.artifact,), text, remedy)
+        others = [
+            f for f, digest in recorded.outputs.items() if study.made.get(f, digest) != digest
+        ]
+        if others and not recorded.misplaced:
+            text = f"its job wrote another {first_of(others)}"
+            remedy = remedy_of(study, BACK, recorded.artifact)
+            yield Finding("stale", (recorded.artifact,), text, remedy)
 
 
 def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Finding]:

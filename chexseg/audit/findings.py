@@ -17,7 +17,7 @@ ERRORS = {
     "edited": "a file is not what its job wrote",
     "swapped": "a file or its record belongs to another artifact",
     "missing": "a record names a file that does not exist",
-    "stale": "a file was made from an earlier version of its input",
+    "stale": "a file was made from an earlier version of its input, or by an earlier run of its job",
     "foreign": "a file that no job of this study wrote",
     "no record": "a file that jobs used, but without a record of how it was made",
     "damaged record": "a record with an invalid format",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,21 +61,6 @@ class Recorded:
     def job(self) -> tuple[str, str]:
         """Key that all records of one job share."""
         return self.record["command"], self.record["started"]
-
-    @cached_property
-    def comparable(self) -> Record:
-        """The record without its seal and with paths relative to the study, equal within a job."""
-        here = os.path.dirname(self.artifact)
-
-        def placed(files: dict[str, list[dict]]) -> dict[str, list[dict]]:
-            return {
-                role: [{**entry, "path": place_from(here, entry["path"])} for entry in listed]
-                for role, listed in files.items()
-            }
-
-        record = {**self.record, **{k: placed(self.record[k]) for k in ("inputs", "outputs")}}
-        del record["seal"]
-        return record
 
     @property
     def misplaced(self) -> bool:

@@ -143,7 +143,7 @@ TAMPERED = {
                              [s / "classifiers/small/metrics.csv"]),
         "stale", MAPS,
     ),
-    "metrics of an earlier run": (lambda s: an_earlier_run(s / FULL[1]), "stale", [FULL[1]]),
+    "metrics of an earlier run": (lambda s: an_earlier_run(s / FULL[1]), "stale", FULL),
     "other software": (
         lambda s: [reseal(s / f, lambda r: r["software"].update(torch="2.11.0")) for f in FULL],
         "other software", FULL,
