@@ -1,6 +1,6 @@
-"""Exports a study as a Workflow Run RO-Crate (profile Provenance Run Crate 0.5), from its records.
+"""Exports a study as an RO-Crate (profile Workflow Run Crate 0.5), from its records.
 
-Sources: https://www.researchobject.org/workflow-run-crate/profiles/0.5/provenance_run_crate, and
+Sources: https://www.researchobject.org/workflow-run-crate/profiles/0.5/workflow_run_crate, and
 RFC 6920 for the names of files that are not in the crate.
 """
 
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-import os
-import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,6 @@ RO_CRATE = "1.1"
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
-    "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
@@ -46,32 +43,19 @@ def write_crate(study: Study, target: Path, *, copy_files: bool = False) -> None
 
     Args:
         study: the records of the study.
-        target: an empty or new folder, or a file `*.zip`.
+        target: a file `*.zip`.
         copy_files: whether to copy the artifacts, too.
 
     Raises:
         InputError: the crate cannot be written there, or this is not a checkout with a Snakefile.
     """
     check_place(study, target)
-    target = target.resolve()  # a link to an empty folder stays one
     crate = _Crate(study, copy_files)
     crate.add_workflow(_SNAKEFILE)
     crate.add_jobs()
     crate.unwrap()
-    if target.suffix == ".zip":
-        with atomic(target) as temporary:
-            crate.crate.write_zip(temporary)
-        return
-    hidden = {"prefix": f".{target.name}.", "suffix": ".partial", "dir": target.parent}
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(**hidden) as temporary:
-            whole = Path(temporary, "crate")
-            crate.crate.write(whole)
-            os.replace(whole, target)  # replaces an empty folder, too
-    except OSError as error:
-        found, remedy = f"{error.strerror}: {error.filename}", "Write the crate somewhere else."
-        raise InputError([Problem(str(target), found, "room for a crate", remedy)]) from error
+    with atomic(target) as temporary:
+        crate.crate.write_zip(temporary)
 
 
 def check_place(study: Study, target: Path) -> None:
@@ -79,34 +63,24 @@ def check_place(study: Study, target: Path) -> None:
     if not _SNAKEFILE.is_file():
         found, remedy = "no Snakefile next to the package", "Run it from a checkout of CheXseg."
         raise InputError([Problem(str(_SNAKEFILE), found, "the workflow", remedy)])
-    found, folder = "", target.is_dir()
-    if target.resolve().is_relative_to(study.folder.resolve()):
-        found = "a place inside the study"
-    elif target.suffix == ".zip" and folder:
-        found = "a folder"
-    elif folder and any(target.iterdir()):
-        found = "a folder with files"
-    elif target.suffix != ".zip" and target.exists() and not folder:
-        found = "a file"
-    if found:
-        expected = "an empty or new folder, or a new file *.zip, outside the study"
+    inside = target.resolve().is_relative_to(study.folder.resolve())
+    if inside or target.is_dir() or target.suffix != ".zip":
+        found = "a place inside the study" if inside else "no name of a zip file"
+        expected = "a new file *.zip, outside the study"
         raise InputError([Problem(str(target), found, expected, "Choose another path.")])
     check_writable(target.parent)
 
 
 class _Crate:
-    """Builds a crate; files and tools are added when a job first uses them."""
+    """Builds a crate; entities are added when a job first uses them."""
 
     def __init__(self, study: Study, copy_files: bool):
         from rocrate.rocrate import ROCrate
 
         self.study, self.copy_files = study, copy_files
-        self.crate, self.read = ROCrate(version=RO_CRATE), set()
+        self.crate, self.read = ROCrate(version=RO_CRATE), set[str]()
         self.crate.metadata.extra_contexts.append(TERMS)
         self.files: dict[str, Any] = {}
-        self.tools: dict[str, Any] = {}
-        self.parameters: dict[str, Any] = {}
-        self.linked: set[tuple[str, str]] = set()
         root, name = self.crate.root_dataset, study.folder.absolute().name
         root["name"] = f"CheXseg study {name}"
         root["description"] = f"How study {name} was computed: by {len(study.jobs)} jobs."
@@ -128,7 +102,6 @@ class _Crate:
         self.workflow = self.crate.add_workflow(
             snakefile, "Snakefile", main=True, lang="snakemake",
             properties={
-                "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
                 "name": "CheXseg",
                 "version": self.study.jobs[-1].record["software"].get("chexseg", ""),
             },
@@ -144,11 +117,9 @@ class _Crate:
         """Adds every job as an action, and the run of the workflow that they belong to."""
         jobs = self.study.jobs
         self.read = {read.path for job in jobs for read in job.inputs}
-        actions, controls = [], []
-        for number, job in enumerate(jobs, 1):
-            tool, step = self.tool(job)
-            action = self.crate.add_action(
-                tool, f"#job-{number}",
+        actions = [
+            self.crate.add_action(
+                self.tool(job), f"#job-{number}",
                 object=self.inputs(job), result=self.outputs(job),
                 properties={
                     "name": f"{job.stage} of {job.artifact}",
@@ -157,55 +128,33 @@ class _Crate:
                     "endTime": _end(job.record),
                     "actionStatus": "http://schema.org/CompletedActionStatus",
                 },
-            )  # fmt: skip
-            actions.append(action)
-            control = {"@type": "ControlAction", "instrument": _id(step), "object": _id(action)}
-            control["name"] = f"orchestrate {job.stage}"
-            controls.append(self.about(f"#control-{number}", control))
-        root = self.crate.root_dataset
+            )
+            for number, job in enumerate(jobs, 1)
+        ]  # fmt: skip
+        root, made = self.crate.root_dataset, self.study.made
         whole = {"name": f"run of {root['name']}", "description": root["description"]}
         whole |= {"startTime": jobs[0].record["started"], "endTime": root["datePublished"]}
-        made = set(self.study.made)
-        raw = [self.files[path] for path in self.files if path not in made]
-        last = [self.files[path] for path in self.files if path in made - self.read]
-        tool, files = self.workflow, {"object": raw, "result": last}
-        run = self.crate.add_action(tool, "#run", **files, properties=whole)
+        raw = [entity for path, entity in self.files.items() if path not in made]
+        last = [self.files[path] for path in self.files if path in made and path not in self.read]
+        files = {"object": raw, "result": last}
+        run = self.crate.add_action(self.workflow, "#run", **files, properties=whole)
         root["mentions"] = [run, *actions]
-        engine = {"@type": "SoftwareApplication", "name": "Snakemake"}
-        engine["softwareVersion"] = jobs[-1].record["software"].get("snakemake", "")
-        engine["url"] = "https://snakemake.github.io"
-        organize = {**whole, "@type": "OrganizeAction", "result": _id(run)}
-        organize["instrument"] = _id(self.about("#snakemake", engine))
-        organize["object"] = [_id(control) for control in controls]
-        self.about("#organize", organize)
 
-    def tool(self, job: Recorded) -> tuple[Any, Any]:
-        """Returns the tool that a job ran, and its step: one per version of a stage's code."""
+    def tool(self, job: Recorded) -> Any:
+        """Returns the tool that a job ran: one per version of a stage's code."""
         code, software = job.record["code"]["digest"], job.record["software"]
         identifier = f"#{job.stage}-{code[:12]}"
-        if identifier not in self.tools:
-            tool = self.about(identifier, {
-                "@type": "SoftwareApplication",
-                "name": f"chexseg {job.stage}",
-                "softwareVersion": software.get("chexseg", ""),
-                "identifier": code,
-                "softwareRequirements": [f"{name}=={number}" for name, number in software.items()],
-            })  # fmt: skip
-            step = {"@type": "HowToStep", "name": job.stage, "position": str(len(self.tools) + 1)}
-            step = self.about(f"#step-{len(self.tools) + 1}", step | {"workExample": _id(tool)})
-            self.workflow.append_to("hasPart", tool)
-            self.workflow.append_to("step", step)
-            self.tools[identifier] = tool, step
-        return self.tools[identifier]
+        return self.crate.get(identifier) or self.about(identifier, {
+            "@type": "SoftwareApplication",
+            "name": f"chexseg {job.stage}",
+            "softwareVersion": software.get("chexseg", ""),
+            "identifier": code,
+            "softwareRequirements": [f"{name}=={number}" for name, number in software.items()],
+        })  # fmt: skip
 
     def inputs(self, job: Recorded) -> list[Any]:
         """Returns what a job read: files, X-rays and settings."""
-        tool, _ = self.tool(job)
-        objects = []
-        for read in job.inputs:
-            entity = self.file(read.path, read.sha256)
-            self.link(tool, "input", read.role, "File", entity)
-            objects.append(entity)
+        objects = [self.file(read.path, read.sha256) for read in job.inputs]
         if job.artifact == INDEX and (x_rays := self.study.x_rays()):
             digest = sha256_of_files({i.path: i.sha256 for i in x_rays})
             objects.append(self.about("#x-rays", {
@@ -216,34 +165,14 @@ class _Crate:
         for name, value in job.record["settings"].items():
             identifier = f"#{job.stage}-{name}-{quote(value, safe='')}"
             about = {"@type": "PropertyValue", "name": name, "value": value}
-            setting = self.crate.get(identifier) or self.about(identifier, about)
-            self.link(tool, "input", name, "Text", setting)
-            objects.append(setting)
+            objects.append(self.crate.get(identifier) or self.about(identifier, about))
         return objects
 
     def outputs(self, job: Recorded) -> list[Any]:
         """Returns what a job wrote; for a folder, the files that other jobs read."""
-        tool, _ = self.tool(job)
         own = {*self.study.siblings(job)}
         wanted = {f: d for f, d in job.outputs.items() if f in own or f in self.read}
-        entities = [self.file(file, digest) for file, digest in wanted.items()]
-        for entity in entities:
-            self.link(tool, "output", "out", "File", entity)
-        return entities
-
-    def link(self, tool: Any, direction: str, name: str, kind: str, example: Any) -> None:
-        """Links a file or setting to the parameter of a tool."""
-        identifier = f"{tool.id}-{direction}-{name}"
-        if identifier not in self.parameters:
-            formal = {"@type": "FormalParameter", "name": name, "additionalType": kind}
-            formal["conformsTo"] = {"@id": FORMAL_PARAMETER}
-            self.parameters[identifier] = self.about(identifier, formal)
-            tool.append_to(direction, self.parameters[identifier])
-        parameter = self.parameters[identifier]
-        if (parameter.id, example.id) not in self.linked:
-            self.linked.add((parameter.id, example.id))
-            example.append_to("exampleOfWork", parameter)
-            parameter.append_to("workExample", example)
+        return [self.file(file, digest) for file, digest in wanted.items()]
 
     def file(self, path: str, digest: str) -> Any:
         """Returns the entity of a file of the study or of a raw data file."""
@@ -288,13 +217,6 @@ class _Crate:
                     entity[key] = value[0]
 
 
-FORMAL_PARAMETER = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
-
-
 def _end(record: Record) -> str:
     end = datetime.fromisoformat(record["started"]) + timedelta(seconds=record["seconds"])
     return end.isoformat(timespec="seconds")
-
-
-def _id(entity: Any) -> dict[str, str]:
-    return {"@id": entity.id}

@@ -56,8 +56,7 @@ def run(
             lineage.
         root: Current folder of the raw data, if they have moved.
         xrays: Also hash the X-rays that the index lists.
-        crate: Write the study as a Workflow Run RO-Crate, if it has no errors: a new folder, or
-            FILE.zip.
+        crate: Write the study as a Workflow Run RO-Crate, FILE.zip, if it has no errors.
         copy_files: Copy the artifacts into the crate; otherwise it lists only their digests.
         json: Print everything as JSON.
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 
 import pytest
 
@@ -56,7 +57,8 @@ def test_a_number_is_followed_to_the_x_rays(copied, capsys):
 
 
 def test_a_crate_is_written(copied, tmp_path, capsys):
-    assert audited(copied, capsys, "--crate", str(tmp_path / "crate"))[0] == 0
-    metadata = json.loads((tmp_path / "crate/ro-crate-metadata.json").read_text())
+    assert audited(copied, capsys, "--crate", str(tmp_path / "crate.zip"))[0] == 0
+    with zipfile.ZipFile(tmp_path / "crate.zip") as archive:
+        metadata = json.loads(archive.read("ro-crate-metadata.json"))
     jobs = [e for e in metadata["@graph"] if e["@type"] == "CreateAction"]
     assert len(jobs) == len(Study(copied).jobs) + 1  # and the run that they were

@@ -58,11 +58,11 @@ def test_facts_of_records_are_no_orders_to_a_terminal(study, capsys):
 
 def test_no_crate_of_a_study_with_errors(study, tmp_path, capsys):
     Path(study, "summary.csv").write_text("run\n")
-    code, (out, err) = run_audit(capsys, study, "--crate", tmp_path / "crate", "--copy-files")
+    code, (out, err) = run_audit(capsys, study, "--crate", tmp_path / "c.zip", "--copy-files")
     assert code == 1
     assert out.startswith("ERROR   edited: results/mini/summary.csv: ")
     assert err == "No crate was written: the study has errors. Fix them first.\n"
-    assert not (tmp_path / "crate").exists()
+    assert not (tmp_path / "c.zip").exists()
 
 
 def test_warnings_are_exit_code_0(home, capsys):
@@ -97,10 +97,10 @@ def test_json_names_all_files(study, capsys):
         (["results/mini", "--row", "full,Edema"], "one artifact"),
         (["results/mini/logs/build_index.log"], "no valid record"),
         (["results/mini/summary.csv", "results/mini"], "folders of studies, or one artifact"),
-        (["results/mini", "results/other", "--crate", "c"], "several studies"),
-        (["results/mini/index.csv", "--crate", "c"], "--crate: found an artifact"),
+        (["results/mini", "results/other", "--crate", "c.zip"], "several studies"),
+        (["results/mini/index.csv", "--crate", "c.zip"], "--crate: found an artifact"),
         (["results/mini", "--copy-files"], "--copy-files: found no --crate"),
-        (["results/mini", "--crate", "results/mini/crate"], "a place inside the study"),
+        (["results/mini", "--crate", "results/mini/c.zip"], "a place inside the study"),
     ],
 )
 def test_what_is_no_study_is_exit_code_2(home, capsys, words, told):
