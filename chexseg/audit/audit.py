@@ -18,7 +18,6 @@ from chexseg.audit.findings import (
     RECORD_BACK,
     Finding,
     first_of,
-    link_of,
     merge_findings,
     remedy_of,
     removal_of,
@@ -127,9 +126,8 @@ def _read(place: Path) -> tuple[str, int, str]:
 def _closed(result: Audit) -> Iterator[Finding]:
     """Yields the files and folders that could not be read, and so were not checked."""
     study = result.study
-    folders = {("" if place == "." else place) + "/": why for place, why in study.closed.items()}
     records = {place: why for place, (kind, why) in study.unsound.items() if kind == CLOSED}
-    for place, why in {**folders, **records, **result.unread}.items():
+    for place, why in {**study.closed, **records, **result.unread}.items():
         yield Finding(CLOSED, (place,), why, PERMIT)
 
 
@@ -224,8 +222,7 @@ def _inputs(study: Study, contents: dict[str, str], x_rays: list[Input]) -> Iter
             continue
         files, text = tuple(study.siblings(recorded)), f"made from a different {first_of(changed)}"
         if study.is_stranger(recorded):
-            places = dict.fromkeys(link_of(study, file) for file in files)
-            remedy = remedy_of(study, f"Move it out of {study.folder}", *places)
+            remedy = remedy_of(study, f"Move it out of {study.folder}", *files)
             yield Finding("foreign", files, f"it belongs to {recorded.prefix}: {text}", remedy)
         else:
             yield Finding("stale", files, text, remedy_of(study, BACK, *files))

@@ -1,9 +1,8 @@
-"""Lists the files in the folder of a study, including linked folders."""
+"""Lists the files in the folder of a study."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -17,61 +16,34 @@ UNFINISHED = ".*.partial*"
 """Patterns of files and folders that are being written, or that a killed job left behind."""
 
 CLOSED = "cannot be read"
-PERMIT = "Give yourself permission (chmod u+rX), or ask the owner."
-"""Remedy for unreadable files, which should not be removed unseen."""
+PERMIT = "Give yourself permission (chmod u+rX), or put a folder in the place of its link."
+"""Remedy for what was not read, which should not be removed unseen."""
 
 
-@dataclass
-class Listing:
-    """Holds the content of a folder, with paths relative to it.
+def list_files(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Lists a folder recursively, with paths relative to it. Links to folders are not followed.
 
-    Attributes:
-        files: everything that is not a folder, including dangling links; and folders with the name
-            of a record.
-        links: folders that are links, whether followed or not.
-        closed: folder -> why it cannot be listed.
+    Returns:
+        Everything that is not a folder, including dangling links, and folders with the name of a
+        record; and each folder that was not listed, with the reason.
     """
+    files: list[str] = []
+    closed: dict[str, str] = {}
 
-    files: list[str] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
-    closed: dict[str, str] = field(default_factory=dict)
+    def refused(error: OSError) -> None:
+        closed[os.path.relpath(error.filename, folder)] = reason_of(error)
 
-
-def list_files(folder: Path) -> Listing:
-    """Lists a folder recursively.
-
-    Linked folders are followed, unless the target is inside the folder or contains a folder that is
-    being listed, which would be an endless loop.
-    """
-    listing = Listing()
-
-    def closed(error: OSError) -> None:
-        listing.closed[os.path.relpath(error.filename, folder)] = reason_of(error)
-
-    ways = {
-        os.fspath(folder): (os.path.realpath(folder),)
-    }  # folder -> the links followed to reach it
-    for place, folders, names in os.walk(folder, onerror=closed, followlinks=True):
-        here, way = os.path.relpath(place, folder), ways.pop(place)
-        followed = []
+    for place, folders, names in os.walk(folder, onerror=refused):
+        here = os.path.relpath(place, folder)
         for name in folders:
-            path = os.path.join(place, name)
-            relative = os.path.normpath(os.path.join(here, name))
-            if name.endswith(SUFFIX):
-                listing.files.append(relative)
-                continue
-            ways[path] = way
-            if os.path.islink(path):
-                target = os.path.realpath(path)
-                listing.links.append(relative)
-                if is_in(target, way[0]) or any(is_in(each, target) for each in way):
-                    continue
-                ways[path] = (*way, target)
-            followed.append(name)
-        folders[:] = followed
-        listing.files += (os.path.normpath(os.path.join(here, name)) for name in names)
-    listing.files.sort(key=lambda path: path.split("/"))
-    return listing
+            path = place_from(here, name)
+            if os.path.islink(os.path.join(place, name)) and not is_companion(path):
+                closed[path] = "it is a link to a folder"
+        names += [name for name in folders if name.endswith(SUFFIX)]
+        folders[:] = [name for name in folders if name not in names]
+        files += (place_from(here, name) for name in names)
+    files.sort(key=lambda path: path.split("/"))
+    return files, closed
 
 
 def reason_of(error: OSError) -> str:
@@ -92,3 +64,8 @@ def is_companion(file: str) -> bool:
 def is_in(path: str, folder: str) -> bool:
     """Returns whether a path is `folder` or is inside it."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def place_from(folder: str, path: str) -> str:
+    """Resolves a path relative to a folder, in its simplest form."""
+    return os.path.normpath(os.path.join(folder, path))

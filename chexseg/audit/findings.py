@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chexseg.audit.files import CLOSED, is_in
+from chexseg.audit.files import CLOSED
 from chexseg.audit.recorded import is_tail
 from chexseg.audit.study import Study
 
@@ -23,7 +23,7 @@ ERRORS = {
     "damaged record": "a record with an invalid format",
     "edited record": "a record that was edited after its job",
     "mixed code": "two artifacts were made by two versions of the same function",
-    CLOSED: "a file or folder that this account cannot read, so it was not checked",
+    CLOSED: "a file or folder that was not checked: no permission, or a link to a folder",
 }
 WARNINGS = {
     "running": "a file that a job is writing, or was writing when it was killed",
@@ -91,14 +91,9 @@ def remedy_of(study: Study, first: str, *places: str) -> str:
 
 
 def removal_of(study: Study, *places: str) -> str:
-    """Returns a command that removes files or folders; for a link to a folder, only the link."""
+    """Returns a command that removes files or folders."""
     paths = (os.fspath(study.folder / place.rstrip("/")) for place in places)
     return shlex.join(["rm", "-r", *(f"./{p}" if p.startswith("-") else p for p in paths)])
-
-
-def link_of(study: Study, place: str) -> str:
-    """Returns the linked folder that contains a file, or the file itself if there is none."""
-    return next((link for link in study.links if is_in(place, link)), place)
 
 
 def first_of(names: Sequence[Any]) -> str:

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from chexseg.audit.files import CLOSED, is_in, reason_of
+from chexseg.audit.files import CLOSED, is_in, place_from, reason_of
 from chexseg.provenance.form import EditedRecordError, Record, load
 from chexseg.provenance.record import entries, flags_of
 
@@ -96,8 +96,3 @@ def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
 def is_tail(tail: str, path: str) -> bool:
     """Returns whether a path equals `tail` or ends with it, comparing whole names."""
     return path == tail or path.endswith("/" + tail)
-
-
-def place_from(folder: str, path: str) -> str:
-    """Resolves a path relative to a folder, in its simplest form."""
-    return os.path.normpath(os.path.join(folder, path))

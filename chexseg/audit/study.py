@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
-from chexseg.audit.files import CLOSED, PERMIT, Listing, is_companion, is_in, list_files
-from chexseg.audit.recorded import Input, Recorded, is_tail, place_from, read_sealed
+from chexseg.audit.files import CLOSED, PERMIT, is_companion, is_in, list_files, place_from
+from chexseg.audit.recorded import Input, Recorded, is_tail, read_sealed
 from chexseg.errors import InputError, Problem
 from chexseg.provenance.form import SUFFIX
 from chexseg.provenance.record import record_path
@@ -33,7 +33,6 @@ class Study:
         recorded: artifact -> its record, in the order of paths.
         unsound: record -> what is wrong with it: the kind of finding, and a sentence.
         closed: folder -> why it cannot be listed.
-        links: linked folders that hold artifacts of the study.
         made: file -> digest, according to the record of its artifact.
         maker: file -> artifact that it belongs to.
 
@@ -45,9 +44,8 @@ class Study:
         self.folder = Path(folder)
         self.recorded: dict[str, Recorded] = {}
         self.unsound: dict[str, tuple[str, str]] = {}
-        listing = list_files(self.folder)
-        self.closed = listing.closed
-        for place in listing.files:
+        self._places, self.closed = list_files(self.folder)
+        for place in self._places:
             if place.endswith(SUFFIX):
                 wrong, record = read_sealed(self.folder / place)
                 if wrong is None:
@@ -55,7 +53,6 @@ class Study:
                     self.recorded[artifact] = Recorded(artifact, record)
                 else:
                     self.unsound[place] = wrong
-        self._leave_out_foreign_links(listing)
         at_top = [p for p in [*self.recorded, *self.unsound] if "/" not in p]
         if not (self.recorded and at_top):
             self._refuse()
@@ -64,26 +61,6 @@ class Study:
 
     def _placed(self) -> list[Recorded]:
         return [r for r in self.recorded.values() if not r.misplaced]
-
-    def _leave_out_foreign_links(self, listing: Listing) -> None:
-        """Treats a linked folder as one foreign file, unless it holds an artifact of the study.
-
-        The content of such a folder is not part of the study, so no remedy may remove it.
-        """
-        own = {file for recorded in self._placed() for file in recorded.own} & set(listing.files)
-        own |= set(self.closed) & set(listing.links)  # perhaps artifacts of the study
-        links = [link for link in listing.links if not any(is_in(file, link) for file in own)]
-        self.links = [link for link in listing.links if link not in links]
-
-        def is_foreign(place: str) -> bool:
-            return any(is_in(place, link) and place != link for link in links)
-
-        self.recorded = {a: r for a, r in self.recorded.items() if not is_foreign(a)}
-        self.unsound = {
-            place: wrong for place, wrong in self.unsound.items() if not is_foreign(place)
-        }
-        self.closed = {place: why for place, why in self.closed.items() if not is_foreign(place)}
-        self._places = [place for place in [*listing.files, *links] if not is_foreign(place)]
 
     def _refuse(self) -> NoReturn:
         remedy = "Correct the path, or copy the files `*.provenance.json` of the study as well."
@@ -125,7 +102,7 @@ class Study:
     def files(self) -> list[str]:
         """Returns the files in the folder of the study, without records and companions.
 
-        They include dangling links, and linked folders that hold no artifact of the study.
+        They include dangling links.
         """
         return [
             place
