@@ -13,15 +13,7 @@ from pathlib import Path
 
 from chexseg.audit.circumstances import circumstances, code_findings
 from chexseg.audit.files import CLOSED, PERMIT, reason_of
-from chexseg.audit.findings import (
-    BACK,
-    RECORD_BACK,
-    Finding,
-    first_of,
-    merge_findings,
-    remedy_of,
-    removal_of,
-)
+from chexseg.audit.findings import MOVE, Finding, first_of, merge_findings, restore
 from chexseg.audit.recorded import Input
 from chexseg.audit.study import INDEX, Study
 from chexseg.files.progress import progress
@@ -92,7 +84,7 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
         *_records(study),
         *_files(result),
         *_unrecorded(result, files, read),
-        *_inputs(study, result.contents, listed),
+        *_inputs(study, listed),
         *_raw(result, raw + listed),
         *code_findings(study),
         *circumstances(study),
@@ -124,23 +116,18 @@ def _read(place: Path) -> tuple[str, int, str]:
 
 
 def _closed(result: Audit) -> Iterator[Finding]:
-    """Yields the files and folders that could not be read, and so were not checked."""
-    study = result.study
-    records = {place: why for place, (kind, why) in study.unsound.items() if kind == CLOSED}
-    for place, why in {**study.closed, **records, **result.unread}.items():
+    """Yields the files and folders that were not read, and so not checked."""
+    for place, why in {**result.study.closed, **result.unread}.items():
         yield Finding(CLOSED, (place,), why, PERMIT)
 
 
 def _records(study: Study) -> Iterator[Finding]:
-    for place, (kind, wrong) in study.unsound.items():
-        if kind != CLOSED:
-            in_the_way = [place] if (study.folder / place).is_dir() else []
-            places = place.removesuffix(SUFFIX), *in_the_way
-            yield Finding(kind, (place,), wrong, remedy_of(study, RECORD_BACK, *places))
+    for place, wrong in study.damaged.items():
+        yield Finding("damaged record", (place,), wrong, restore(study, "the record"))
     for artifact, recorded in study.recorded.items():
         if recorded.misplaced:
             text = f"its record belongs to {recorded.given or ' or '.join(recorded.together)}"
-            yield Finding("swapped", (artifact,), text, remedy_of(study, BACK, artifact))
+            yield Finding("swapped", (artifact,), text, restore(study))
 
 
 def _files(result: Audit) -> Iterator[Finding]:
@@ -152,28 +139,27 @@ def _files(result: Audit) -> Iterator[Finding]:
         now = contents.get(file)
         if now is None:
             if not _covered(file, closed):
-                yield Finding("missing", (file,), "it does not exist", remedy_of(study, BACK))
+                yield Finding("missing", (file,), "it does not exist", restore(study))
         elif now != digest:
             kind, text = "edited", f"its content is {now[:12]}, its job wrote {digest[:12]}"
             if now in written:
                 kind, text = "swapped", f"it has the content of {written[now]}"
-            yield Finding(kind, (file,), text, remedy_of(study, BACK, study.maker[file]))
+            yield Finding(kind, (file,), text, restore(study))
     for recorded in study.recorded.values():
         others = [
             f for f, digest in recorded.outputs.items() if study.made.get(f, digest) != digest
         ]
         if others and not recorded.misplaced:
-            text = f"its job wrote another {first_of(others)}"
-            remedy = remedy_of(study, BACK, recorded.artifact)
-            yield Finding("stale", (recorded.artifact,), text, remedy)
+            files, text = (recorded.artifact, *others), "they come from two runs of one job"
+            yield Finding("stale", files, text, restore(study))
 
 
 def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Finding]:
     """Yields files without a record; a folder that holds nothing else is one finding."""
     study = result.study
     named = {f for r in study.recorded.values() for f in r.outputs} | read
-    spoken_for = {place.removesuffix(SUFFIX) for place in study.unsound}
-    spoken_for |= {*result.unread, *study.closed}
+    unread = {*result.unread, *study.closed}
+    spoken_for = unread | {place.removesuffix(SUFFIX) for place in {*unread, *study.damaged}}
     spoken_for |= {artifact for artifact, r in study.recorded.items() if r.misplaced}
     bare = [f for f in files if f not in study.made and not _covered(f, spoken_for)]
     begun = {f for f in bare if running_path(study.folder / f).exists()}
@@ -185,47 +171,40 @@ def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Fin
     places: dict[str, list[str]] = defaultdict(list)
     for file in bare:
         top = file.split("/")[0]
-        places[file if top in sound or top == file else f"{top}/"].append(file)
+        places[file if top in sound else top].append(file)
     for place, inside in places.items():
         if named & set(inside):
             text = "no record says how it was made"
-            remedy = remedy_of(study, f"Restore {place.rstrip('/')}{SUFFIX}", place)
-            yield Finding("no record", (place,), text, remedy)
+            yield Finding("no record", (place,), text, restore(study, "the record"))
         else:
-            text = "no job of this study wrote it"
-            remedy = f"Move it out of {study.folder}, or: {removal_of(study, place)}"
-            yield Finding("foreign", (place,), text, remedy)
+            yield Finding("foreign", (place,), "no job of this study wrote it", MOVE)
     for file in sorted(named - set(study.made) - set(files)):
         if not _covered(file, spoken_for):
             text = "neither it nor its record exists"
-            yield Finding("missing", (file,), text, remedy_of(study, BACK))
+            yield Finding("missing", (file,), text, restore(study))
 
 
 def _covered(file: str, places: set[str]) -> bool:
     return file in places or any(str(folder) in places for folder in Path(file).parents)
 
 
-def _inputs(study: Study, contents: dict[str, str], x_rays: list[Input]) -> Iterator[Finding]:
+def _inputs(study: Study, x_rays: list[Input]) -> Iterator[Finding]:
     """Yields jobs whose inputs have been made again with other content since."""
     for recorded in study.jobs:
         inputs = [*recorded.inputs, *(x_rays if recorded.artifact == INDEX else ())]
-        if recorded.misplaced:
+        stranger = study.is_stranger(recorded)
+        # An artifact of another study may have been made from files that this one never had.
+        changed = [
+            i.path
+            for i in inputs
+            if i.inside and i.sha256 != study.made.get(i.path, "" if stranger else i.sha256)
+        ]
+        if not changed or recorded.misplaced:
             continue
-        changed = []
-        for read in (i for i in inputs if i.inside):
-            now = study.made.get(read.path)
-            if study.is_stranger(recorded) and read.path not in contents:
-                changed.append(f"{read.path}, which does not exist")
-            elif now is not None and now != read.sha256:
-                changed.append(f"{read.path} (then {read.sha256[:12]}, now {now[:12]})")
-        if not changed:
-            continue
-        files, text = tuple(study.siblings(recorded)), f"made from a different {first_of(changed)}"
-        if study.is_stranger(recorded):
-            remedy = remedy_of(study, f"Move it out of {study.folder}", *files)
-            yield Finding("foreign", files, f"it belongs to {recorded.prefix}: {text}", remedy)
-        else:
-            yield Finding("stale", files, text, remedy_of(study, BACK, *files))
+        kind, text, remedy = "stale", f"made from a different {first_of(changed)}", restore(study)
+        if stranger:
+            kind, text, remedy = "foreign", f"it belongs to {recorded.prefix}: {text}", MOVE
+        yield Finding(kind, tuple(study.siblings(recorded)), text, remedy)
 
 
 def _raw(result: Audit, inputs: list[Input]) -> Iterator[Finding]:
@@ -236,7 +215,7 @@ def _raw(result: Audit, inputs: list[Input]) -> Iterator[Finding]:
             absent += [path] if path not in result.unread else []
         elif contents[path] != digest:
             text = f"its content is {contents[path][:12]}, the study was made from {digest[:12]}"
-            yield Finding("edited", (path,), text, remedy_of(result.study, BACK))
+            yield Finding("edited", (path,), text, "Restore it.")
     if absent:
         text = f"{len(absent)} raw files were not read"
         yield Finding("not checked", tuple(absent), text, "Pass their folder as --root.")

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
-from chexseg.audit.findings import BACK, Finding, first_of, remedy_of
+from chexseg.audit.findings import Finding, first_of, restore
 from chexseg.audit.recorded import Recorded
 from chexseg.audit.study import Study
 from chexseg.provenance.code import code_of
@@ -46,7 +46,7 @@ def code_findings(study: Study) -> Iterator[Finding]:
         changed = [name for name in {**code, **now} if code.get(name) != now.get(name)]
         if odd:
             text = f"another version of {first_of(odd)} than in {versions[odd[0]][right[odd[0]]]}"
-            yield Finding("mixed code", files, text, remedy_of(study, BACK, *files))
+            yield Finding("mixed code", files, text, restore(study))
         elif changed:
             text = f"{recorded.stage} has different code here: {first_of(changed)}"
             yield Finding("other code", files, text, "To reproduce it, check out its commit.")

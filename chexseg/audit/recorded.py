@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
 from typing import NamedTuple
 
-from chexseg.audit.files import CLOSED, is_in, place_from, reason_of
-from chexseg.provenance.form import EditedRecordError, Record, load
+from chexseg.audit.files import is_in, place_from
+from chexseg.provenance.form import Record
 from chexseg.provenance.record import entries, flags_of
 
 
@@ -75,22 +74,6 @@ class Recorded:
         given = os.path.normpath(self.given)
         whole = is_tail(self.artifact, given) and given != self.artifact
         return given.removesuffix(self.artifact).rstrip("/") if whole else ""
-
-
-def read_sealed(path: Path) -> tuple[tuple[str, str] | None, Record]:
-    """Reads a record and validates its format.
-
-    Returns:
-        What is wrong with it (the kind of finding, and a sentence) or None, and the record.
-    """
-    try:
-        record = load(path)
-    except OSError as error:
-        return (CLOSED, reason_of(error)), {}
-    except ValueError as error:
-        edited = isinstance(error, EditedRecordError)
-        return ("edited record" if edited else "damaged record", str(error)), {}
-    return None, record
 
 
 def is_tail(tail: str, path: str) -> bool:

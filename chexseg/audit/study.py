@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
-from chexseg.audit.files import CLOSED, PERMIT, is_companion, is_in, list_files, place_from
-from chexseg.audit.recorded import Input, Recorded, is_tail, read_sealed
+from chexseg.audit.files import is_companion, is_in, list_files, place_from, reason_of
+from chexseg.audit.recorded import Input, Recorded, is_tail
 from chexseg.errors import InputError, Problem
-from chexseg.provenance.form import SUFFIX
+from chexseg.provenance.form import SUFFIX, load
 from chexseg.provenance.record import record_path
 
 INDEX = "index.csv"
@@ -31,8 +31,8 @@ class Study:
 
     Attributes:
         recorded: artifact -> its record, in the order of paths.
-        unsound: record -> what is wrong with it: the kind of finding, and a sentence.
-        closed: folder -> why it cannot be listed.
+        damaged: record -> what is wrong with it.
+        closed: folder or record -> why it was not read.
         made: file -> digest, according to the record of its artifact.
         maker: file -> artifact that it belongs to.
 
@@ -43,18 +43,18 @@ class Study:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self.recorded: dict[str, Recorded] = {}
-        self.unsound: dict[str, tuple[str, str]] = {}
+        self.damaged: dict[str, str] = {}
         self._places, self.closed = list_files(self.folder)
         for place in self._places:
             if place.endswith(SUFFIX):
-                wrong, record = read_sealed(self.folder / place)
-                if wrong is None:
-                    artifact = place.removesuffix(SUFFIX)
-                    self.recorded[artifact] = Recorded(artifact, record)
-                else:
-                    self.unsound[place] = wrong
-        at_top = [p for p in [*self.recorded, *self.unsound] if "/" not in p]
-        if not (self.recorded and at_top):
+                artifact = place.removesuffix(SUFFIX)
+                try:
+                    self.recorded[artifact] = Recorded(artifact, load(self.folder / place))
+                except OSError as error:
+                    self.closed[place] = reason_of(error)
+                except ValueError as error:
+                    self.damaged[place] = str(error)
+        if not self.recorded or all("/" in place for place in [*self.recorded, *self.damaged]):
             self._refuse()
         self.made = {file: digest for r in self._placed() for file, digest in r.own.items()}
         self.maker = {file: r.artifact for r in self._placed() for file in r.own}
@@ -63,19 +63,11 @@ class Study:
         return [r for r in self.recorded.values() if not r.misplaced]
 
     def _refuse(self) -> NoReturn:
-        remedy = "Correct the path, or copy the files `*.provenance.json` of the study as well."
-        found = "no valid record" if self.folder.is_dir() else "no such folder"
-        if self.recorded:  # they would all be foreign
-            found = "records, but none at the top level"
-            within = self.folder / min(self.recorded, key=len).split("/")[0]
-            remedy = f"Pass the folder of one study, such as {within}."
-        wrong = [(CLOSED, why) for why in self.closed.values()] + list(self.unsound.values())
-        if wrong and found == "no valid record":
-            kind, why = wrong[0]
-            found, remedy = f"{found} ({kind}: {why})", PERMIT if kind == CLOSED else remedy
-        raise InputError([
-            Problem(str(self.folder), found, "the folder of a study, such as results/demo", remedy)
-        ])  # fmt: skip
+        wrong = [*self.closed.values(), *self.damaged.values()]
+        found = "no valid record at the top level" + (f" ({wrong[0]})" if wrong else "")
+        remedy = "Pass the folder of one study, and restore or permit reading its records."
+        expected = "the folder of a study, such as results/demo"
+        raise InputError([Problem(str(self.folder), found, expected, remedy)])
 
     @cached_property
     def prefix(self) -> str:

@@ -23,10 +23,6 @@ KEYS = (
 Record = dict[str, Any]
 
 
-class EditedRecordError(ValueError):
-    """Reports a record whose seal does not match its content."""
-
-
 def load(path: Path) -> Record:
     """Reads a record.
 
@@ -48,7 +44,7 @@ def load(path: Path) -> Record:
     if absent := [key for key in KEYS if key not in record]:
         raise ValueError(f"it has no {absent[0]}")
     if record["seal"] != seal:
-        raise EditedRecordError("its seal does not match: it was edited after its job")
+        raise ValueError("its seal does not match: it was edited after its job")
     return record
 
 

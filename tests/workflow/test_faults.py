@@ -163,14 +163,14 @@ def test_a_folder_that_is_closed(copy, jobs, tiny_study, obedient):
 
 @pytest.mark.parametrize("name", ["masks/cam/0000.h5", "segmenters/chexseg/checkpoint.pt"])
 def test_a_truncated_artifact(copy, tiny_study, name):
-    """The audit's remedy is pasted as it is."""
+    """The command that the audit's remedy names is pasted as it is."""
     workflow, _ = copy
     path = workflow.folder / "results/tiny" / name
     os.truncate(path, path.stat().st_size // 2)
     first = audited(workflow).stdout.splitlines()[0]
     assert first.startswith(f"ERROR   edited: results/tiny/{name}: ")
-    remedy = first.partition("or rebuild it: ")[2]
-    paste = ["bash", "-c", remedy]
+    path.unlink()
+    paste = ["bash", "-c", first.partition(", run: ")[2]]
     subprocess.run(paste, cwd=workflow.folder, env=workflow.environment, check=True)
     assert path.stat().st_size == (tiny_study[0].folder / "results/tiny" / name).stat().st_size
     assert_whole(copy, tiny_study)

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -75,7 +76,7 @@ TAMPERED = {
     ),
     "deleted record": (lambda s: unlink(s / RECORD), "no record", ["predictions/full.json"]),
     "deleted record of a folder": (
-        lambda s: unlink(s / "phantom.provenance.json"), "no record", ["phantom/"],
+        lambda s: unlink(s / "phantom.provenance.json"), "no record", ["phantom"],
     ),
     "deleted record of metrics": (
         lambda s: unlink(record_path(s / FULL[1])), "no record", [FULL[1]],
@@ -88,7 +89,7 @@ TAMPERED = {
     ),
     "file edited, and the digest in its record, that others read": (
         lambda s: edit_with_record(s / "images/0000.h5"),
-        "edited record", ["images/0000.h5.provenance.json"],
+        "damaged record", ["images/0000.h5.provenance.json"],
     ),
     "wrong version": (
         lambda s: reseal(s / "predictions/full.json", lambda r: r.update(version=99)),
@@ -96,11 +97,11 @@ TAMPERED = {
     ),
     "setting edited in the record": (
         lambda s: edit_text(record_path(s / FULL[0]), '"epochs": "1"', '"epochs": "9"'),
-        "edited record", [f"{FULL[0]}.provenance.json"],
+        "damaged record", [f"{FULL[0]}.provenance.json"],
     ),
     "file edited, and the digest in its record": (
         lambda s: edit_with_record(s / "overlaps/full.csv"),
-        "edited record", ["overlaps/full.csv.provenance.json"],
+        "damaged record", ["overlaps/full.csv.provenance.json"],
     ),
     "another seed": (
         lambda s: [reseal(s / f, lambda r: r.update(seed=9)) for f in FULL], "other seed", FULL,
@@ -108,7 +109,7 @@ TAMPERED = {
     "foreign file": (
         lambda s: new_file(s / "segmenters/full/best.pt"), "foreign", ["segmenters/full/best.pt"],
     ),
-    "foreign folder": (lambda s: new_file(s / "backup/a/b.txt"), "foreign", ["backup/"]),
+    "foreign folder": (lambda s: new_file(s / "backup/a/b.txt"), "foreign", ["backup"]),
     "foreign file in a folder that is an artifact": (
         lambda s: new_file(s / "phantom/CheXpert/train/p9.jpg"),
         "foreign", ["phantom/CheXpert/train/p9.jpg"],
@@ -172,7 +173,13 @@ def test_tampering_is_named_and_no_innocent_is(study, name):
     tamper(study)
     findings = audit(Study(study)).findings
     assert {(f.kind, file) for f in findings for file in f.files} == {(kind, f) for f in files}
-    assert kind in ERRORS | WARNINGS
+    assert kind in (*ERRORS, *WARNINGS)
+
+
+def test_the_page_explains_every_kind():
+    page = (Path(__file__).parents[3] / "docs/provenance.md").read_text()
+    told = [kind for kind in (*ERRORS, *WARNINGS) if not re.search(rf"(?m)^\| .*`{kind}`", page)]
+    assert told == []
 
 
 def test_several_tamperings_are_all_named(study):

@@ -12,7 +12,7 @@ import pytest
 from chexseg.audit.audit import audit
 from chexseg.audit.study import Study
 from chexseg.errors import InputError
-from chexseg.provenance.record import record_path, running_path
+from chexseg.provenance.record import running_path
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,7 +44,7 @@ def test_a_linked_folder_was_not_checked(study, home, linked):
     (finding,) = audit(Study(study)).findings
     assert (finding.kind, finding.files) == ("cannot be read", (linked,))
     assert finding.found == "it is a link to a folder"
-    assert "rm " not in finding.remedy
+    assert "delete" not in finding.remedy
 
 
 def test_a_linked_folder_of_logs_is_fine(study, home):
@@ -55,11 +55,8 @@ def test_a_linked_folder_of_logs_is_fine(study, home):
 
 def test_a_folder_of_studies_is_no_study(study):
     """Else all files of all studies were foreign, and to be removed."""
-    with pytest.raises(InputError, match="records, but none at the top level") as caught:
+    with pytest.raises(InputError, match="found no valid record at the top level, expected"):
         Study(study.parent)
-    assert caught.value.problems[0].remedy.startswith(
-        "Pass the folder of one study, such as results/"
-    )
 
 
 def test_what_a_job_is_making_is_not_foreign(study):
@@ -146,7 +143,7 @@ def test_closed_files_folders_and_records_are_told_and_never_removed(study, obed
     findings = json.loads(done.stdout)["studies"][0]["findings"]
     assert {finding["kind"] for finding in findings} == {"cannot be read"}
     assert {finding["found"] for finding in findings} == {"permission denied"}
-    assert not any("rm -r" in finding["remedy"] for finding in findings)
+    assert not any("delete" in finding["remedy"] for finding in findings)
     named = {file for finding in findings for file in finding["files"]}
     maps = {f"saliency/gradcam/{shard}" for shard in ("0000.h5", "0001.h5")}
     maps |= {f"{name}.provenance.json" for name in maps}
@@ -165,8 +162,8 @@ def test_a_study_that_is_closed_is_no_wrong_path(study, obedient, name):
     for path in closed:
         path.chmod(0o755)
     assert done.returncode == 2
-    assert "no valid record (cannot be read: permission denied)" in done.stderr
-    assert "Give yourself permission" in done.stderr
+    assert "no valid record at the top level (permission denied)" in done.stderr
+    assert "permit reading its records" in done.stderr
 
 
 @pytest.mark.slow
@@ -174,10 +171,3 @@ def test_a_closed_raw_datum_is_told(home, obedient):
     Path("data/CheXpert/val/p3.jpg").chmod(0)
     (finding,) = json.loads(audited(obedient, "results/real").stdout)["studies"][0]["findings"]
     assert (finding["kind"], finding["files"]) == ("cannot be read", ["data/CheXpert/val/p3.jpg"])
-
-
-def test_an_artifact_that_is_not_there_is_not_removed_first(study):
-    (study / "predictions/full.json").unlink()
-    record_path(study / "predictions/full.json").write_text("{")
-    remedies = [f.remedy for f in audit(Study(study)).findings]
-    assert not any("rm -r" in remedy for remedy in remedies)

@@ -16,8 +16,8 @@ def test_a_digest_edited_in_one_of_two_records_is_told(study):
 
     reseal(study / FULL[0], change)
     (finding,) = audit(Study(study)).findings
-    assert (finding.kind, finding.files) == ("stale", (FULL[0],))
-    assert finding.found == f"its job wrote another {FULL[1]}"
+    assert (finding.kind, finding.files) == ("stale", tuple(FULL))
+    assert finding.found == "they come from two runs of one job"
 
 
 def test_code_of_an_unknown_state_is_a_warning(study):

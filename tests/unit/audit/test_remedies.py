@@ -1,9 +1,7 @@
 """Commands that the audit and the readers propose: they work as they are pasted."""
 
-import json
 import os
 import shlex
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +11,9 @@ from chexseg.audit.audit import audit
 from chexseg.audit.study import Study
 from chexseg.errors import InputError
 from chexseg.files.store import Store
-from chexseg.provenance.form import seal_of
 from chexseg.provenance.record import record_path
 from chexseg.scheduling.profiles import command_of_workflow
+from tests.unit.audit.tampering import reseal
 
 CONFIG = "my studies/a; $(touch pwned) {x} 'q' ü.yaml"
 
@@ -23,11 +21,10 @@ CONFIG = "my studies/a; $(touch pwned) {x} 'q' ü.yaml"
 @pytest.fixture
 def study(study):
     """The miniature, as jobs of a workflow make it."""
+    command = shlex.join(["snakemake", "--configfile", CONFIG])
     for path in study.rglob("*.provenance.json"):
-        record = json.loads(path.read_text())
-        record["workflow"] = shlex.join(["snakemake", "--configfile", CONFIG])
-        record["seal"] = seal_of(record)
-        path.write_text(json.dumps(record))
+        artifact = path.with_name(path.name.removesuffix(".provenance.json"))
+        reseal(artifact, lambda record: record.update(workflow=command))
     return study
 
 
@@ -36,66 +33,41 @@ def remedy_of(folder):
     return finding.remedy
 
 
-def test_an_edited_file_is_removed_and_made_again_with_the_config(study):
-    (study / "images/0000.h5").write_text("edited")
-    first, _, command = remedy_of(study).partition(", or rebuild it: ")
-    assert first == "Restore it"
-    removal, _, run = command.partition(" && ")
-    assert shlex.split(removal) == ["rm", "-r", "results/mini/images/0000.h5"]
-    assert shlex.split(run) == ["snakemake", "--configfile", CONFIG]
-
-
-def test_a_missing_file_needs_no_removal(study):
-    (study / "images/0000.h5").unlink()
-    assert remedy_of(study).startswith("Restore it, or rebuild it: snakemake --configfile '")
-
-
-def test_elsewhere_the_command_goes_where_the_study_was_made(study, home, monkeypatch):
-    (study / "images/0000.h5").unlink()
-    monkeypatch.chdir(home.parent)
-    command = remedy_of(Path("home") / study).partition("rebuild it: ")[2]
-    assert shlex.split(command)[:4] == ["(cd", f"{home}/", "&&", "snakemake"]
-
-
-def test_no_command_makes_a_copy_in_another_folder(study, home):
-    (study / "images/0000.h5").write_text("edited")
-    shutil.move(study, home / "handed over")
-    assert remedy_of(Path("handed over")) == "Restore it."
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda s: (s / "images/0000.h5").write_text("edited"), "it"),
+        (lambda s: (s / "images/0000.h5").unlink(), "it"),
+        (lambda s: record_path(s / "predictions/full.json").write_text("{"), "the record"),
+        (lambda s: record_path(s / "predictions/full.json").unlink(), "the record"),
+    ],
+)
+def test_what_a_job_made_is_made_again_with_the_config(study, damage, what):
+    damage(study)
+    first, _, command = remedy_of(study).partition(", run: ")
+    assert first == f"Restore {what}, or delete it and, where the study was computed"
+    assert shlex.split(command) == ["snakemake", "--configfile", CONFIG]
 
 
 def test_without_a_workflow_the_config_is_left_to_the_reader(study):
     for path in study.rglob("*.provenance.json"):
-        record = json.loads(path.read_text())
-        record["workflow"] = None
-        record["seal"] = seal_of(record)
-        path.write_text(json.dumps(record))
+        artifact = path.with_name(path.name.removesuffix(".provenance.json"))
+        reseal(artifact, lambda record: record.update(workflow=None))
     (study / "summary.csv").unlink()
     assert remedy_of(study).endswith(": snakemake --configfile CONFIG")
 
 
-@pytest.mark.parametrize("name", ["-rf", "a b; $(touch pwned) 'q'", "x\n\x1b[2J"])
-def test_a_foreign_file_of_any_name_is_one_word_of_the_command(study, name):
-    (study / name).touch()
-    command = remedy_of(study).partition(", or: ")[2]
-    assert shlex.split(command) == ["rm", "-r", f"results/mini/{name}"]
+def test_what_no_job_wrote_is_not_made_again(study):
+    (study / "new.txt").touch()
+    assert remedy_of(study) == "Move it out of the study, or delete it."
 
 
-def test_a_folder_that_begins_with_a_dash_is_no_flag(study, home):
-    shutil.move(study, home / "-mini")
-    (home / "-mini/new.txt").touch()
-    command = remedy_of(Path("-mini")).partition(", or: ")[2]
-    assert shlex.split(command) == ["rm", "-r", "./-mini/new.txt"]
-
-
-def test_the_first_job_that_knows_its_workflow_tells_it(study):
-    path = record_path(study / "index.csv")
-    record = json.loads(path.read_text())
-    record["workflow"] = "snakemake --configfile newer.yaml"
-    record["started"] = "2090-01-01T00:00:00+00:00"
-    record["seal"] = seal_of(record)
-    path.write_text(json.dumps(record))
+def test_the_last_job_that_knows_its_workflow_tells_it(study):
+    newer = "snakemake --configfile newer.yaml"
+    started = "2090-01-01T00:00:00+00:00"
+    reseal(study / "index.csv", lambda record: record.update(workflow=newer, started=started))
     (study / "summary.csv").unlink()
-    assert remedy_of(study).endswith(": snakemake --configfile newer.yaml")
+    assert remedy_of(study).endswith(f": {newer}")
 
 
 def test_a_damaged_store_names_the_command_of_its_workflow(tmp_path, monkeypatch):
