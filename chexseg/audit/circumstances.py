@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Iterator
 
 from chexseg.audit.findings import Finding, first_of, restore
 from chexseg.audit.recorded import Recorded
@@ -85,29 +84,6 @@ def circumstances(study: Study) -> Iterator[Finding]:
             yield Finding(
                 "uncommitted code", files, text, "Commit the code before runs that matter."
             )
-
-
-def compare(studies: Sequence[Study]) -> list[Finding]:
-    """Finds studies that are not independent repeats, because their trainings share a seed."""
-    found = []
-    for one, other in combinations(studies, 2):
-        shared = [
-            (artifact, seed)
-            for artifact, seed in _training_seeds(one).items()
-            if _training_seeds(other).get(artifact) == seed
-        ]
-        if shared:
-            seeds = ", ".join(str(seed) for seed in sorted({seed for _, seed in shared}))
-            files = (str(one.folder), str(other.folder))
-            text = f"{len(shared)} trainings have seed {seeds} in both, such as {shared[0][0]}"
-            found.append(Finding("same seed", files, text, "Set another `seed` in one of them."))
-    return found
-
-
-def _training_seeds(study: Study) -> dict[str, int]:
-    trainings = (r for r in study.jobs if r.stage.startswith("train-"))
-    seeds = {r.artifact: r.record["seed"] for r in trainings}
-    return {artifact: seed for artifact, seed in seeds.items() if seed is not None}
 
 
 def _usual(described: Iterable[dict[str, str]]) -> dict[str, str]:

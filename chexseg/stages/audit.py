@@ -14,11 +14,10 @@ from typing import Annotated, Any
 import tyro
 
 from chexseg.audit.audit import Audit, Finding, audit
-from chexseg.audit.circumstances import compare
 from chexseg.audit.crate import check_place, write_crate
 from chexseg.audit.lineage import as_text, check, inputs_of_rows, lineage_of, rows_of, walk
 from chexseg.audit.study import Study, study_of
-from chexseg.errors import InputError, Problem, Problems, one_line
+from chexseg.errors import Problems, one_line
 from chexseg.files.sizes import size_text
 from chexseg.provenance.machine import kind_text
 
@@ -28,7 +27,7 @@ _MOST = 3
 
 def run(
     *,
-    paths: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    path: Annotated[Path, tyro.conf.Positional],
     row: str = "",
     root: Path | None = None,
     xrays: bool = True,
@@ -36,22 +35,21 @@ def run(
     copy_files: bool = False,
     json: bool = False,
 ) -> None:
-    """Audit studies, or check the lineage of an artifact.
+    """Audit a study, or check the lineage of an artifact.
 
     For a folder, which is a study, every file is hashed again and compared with its record, and the
     records are compared with each other and with the code of this checkout. The folder may have
-    been moved; raw data that are not found are reported as not checked. Several folders are
-    treated as repeats of one study.
+    been moved; raw data that are not found are reported as not checked.
 
     For a file, which is an artifact, its lineage is printed as a tree, back to the X-rays. The
     artifact and all artifacts that led to it are hashed, and differences from the records are
     marked.
 
-    The exit code is 0 if there are no errors (but maybe warnings), 1 for errors, and 2 if a path is
-    not a study.
+    The exit code is 0 if there are no errors (but maybe warnings), 1 for errors, and 2 if the path
+    is not a study.
 
     Args:
-        paths: Folders of studies, such as results/demo, or one artifact.
+        path: Folder of a study, such as results/demo, or an artifact.
         row: First cells of a row of the artifact, a CSV, such as `chexseg,Edema`; prints its
             lineage.
         root: Current folder of the raw data, if they have moved.
@@ -61,48 +59,31 @@ def run(
         json: Print everything as JSON.
 
     Raises:
-        InputError: a path is neither a study nor an artifact of one, or there is no such row.
+        InputError: the path is neither a study nor an artifact of one, or there is no such row.
     """
-    files = [path for path in paths if not path.is_dir()]
-    if not paths or (files and len(paths) > 1) or (row and not files):
-        found = " ".join(map(str, paths)) or "nothing"
-        remedy = "Pass results/STUDY, or results/STUDY/summary.csv --row RUN,PATHOLOGY."
-        raise InputError([Problem("paths", found, "folders of studies, or one artifact", remedy)])
-    problems = Problems()
-    if crate is not None and (files or len(paths) > 1):
-        found = "an artifact" if files else "several studies"
-        problems.add("--crate", found, "the folder of one study", "Write a crate for each study.")
+    whole, problems = path.is_dir(), Problems()
+    if row and whole:
+        problems.add("--row", "a folder", "an artifact", "Pass results/STUDY/summary.csv.")
+    if crate is not None and not whole:
+        problems.add("--crate", "an artifact", "the folder of a study", "Pass results/STUDY.")
     if copy_files and crate is None:
-        problems.add("--copy-files", "no --crate", "a crate to copy into", "Add --crate NEW.")
+        problems.add("--copy-files", "no --crate", "a crate to copy into", "Add --crate NEW.zip.")
     problems.raise_if_any()
-    if files:
-        sound = _lineage(files[0], row, root, as_json=json)
+    if not whole:
+        sound = _lineage(path, row, root, as_json=json)
     else:
-        studies = [Study(path) for path in paths]
+        study = Study(path)
         if crate is not None:
-            check_place(studies[0], crate)
-        sound = _audit(studies, root, xrays, as_json=json)
+            check_place(study, crate)
+        result = audit(study, root=root, x_rays=xrays)
+        print(_as_json(result) if json else _report(result))
+        sound = not any(finding.is_error for finding in result.findings)
         if crate is not None and sound:
-            write_crate(studies[0], crate, copy_files=copy_files)
+            write_crate(study, crate, copy_files=copy_files)
         elif crate is not None:
             print("No crate was written: the study has errors. Fix them first.", file=sys.stderr)
     if not sound:
         sys.exit(1)
-
-
-def _audit(studies: list[Study], root: Path | None, x_rays: bool, *, as_json: bool) -> bool:
-    """Prints audits, and returns whether they are free of errors."""
-    audits = [audit(study, root=root, x_rays=x_rays) for study in studies]
-    between = compare(studies)
-    if as_json:
-        _print_json(audits, between)
-    else:
-        for each in audits:
-            print(_report(each))
-        for finding in between:
-            print(_line_of(None, finding))
-    findings = [finding for each in audits for finding in each.findings] + between
-    return not any(finding.is_error for finding in findings)
 
 
 def _lineage(path: Path, row: str, root: Path | None, *, as_json: bool) -> bool:
@@ -180,32 +161,19 @@ def _report(result: Audit) -> str:
     return "\n".join(lines)
 
 
-def _line_of(folder: Path | None, finding: Finding) -> str:
+def _line_of(folder: Path, finding: Finding) -> str:
     level = "ERROR  " if finding.is_error else "warning"
-    inside = folder is not None and finding.kind != "not checked"
+    inside = finding.kind != "not checked"
     named = [str(folder / file) if inside else file for file in finding.files[:_MOST]]
     more = len(finding.files) - len(named)
     files = ", ".join(named) + (f" and {more} more" if more else "")
-    line = f"{level} {finding.kind}: {files}: {finding.found}. {finding.remedy}"
-    return one_line(line)
+    return one_line(f"{level} {finding.kind}: {files}: {finding.found}. {finding.remedy}")
 
 
-def _print_json(audits: list[Audit], between: list[Finding]) -> None:
-    def plain(finding: Finding) -> dict[str, Any]:
-        return {"error": finding.is_error, **dataclasses.asdict(finding)}
-
-    content = {
-        "studies": [
-            {
-                "folder": str(each.study.folder),
-                "facts": facts_of(each),
-                "findings": [plain(finding) for finding in each.findings],
-            }
-            for each in audits
-        ],
-        "between": [plain(finding) for finding in between],
-    }
-    print(json.dumps(content, indent=1))
+def _as_json(result: Audit) -> str:
+    findings = [{"error": each.is_error, **dataclasses.asdict(each)} for each in result.findings]
+    content = {"folder": str(result.study.folder), "facts": facts_of(result), "findings": findings}
+    return json.dumps(content, indent=1)
 
 
 def _commit(git: dict[str, Any] | None) -> str:

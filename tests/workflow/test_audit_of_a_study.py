@@ -28,7 +28,7 @@ def audited(folder, capsys, *words):
 
 def test_it_is_whole(copied, capsys):
     code, out = audited(copied, capsys, "--json")
-    told = json.loads(out)["studies"][0]
+    told = json.loads(out)
     kinds = {finding["kind"] for finding in told["findings"]}
     assert code == 0
     assert kinds <= {"uncommitted code", "unknown code state"}

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from chexseg.audit.audit import audit
-from chexseg.audit.circumstances import compare
 from chexseg.audit.findings import ERRORS, WARNINGS
 from chexseg.audit.study import Study
 from chexseg.errors import InputError
@@ -237,15 +236,6 @@ def test_x_rays_can_be_passed_over(home):
     result = audit(Study("results/real"), x_rays=False)
     assert [f.kind for f in result.findings if f.is_error] == []
     assert (result.x_rays, result.x_rays_checked) == (3, 0)
-
-
-def test_studies_that_share_a_seed_are_no_repeats(home):
-    mini, other = Study("results/mini"), Study("results/other")
-    assert compare([mini, other]) == []
-    shutil.copytree("results/mini", "results/again")
-    finding = compare([mini, other, Study("results/again")])[0]
-    assert finding.files == ("results/mini", "results/again")
-    assert "seed 3" in finding.found
 
 
 @pytest.mark.parametrize("name", ["absent", "."])

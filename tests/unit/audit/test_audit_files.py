@@ -140,7 +140,7 @@ def test_closed_files_folders_and_records_are_told_and_never_removed(study, obed
     finally:
         for name in closed:
             (study / name).chmod(0o755)
-    findings = json.loads(done.stdout)["studies"][0]["findings"]
+    findings = json.loads(done.stdout)["findings"]
     assert {finding["kind"] for finding in findings} == {"cannot be read"}
     assert {finding["found"] for finding in findings} == {"permission denied"}
     assert not any("delete" in finding["remedy"] for finding in findings)
@@ -169,5 +169,5 @@ def test_a_study_that_is_closed_is_no_wrong_path(study, obedient, name):
 @pytest.mark.slow
 def test_a_closed_raw_datum_is_told(home, obedient):
     Path("data/CheXpert/val/p3.jpg").chmod(0)
-    (finding,) = json.loads(audited(obedient, "results/real").stdout)["studies"][0]["findings"]
+    (finding,) = json.loads(audited(obedient, "results/real").stdout)["findings"]
     assert (finding["kind"], finding["files"]) == ("cannot be read", ["data/CheXpert/val/p3.jpg"])

@@ -3,7 +3,6 @@
 import shutil
 
 from chexseg.audit.audit import audit
-from chexseg.audit.circumstances import compare
 from chexseg.audit.study import Study
 from tests.unit.audit.tampering import reseal
 
@@ -62,11 +61,3 @@ def test_a_record_under_another_name_tells_whose_it_is(study):
         ("images/0001.h5",): "its record belongs to images/0000.h5",
         ("summary2.csv",): "its record belongs to summary.csv or replicates.npz",
     }
-
-
-def test_trainings_without_a_seed_share_none(study):
-    for name in FULL:
-        reseal(study / name, lambda r: r.update(seed=None))
-    other = Study(study)
-    (finding,) = compare([other, other])
-    assert "have seed 3 in both" in finding.found
