@@ -3,26 +3,18 @@ code of this checkout and with other studies."""
 
 from __future__ import annotations
 
-import os
-import stat
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chexseg.audit.circumstances import circumstances, code_findings
-from chexseg.audit.files import CLOSED, PERMIT, reason_of
+from chexseg.audit.files import CLOSED, PERMIT, Hashed
 from chexseg.audit.findings import MOVE, Finding, first_of, merge_findings, restore
 from chexseg.audit.recorded import Input
 from chexseg.audit.study import INDEX, Study
-from chexseg.files.progress import progress
-from chexseg.provenance.digests import sha256
 from chexseg.provenance.form import SUFFIX
 from chexseg.provenance.record import running_path
-
-_READERS = 4
-"""Number of files hashed at once: one waits for the disk while another is computed."""
 
 
 @dataclass
@@ -32,20 +24,16 @@ class Audit:
     Attributes:
         study: the records of the study.
         findings: all findings, errors first.
-        contents: file -> current digest of its content; raw data under their original paths.
-        unread: file -> why it cannot be read.
+        hashed: all files that were hashed; raw data under their original paths.
         x_rays: number of X-rays in the index.
         x_rays_checked: number of X-rays that were hashed.
-        bytes: number of bytes hashed.
     """
 
     study: Study
     findings: list[Finding] = field(default_factory=list)
-    contents: dict[str, str] = field(default_factory=dict)
-    unread: dict[str, str] = field(default_factory=dict)
+    hashed: Hashed = field(default_factory=Hashed)
     x_rays: int = 0
     x_rays_checked: int = 0
-    bytes: int = 0
 
 
 def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Audit:
@@ -56,28 +44,28 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
         root: current folder of the raw data; None looks for them at their original paths.
         x_rays: whether to hash X-rays outside the study.
     """
-    result = Audit(study)
-    files = study.files()
+    result, files = Audit(study), study.files()
+    contents = result.hashed.contents
     native = [r for r in study.recorded.values() if not study.is_stranger(r)]
     read = {i.path for r in native for i in r.inputs if i.inside}
     written = {f for r in study.recorded.values() for f in r.outputs}
     there = set(files)
     known = sorted((read | written) & there)
-    _hash(result, {f: study.folder / f for f in known}, f"check {study.folder}")
+    result.hashed.add({f: study.folder / f for f in known}, f"check {study.folder}")
 
     listed: list[Input] = []
-    if INDEX in study.made and result.contents.get(INDEX) == study.made[INDEX]:
+    if INDEX in study.made and contents.get(INDEX) == study.made[INDEX]:
         listed = study.x_rays(root)
     raw = [i for r in study.jobs for i in r.inputs if not i.inside]
     wanted = [*raw, *(i for i in listed if x_rays)]
     places = {
         i.path: study.folder / i.path if i.inside else study.find(i.path, root)
         for i in wanted
-        if i.path not in result.contents and (not i.inside or i.path in there)
+        if i.path not in contents and (not i.inside or i.path in there)
     }
-    _hash(result, {p: place for p, place in places.items() if place}, "check raw data")
+    result.hashed.add(places, "check raw data")
     result.x_rays = len(listed)
-    result.x_rays_checked = sum(i.path in result.contents for i in listed)
+    result.x_rays_checked = sum(i.path in contents for i in listed)
 
     found = [
         *_closed(result),
@@ -85,7 +73,7 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
         *_files(result),
         *_unrecorded(result, files, read),
         *_inputs(study, listed),
-        *_raw(result, raw + listed),
+        *_raw(result.hashed, raw + listed),
         *code_findings(study),
         *circumstances(study),
     ]
@@ -93,31 +81,9 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
     return result
 
 
-def _hash(result: Audit, places: dict[str, Path], what: str) -> None:
-    with ThreadPoolExecutor(_READERS) as readers:
-        found = progress(readers.map(_read, places.values()), what, len(places))
-        for name, (digest, size, why) in zip(places, found, strict=True):
-            if why:
-                result.unread[name] = why
-            elif digest:
-                result.contents[name] = digest
-                result.bytes += size
-
-
-def _read(place: Path) -> tuple[str, int, str]:
-    """Returns digest and size of a file, or why it cannot be read; empty if it is not a file."""
-    try:
-        status = os.stat(place)
-        return (sha256(place), status.st_size, "") if stat.S_ISREG(status.st_mode) else ("", 0, "")
-    except FileNotFoundError:
-        return "", 0, ""
-    except OSError as error:
-        return "", 0, reason_of(error)
-
-
 def _closed(result: Audit) -> Iterator[Finding]:
     """Yields the files and folders that were not read, and so not checked."""
-    for place, why in {**result.study.closed, **result.unread}.items():
+    for place, why in {**result.study.closed, **result.hashed.unread}.items():
         yield Finding(CLOSED, (place,), why, PERMIT)
 
 
@@ -132,8 +98,8 @@ def _records(study: Study) -> Iterator[Finding]:
 
 def _files(result: Audit) -> Iterator[Finding]:
     """Yields the files of artifacts that differ from their records."""
-    study, contents = result.study, result.contents
-    closed = {*result.unread, *study.closed}
+    study, contents = result.study, result.hashed.contents
+    closed = {*result.hashed.unread, *study.closed}
     written = {digest: file for file, digest in study.made.items()}
     for file, digest in study.made.items():
         now = contents.get(file)
@@ -158,7 +124,7 @@ def _unrecorded(result: Audit, files: list[str], read: set[str]) -> Iterator[Fin
     """Yields files without a record; a folder that holds nothing else is one finding."""
     study = result.study
     named = {f for r in study.recorded.values() for f in r.outputs} | read
-    unread = {*result.unread, *study.closed}
+    unread = {*result.hashed.unread, *study.closed}
     spoken_for = unread | {place.removesuffix(SUFFIX) for place in {*unread, *study.damaged}}
     spoken_for |= {artifact for artifact, r in study.recorded.items() if r.misplaced}
     bare = [f for f in files if f not in study.made and not _covered(f, spoken_for)]
@@ -207,14 +173,14 @@ def _inputs(study: Study, x_rays: list[Input]) -> Iterator[Finding]:
         yield Finding(kind, tuple(study.siblings(recorded)), text, remedy)
 
 
-def _raw(result: Audit, inputs: list[Input]) -> Iterator[Finding]:
-    contents, absent = result.contents, []
-    for read in dict.fromkeys((i.path, i.sha256) for i in inputs if not i.inside):
-        path, digest = read
-        if path not in contents:
-            absent += [path] if path not in result.unread else []
-        elif contents[path] != digest:
-            text = f"its content is {contents[path][:12]}, the study was made from {digest[:12]}"
+def _raw(hashed: Hashed, inputs: list[Input]) -> Iterator[Finding]:
+    absent = []
+    for path, digest in dict.fromkeys((i.path, i.sha256) for i in inputs if not i.inside):
+        now = hashed.contents.get(path)
+        if now is None and path not in hashed.unread:
+            absent.append(path)
+        elif now not in (None, digest):
+            text = f"its content is {now[:12]}, the study was made from {digest[:12]}"
             yield Finding("edited", (path,), text, "Restore it.")
     if absent:
         text = f"{len(absent)} raw files were not read"

@@ -1,11 +1,17 @@
-"""Lists the files in the folder of a study."""
+"""Lists and hashes the files of a study."""
 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from chexseg.files.progress import progress
+from chexseg.provenance.digests import sha256
 from chexseg.provenance.form import SUFFIX
 
 TOP = ("logs", "report.html", "report.zip", "ro-crate-metadata.json")
@@ -18,6 +24,9 @@ UNFINISHED = ".*.partial*"
 CLOSED = "cannot be read"
 PERMIT = "Give yourself permission (chmod u+rX), or put a folder in the place of its link."
 """Remedy for what was not read, which should not be removed unseen."""
+
+_READERS = 4
+"""Number of files hashed at once: one waits for the disk while another is computed."""
 
 
 def list_files(folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -44,6 +53,44 @@ def list_files(folder: Path) -> tuple[list[str], dict[str, str]]:
         files += (place_from(here, name) for name in names)
     files.sort(key=lambda path: path.split("/"))
     return files, closed
+
+
+@dataclass
+class Hashed:
+    """Holds the digests of some files.
+
+    Attributes:
+        contents: file -> digest of its content.
+        unread: file -> why it cannot be read. A file that does not exist is in neither.
+        bytes: number of bytes hashed.
+    """
+
+    contents: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+
+    def add(self, places: Mapping[str, Path | None], what: str) -> None:
+        """Hashes files by name, unless their place is None, and shows the progress of `what`."""
+        found = {name: place for name, place in places.items() if place is not None}
+        with ThreadPoolExecutor(_READERS) as readers:
+            read = progress(readers.map(_read, found.values()), what, len(found))
+            for name, (digest, size, why) in zip(found, read, strict=True):
+                if why:
+                    self.unread[name] = why
+                elif digest:
+                    self.contents[name] = digest
+                    self.bytes += size
+
+
+def _read(place: Path) -> tuple[str, int, str]:
+    """Returns digest and size of a file, or why it cannot be read; empty if it is not a file."""
+    try:
+        status = os.stat(place)
+        return (sha256(place), status.st_size, "") if stat.S_ISREG(status.st_mode) else ("", 0, "")
+    except FileNotFoundError:
+        return "", 0, ""
+    except OSError as error:
+        return "", 0, reason_of(error)
 
 
 def reason_of(error: OSError) -> str:

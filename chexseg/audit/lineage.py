@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chexseg.audit.files import Hashed
 from chexseg.audit.recorded import Input, Recorded
 from chexseg.audit.study import INDEX, Study, store_of
 from chexseg.errors import InputError, Problem, one_line
-from chexseg.files.progress import progress
-from chexseg.provenance.digests import Digests, sha256_of_files
+from chexseg.provenance.digests import sha256_of_files
 
 KEY_SETTINGS = (
     *("architecture", "encoder", "backbone", "initial_weights", "uncertain", "method", "source"),
@@ -119,25 +119,25 @@ def check(study: Study, target: Node, root: Path | None = None) -> tuple[int, in
     Returns:
         The number of files hashed, and the number of raw data files that were not found.
     """
-    digests, hashed, absent = Digests(), 0, 0
-    files = [(node, *item) for node in walk(target) for item in node.contents.items()]
-    for node, file, recorded in progress(files, f"check {target.name}", len(files)):
-        place = study.folder / file if node.inside else study.find(file, root)
-        if place is None:
-            absent += 1
-        elif not place.is_file():
-            node.errors[f"{file} does not exist"] = None
-        else:
-            hashed += 1
-            try:
-                now = digests.of(place)
-            except OSError as error:
-                node.errors[f"{file} cannot be read: {error.strerror}"] = None
-                continue
-            if recorded and now != recorded:
+    nodes, hashed = walk(target), Hashed()
+    places = {
+        file: study.folder / file if node.inside else study.find(file, root)
+        for node in nodes
+        for file in node.contents
+    }
+    hashed.add(places, f"check {target.name}")
+    for node in nodes:
+        for file, recorded in node.contents.items():
+            now, text = hashed.contents.get(file), ""
+            if file in hashed.unread:
+                text = f"{file} cannot be read: {hashed.unread[file]}"
+            elif now is None and places[file] is not None:
+                text = f"{file} does not exist"
+            elif now is not None and recorded not in ("", now):
                 text = f"{file} was changed: its content is {now[:12]}, recorded is {recorded[:12]}"
+            if text:
                 node.errors[text] = None
-    return hashed, absent
+    return len(hashed.contents), sum(place is None for place in places.values())
 
 
 def walk(node: Node) -> list[Node]:

@@ -135,7 +135,7 @@ def facts_of(result: Audit) -> dict[str, str]:
     return {
         "artifacts": f"{len(study.recorded)}, {len(study.made)} files",
         "records": f"{len(study.recorded)} valid, {len(study.damaged)} not, of {len(jobs)} jobs",
-        "hashed": f"{len(result.contents)} files, {size_text(result.bytes)}",
+        "hashed": f"{len(result.hashed.contents)} files, {size_text(result.hashed.bytes)}",
         "X-rays": f"{result.x_rays_checked} checked" + f", {missing} not" * bool(missing),
         "code": f"{len({record['code']['digest'] for record in records})} digests of "
         f"{len({record['stage'] for record in records})} stages",

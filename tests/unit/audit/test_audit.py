@@ -163,7 +163,8 @@ def test_an_untouched_study_is_clean(study):
     result = audit(Study(study))
     assert result.findings == []
     assert (result.x_rays, result.x_rays_checked) == (3, 3)
-    assert result.bytes == sum((study / file).stat().st_size for file in result.contents)
+    sizes = [(study / file).stat().st_size for file in result.hashed.contents]
+    assert result.hashed.bytes == sum(sizes)
 
 
 @pytest.mark.parametrize("name", TAMPERED)
@@ -200,7 +201,7 @@ def test_times_companions_and_moves_are_no_findings(study, home):
 
 def test_a_companion_that_has_a_record_is_an_artifact(study, toy_stage):
     toy_stage("draw-figure", {"summary": [study / "summary.csv"]}, {"out": study / "report.html"})
-    assert "report.html" in audit(Study(study)).contents
+    assert "report.html" in audit(Study(study)).hashed.contents
     flip(study / "report.html")
     findings = {(f.kind, f.files) for f in audit(Study(study)).findings if f.is_error}
     assert findings == {("edited", ("report.html",))}
@@ -209,7 +210,7 @@ def test_a_companion_that_has_a_record_is_an_artifact(study, toy_stage):
 def test_raw_data_are_hashed_where_they_are(home):
     result = audit(Study("results/real"))
     assert result.findings == []
-    assert {"data/CheXpert/train.csv", "data/CheXpert/val/p3.jpg"} <= set(result.contents)
+    assert {"data/CheXpert/train.csv", "data/CheXpert/val/p3.jpg"} <= set(result.hashed.contents)
     flip(Path("data/CheXpert/val/p3.jpg"))
     finding = audit(Study("results/real")).findings[0]
     assert (finding.kind, finding.files) == ("edited", ("data/CheXpert/val/p3.jpg",))
