@@ -24,27 +24,21 @@ def _code_here(recorded: Recorded) -> dict[str, str]:
 
 
 def code_findings(study: Study) -> Iterator[Finding]:
-    """Yields artifacts made with different code than the others, or than this checkout."""
-    versions: dict[str, dict[str, str]] = defaultdict(dict)
-    here: dict[str, str] = {}
+    """Yields artifacts made with other code than later ones, or than this checkout has."""
     jobs = [r for r in study.jobs if not study.is_stranger(r)]
-    for recorded in jobs:  # the newest comes last
-        here |= _code_here(recorded)
-        for name, digest in recorded.record["code"]["definitions"].items():
-            versions[name].pop(digest, None)
-            versions[name][digest] = recorded.artifact
-    right = {
-        name: here[name] if here.get(name) in of else next(reversed(of))
-        for name, of in versions.items()
+    newest = {
+        name: (digest, recorded.artifact)
+        for recorded in jobs  # the newest comes last
+        for name, digest in recorded.record["code"]["definitions"].items()
     }
     for recorded in jobs:
         files = tuple(study.siblings(recorded))
         code = recorded.record["code"]["definitions"]
-        odd = [name for name, digest in code.items() if digest != right[name]]
+        odd = [name for name, digest in code.items() if digest != newest[name][0]]
         now = _code_here(recorded)
         changed = [name for name in {**code, **now} if code.get(name) != now.get(name)]
         if odd:
-            text = f"another version of {first_of(odd)} than in {versions[odd[0]][right[odd[0]]]}"
+            text = f"another version of {first_of(odd)} than in {newest[odd[0]][1]}"
             yield Finding("mixed code", files, text, restore(study))
         elif changed:
             text = f"{recorded.stage} has different code here: {first_of(changed)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 from chexseg.audit.files import Hashed
 from chexseg.audit.recorded import Input, Recorded
 from chexseg.audit.study import INDEX, Study, store_of
-from chexseg.errors import InputError, Problem, one_line
+from chexseg.errors import InputError, Problem, nearest, one_line
 from chexseg.provenance.digests import sha256_of_files
 
 KEY_SETTINGS = (
@@ -216,7 +215,7 @@ def rows_of(table: Path, key: str) -> list[dict[str, str]]:
     """Returns the rows of a CSV whose first cells equal the words of `key`, as `chexseg,Edema`.
 
     Raises:
-        InputError: there is no such row (the problem lists the nearest), or the file is not a CSV.
+        InputError: there is no such row (the problem names the nearest), or the file is not a CSV.
     """
     words = [word.strip() for word in key.split(",")]
     try:
@@ -229,11 +228,13 @@ def rows_of(table: Path, key: str) -> list[dict[str, str]]:
         raise InputError([Problem(str(table), "not a CSV", "a table with rows", remedy)]) from None
     found = [row for row in rows if row[: len(words)] == words]
     if not found:
-        keys = dict.fromkeys(",".join(row[: len(words)]) for row in rows)
-        near = difflib.get_close_matches(",".join(words), keys, n=5, cutoff=0) or ["no row at all"]
-        remedy = "Did you mean one of these? " + "; ".join(near)
+        near = nearest(
+            key, tuple(",".join(row[: len(words)]) for row in rows) or ("another table",)
+        )
         expected = f"a row given by {','.join(columns[: len(words)]) or 'its first cells'}"
-        raise InputError([Problem(str(table), f"no row {key!r}", expected, remedy)])
+        raise InputError(
+            [Problem(str(table), f"no row {key!r}", expected, f"Did you mean {near}?")]
+        )
     return [dict(zip(columns, row, strict=False)) for row in found]
 
 

@@ -29,11 +29,8 @@ def git_state(folder: Path = PACKAGE) -> dict[str, Any] | None:
 
     try:
         git("ls-files", "--error-unmatch")
-        answer = git("status", "--porcelain=v2", "--branch", "--untracked-files=all", "-z")
-        head, changed = _read_status(answer)
-        if head is None:
-            return None
-        if not changed:
+        head = git("rev-parse", "HEAD").split()[0].decode()
+        if not git("status", "--porcelain", "--untracked-files=all"):
             return {"commit": head, "dirty": False, "changes": None}
         changes = hashlib.sha256(git("diff", "--binary", "--no-ext-diff", "HEAD"))
         for name in git("ls-files", "--others", "--exclude-standard", "-z").split(b"\0"):
@@ -43,11 +40,3 @@ def git_state(folder: Path = PACKAGE) -> dict[str, Any] | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return {"commit": head, "dirty": True, "changes": changes.hexdigest()}
-
-
-def _read_status(answer: bytes) -> tuple[str | None, bool]:
-    """Returns the commit (None before the first one), and whether anything has changed."""
-    lines = [line for line in answer.split(b"\0") if line]
-    heads = [line.split()[-1].decode() for line in lines if line.startswith(b"# branch.oid ")]
-    head = heads[0] if heads and heads[0] != "(initial)" else None
-    return head, any(not line.startswith(b"# ") for line in lines)

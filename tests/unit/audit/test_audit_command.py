@@ -135,7 +135,7 @@ def test_raw_data_are_leaves(home, capsys):
 def test_an_unknown_row_proposes_the_nearest(study, capsys):
     code, (_, err) = run_audit(capsys, study / "summary.csv", "--row", "full,Edma")
     assert code == 2
-    assert "Did you mean one of these? full,Edema" in err
+    assert "Did you mean full,Edema?" in err
 
 
 def test_a_file_whose_record_is_gone_has_no_lineage(study, capsys):

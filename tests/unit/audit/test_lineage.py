@@ -167,7 +167,7 @@ def test_rows_of_any_length_are_found(tmp_path):
     table.write_text("run,value\nfull\nfull,1,2,3\n")
     assert rows_of(table, "full") == [{"run": "full"}, {"run": "full", "value": "1"}]
     table.write_text("")
-    with pytest.raises(InputError, match="no row at all"):
+    with pytest.raises(InputError, match="Did you mean another table"):
         rows_of(table, "full")
 
 

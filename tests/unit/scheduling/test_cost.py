@@ -188,7 +188,8 @@ def test_gpus_share_a_training(chexpert):
     cost = chexpert.train_classifier("densenet121")
     assert cost.seconds(gpus=4) - START == pytest.approx((cost.seconds(gpus=1) - START) / 4)
     assert (
-        chexpert.count_overlaps("full").seconds(gpus=4) == chexpert.count_overlaps("full").seconds()
+        chexpert.count_overlaps(run="full").seconds(gpus=4)
+        == chexpert.count_overlaps(run="full").seconds()
     )
     assert cost.disk == CHECKPOINTS["classifier"]
 
