@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -34,7 +35,7 @@ class Box:
 
 
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
-    """Draws the lineage of the summary from its records, as PNG or SVG.
+    """Draws the lineage of the summary from its records.
 
     An arrow is omitted if a chain of other arrows implies it: a segmenter needs the X-rays, but so
     do the masks that it learns from.
@@ -47,7 +48,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
 
     from chexseg.audit.lineage import lineage_of
     from chexseg.audit.study import study_of
-    from chexseg.files.atomic import atomic
+    from chexseg.report.pictures import save
 
     target = lineage_of(*study_of(inputs.summary))
     bands, boxes = _boxes(target)
@@ -56,7 +57,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     left = min(box.x for box in boxes) - GAP / 2
     right = max(box.x for box in boxes) + GAP / 2
     width, height, margin = right - left, BAND * len(bands), 1.75
-    picture = Picture(figsize=(width + margin, height))
+    picture = Picture(figsize=(width + margin, height), dpi=110)
     axes = picture.add_axes((0, 0, 1, 1))
     axes.set(xlim=(left - margin, right), ylim=(height, 0))
     axes.axis("off")
@@ -78,12 +79,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
                 linespacing=1.05, zorder=3,
                 bbox={"boxstyle": "round,pad=0.32", "fc": "white", "ec": "#3a6ea5", "lw": 1.1},
             )  # fmt: skip
-    with atomic(out) as temporary:
-        # No date and no version, so that equal lineages give equal bytes.
-        picture.savefig(temporary, dpi=110, metadata=_NO_METADATA.get(out.suffix, {}))
-
-
-_NO_METADATA = {".png": {"Software": None}, ".svg": {"Date": None}}
+    save(picture, out)
 
 
 def _boxes(target: Node) -> tuple[list[str], list[Box]]:
@@ -121,14 +117,13 @@ def _stages(nodes: Sequence[Node]) -> dict[str, str]:
         nodes: the nodes, each after those that it was made from.
     """
     stage_of: dict[str, str] = {}
-    rounds: dict[str, dict[str, int]] = {}  # highest number per stage up to a node
+    rounds: dict[str, Counter[str]] = {}  # highest number per stage up to a node
     for node in nodes:
         stage = next(iter(node.makers.values())).stage if node.makers else RAW
-        seen: dict[str, int] = {}
+        seen: Counter[str] = Counter()
         for source in node.inputs:
-            for name, number in rounds[source.name].items():
-                seen[name] = max(number, seen.get(name, 0))
-        seen[stage] = seen.get(stage, 0) + 1
+            seen |= rounds[source.name]  # the maximum of each
+        seen[stage] += 1
         rounds[node.name] = seen
         stage_of[node.name] = stage if seen[stage] == 1 else f"{stage} ({seen[stage]})"
     return stage_of
@@ -145,6 +140,7 @@ def _in_order(nodes: Sequence[Node], stage_of: dict[str, str]) -> list[str]:
 
 
 def _behind(box: Box, sources: dict[Box, set[Box]]) -> set[Box]:
+    """Returns the boxes that a box was made from, directly or not."""
     found: set[Box] = set()
     queue = [box]
     while queue:
@@ -165,14 +161,10 @@ def _connect(source: Box, box: Box) -> list[Box]:
 
 
 def _label(node: Node, entry: str) -> str:
-    images = sum(
-        listed[0].get("images", 0)
-        for maker in node.makers.values()
-        for listed in maker.record["outputs"].values()
-    )
-    return (
-        f"{entry}\n{images:,} X-rays" if images and node.name.endswith((".h5", ".csv")) else entry
-    )
+    outputs = [maker.record["outputs"].values() for maker in node.makers.values()]
+    images = sum(listed[0].get("images", 0) for each in outputs for listed in each)
+    told = images and node.name.endswith((".h5", ".csv"))
+    return f"{entry}\n{images:,} X-rays" if told else entry
 
 
 def _arrange(layers: list[list[Box]]) -> None:
@@ -180,9 +172,10 @@ def _arrange(layers: list[list[Box]]) -> None:
     for layer in layers:
         _spread(layer)
     for sweep in range(_SWEEPS):
-        for layer in layers if sweep % 2 == 0 else layers[::-1]:
+        down = sweep % 2 == 0
+        for layer in layers if down else layers[::-1]:
             for box in layer:
-                near = (box.above if sweep % 2 == 0 else box.below) or box.above or box.below
+                near = (box.above if down else box.below) or box.above or box.below
                 box.x = sum(each.x for each in near) / len(near) if near else box.x
             layer.sort(key=lambda box: box.x)
             _spread(layer)
