@@ -124,6 +124,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
         }
         # Taken now, when the code was loaded, since it may be edited while the stage runs.
         code, git = code_of(stage, flags_of(arguments)), git_state()
+        digest = hashlib.sha256(json.dumps(code).encode()).hexdigest()
         with _running([path for paths in outputs.values() for path in paths], began):
             run(**values)
         settings = settings_of(arguments, without=(*marks, *EXECUTION))
@@ -138,7 +139,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
             "folders": {k: str(values[k]) for k, m in marks.items() if m == FOLDER},
             "inputs": before,
             "outputs": {k: [_entry(p, Digests()) for p in paths] for k, paths in outputs.items()},
-            "code": {"digest": _digest_of(code), "definitions": code},
+            "code": {"digest": digest, "definitions": code},
             "git": git,
             "software": software(),
             "machine": machine(),
@@ -266,10 +267,6 @@ def _write(path: Path, record: Record) -> None:
     record["seal"] = seal_of(record)
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-def _digest_of(code: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
 def software() -> dict[str, str]:

@@ -82,10 +82,6 @@ TAMPERED = {
     ),
     "truncated record": (lambda s: truncate(s / RECORD), "damaged record", [RECORD]),
     "empty record": (lambda s: (s / RECORD).write_text(""), "damaged record", [RECORD]),
-    "record without a key": (
-        lambda s: reseal(s / "predictions/full.json", lambda r: r.pop("code")),
-        "damaged record", [RECORD],
-    ),
     "file edited, and the digest in its record, that others read": (
         lambda s: edit_with_record(s / "images/0000.h5"),
         "damaged record", ["images/0000.h5.provenance.json"],
