@@ -50,34 +50,32 @@ def circumstances(study: Study) -> Iterator[Finding]:
     jobs = [r for r in study.jobs if not study.is_stranger(r)]
     seeds = Counter(r.record["seed"] for r in jobs if r.record["seed"] is not None)
     common = seeds.most_common(1)[0][0] if seeds else None
-    usual_packages = _usual(r.record["software"] for r in jobs)
+    packages = _usual(r.record["software"] for r in jobs)
     # Compared per stage: other stages may not use a GPU, or not load the packages.
-    usual_machine = {
+    machines = {
         stage: _usual(kind_of(r.record["machine"]) for r in jobs if r.stage == stage)
         for stage in {r.stage for r in jobs}
     }
     for recorded in jobs:
-        files, seed = tuple(study.siblings(recorded)), recorded.record["seed"]
-        if seed not in (None, common):
-            text = f"seed {seed}, others have {common}"
+        files, record = tuple(study.siblings(recorded)), recorded.record
+        if record["seed"] not in (None, common):
+            text = f"seed {record['seed']}, others have {common}"
             yield Finding("other seed", files, text, "Fine if its entry sets its own seed.")
-        if odd := _differences(recorded.record["software"], usual_packages):
-            text = "made with " + first_of(odd)
-            yield Finding("other software", files, text, "Compute a study in one environment.")
-        if odd := _differences(kind_of(recorded.record["machine"]), usual_machine[recorded.stage]):
+        if odd := _differences(record["software"], packages):
+            remedy = "Compute a study in one environment."
+            yield Finding("other software", files, f"made with {first_of(odd)}", remedy)
+        if odd := _differences(kind_of(record["machine"]), machines[recorded.stage]):
             text = f"made on another kind of machine: {'; '.join(odd)}"
             remedy = "Last digits depend on the machine: compare runs from one kind of machine."
             yield Finding("other machine", files, text, remedy)
-        git = recorded.record["git"]
+        git = record["git"]
         if git is None:
-            text = "git had no commit of the code"
             remedy = "For results that matter, run the study in a clone of the repository."
-            yield Finding("unknown code state", files, text, remedy)
+            yield Finding("unknown code state", files, "git had no commit of the code", remedy)
         elif git["dirty"]:
             text = f"commit {git['commit'][:12]} with changes {git['changes'][:12]}"
-            yield Finding(
-                "uncommitted code", files, text, "Commit the code before runs that matter."
-            )
+            remedy = "Commit the code before runs that matter."
+            yield Finding("uncommitted code", files, text, remedy)
 
 
 def _usual(described: Iterable[dict[str, str]]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,6 @@ from chexseg.audit.lineage import as_text, check, inputs_of_rows, lineage_of, ro
 from chexseg.audit.study import Study, study_of
 from chexseg.errors import Problems, one_line
 from chexseg.files.sizes import size_text
-from chexseg.provenance.machine import kind_text
 
 _MOST = 3
 """Maximum number of files listed in a line; --json lists all."""
@@ -125,26 +125,16 @@ def facts_of(result: Audit) -> dict[str, str]:
     study, jobs = result.study, result.study.jobs
     records = [job.record for job in jobs]
     missing = result.x_rays - result.x_rays_checked
-    commits = Counter(_commit(record["git"]) for record in records)
-    machines = Counter(
-        f"{record['machine']['host']}: {kind_text(record['machine'])}" for record in records
-    )
-    versions = Counter(
-        f"python {r['software'].get('python')}, torch {r['software'].get('torch')}" for r in records
-    )
+    seconds = timedelta(seconds=round(sum(r["seconds"] for r in records)))
     return {
-        "artifacts": f"{len(study.recorded)}, {len(study.made)} files",
-        "records": f"{len(study.recorded)} valid, {len(study.damaged)} not, of {len(jobs)} jobs",
+        "artifacts": f"{len(study.recorded)}, {len(study.made)} files, by {len(jobs)} jobs",
         "hashed": f"{len(result.hashed.contents)} files, {size_text(result.hashed.bytes)}",
         "X-rays": f"{result.x_rays_checked} checked" + f", {missing} not" * bool(missing),
-        "code": f"{len({record['code']['digest'] for record in records})} digests of "
-        f"{len({record['stage'] for record in records})} stages",
-        "seeds": _counted(Counter(str(r["seed"]) for r in records if r["seed"] is not None)),
-        "commits": _counted(commits),
-        "machines": _counted(machines),
-        "software": _counted(versions),
-        "computed in": f"{timedelta(seconds=round(sum(r['seconds'] for r in records)))} h, "
-        f"peak memory {max(r['peak_memory_mb'] for r in records)} MB",
+        "seeds": _counted(r["seed"] for r in records if r["seed"] is not None),
+        "commits": _counted(_commit(r["git"]) for r in records),
+        "machines": _counted(f"{r['machine']['host']}: {r['machine']['cpu']}" for r in records),
+        "software": _counted(f"torch {r['software'].get('torch')}" for r in records),
+        "computed in": f"{seconds} h, peak memory {max(r['peak_memory_mb'] for r in records)} MB",
     }
 
 
@@ -180,8 +170,9 @@ def _commit(git: dict[str, Any] | None) -> str:
     return "none" if git is None else git["commit"][:12] + " with changes" * git["dirty"]
 
 
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{what} ({number} jobs)" for what, number in counts.most_common()) or "none"
+def _counted(facts: Iterable[Any]) -> str:
+    counts = Counter(facts).most_common()
+    return ", ".join(f"{fact} ({number} jobs)" for fact, number in counts) or "none"
 
 
 def _plural(n: int, what: str) -> str:
