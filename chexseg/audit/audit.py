@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chexseg.audit.circumstances import circumstances, code_findings
+from chexseg.audit.circumstances import circumstances
 from chexseg.audit.files import CLOSED, PERMIT, Hashed
 from chexseg.audit.findings import MOVE, Finding, first_of, merge_findings, restore
 from chexseg.audit.recorded import Input
@@ -74,7 +74,6 @@ def audit(study: Study, *, root: Path | None = None, x_rays: bool = True) -> Aud
         *_unrecorded(result, files, read),
         *_inputs(study, listed),
         *_raw(result.hashed, raw + listed),
-        *code_findings(study),
         *circumstances(study),
     ]
     result.findings = sorted(merge_findings(found), key=lambda f: not f.is_error)

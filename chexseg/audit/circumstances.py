@@ -1,4 +1,4 @@
-"""Checks how a study was computed: code, commits, seeds, packages and machines that differ."""
+"""Checks how a study was computed: code, commits, packages and machines that differ."""
 
 from __future__ import annotations
 
@@ -14,42 +14,14 @@ from chexseg.provenance.machine import kind_of
 from chexseg.provenance.record import flags_of
 
 
-def _code_here(recorded: Recorded) -> dict[str, str]:
-    """Returns the code with which this checkout would make an artifact."""
-    words = shlex.split(recorded.record["command"])[2:]
-    try:
-        return code_of(recorded.stage, flags_of(words))
-    except (OSError, KeyError):
-        return {}  # a stage or method that does not exist in this version
-
-
-def code_findings(study: Study) -> Iterator[Finding]:
-    """Yields artifacts made with other code than later ones, or than this checkout has."""
+def circumstances(study: Study) -> Iterator[Finding]:
+    """Yields artifacts of other code, packages or machines than the rest of the study."""
     jobs = [r for r in study.jobs if not study.is_stranger(r)]
     newest = {
         name: (digest, recorded.artifact)
         for recorded in jobs  # the newest comes last
         for name, digest in recorded.record["code"]["definitions"].items()
     }
-    for recorded in jobs:
-        files = tuple(study.siblings(recorded))
-        code = recorded.record["code"]["definitions"]
-        odd = [name for name, digest in code.items() if digest != newest[name][0]]
-        now = _code_here(recorded)
-        changed = [name for name in {**code, **now} if code.get(name) != now.get(name)]
-        if odd:
-            text = f"another version of {first_of(odd)} than in {newest[odd[0]][1]}"
-            yield Finding("mixed code", files, text, restore(study))
-        elif changed:
-            text = f"{recorded.stage} has different code here: {first_of(changed)}"
-            yield Finding("other code", files, text, "To reproduce it, check out its commit.")
-
-
-def circumstances(study: Study) -> Iterator[Finding]:
-    """Yields seeds, packages, machines and commits that differ within the study."""
-    jobs = [r for r in study.jobs if not study.is_stranger(r)]
-    seeds = Counter(r.record["seed"] for r in jobs if r.record["seed"] is not None)
-    common = seeds.most_common(1)[0][0] if seeds else None
     packages = _usual(r.record["software"] for r in jobs)
     # Compared per stage: other stages may not use a GPU, or not load the packages.
     machines = {
@@ -58,9 +30,14 @@ def circumstances(study: Study) -> Iterator[Finding]:
     }
     for recorded in jobs:
         files, record = tuple(study.siblings(recorded)), recorded.record
-        if record["seed"] not in (None, common):
-            text = f"seed {record['seed']}, others have {common}"
-            yield Finding("other seed", files, text, "Fine if its entry sets its own seed.")
+        code, here = record["code"]["definitions"], _code_here(recorded)
+        changed = [name for name in {**code, **here} if code.get(name) != here.get(name)]
+        if odd := [name for name, digest in code.items() if digest != newest[name][0]]:
+            text = f"another version of {first_of(odd)} than in {newest[odd[0]][1]}"
+            yield Finding("mixed code", files, text, restore(study))
+        elif changed:
+            text = f"{recorded.stage} has different code here: {first_of(changed)}"
+            yield Finding("other code", files, text, "To reproduce it, check out its commit.")
         if odd := _differences(record["software"], packages):
             remedy = "Compute a study in one environment."
             yield Finding("other software", files, f"made with {first_of(odd)}", remedy)
@@ -76,6 +53,15 @@ def circumstances(study: Study) -> Iterator[Finding]:
             text = f"commit {git['commit'][:12]} with changes {git['changes'][:12]}"
             remedy = "Commit the code before runs that matter."
             yield Finding("uncommitted code", files, text, remedy)
+
+
+def _code_here(recorded: Recorded) -> dict[str, str]:
+    """Returns the code with which this checkout would make an artifact."""
+    words = shlex.split(recorded.record["command"])[2:]
+    try:
+        return code_of(recorded.stage, flags_of(words))
+    except (OSError, KeyError):
+        return {}  # a stage or method that does not exist in this version
 
 
 def _usual(described: Iterable[dict[str, str]]) -> dict[str, str]:

@@ -15,7 +15,7 @@ ERRORS = (
     *("mixed code", CLOSED),
 )
 WARNINGS = (
-    *("running", "other code", "uncommitted code", "unknown code state", "other seed"),
+    *("running", "other code", "uncommitted code", "unknown code state"),
     *("other software", "other machine", "not checked"),
 )
 MOVE = "Move it out of the study, or delete it."

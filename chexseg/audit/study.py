@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
 
 from chexseg.audit.files import is_companion, is_in, list_files, place_from, reason_of
 from chexseg.audit.recorded import Input, Recorded, is_tail
@@ -55,19 +54,16 @@ class Study:
                 except ValueError as error:
                     self.damaged[place] = str(error)
         if not self.recorded or all("/" in place for place in [*self.recorded, *self.damaged]):
-            self._refuse()
+            wrong = [*self.closed.values(), *self.damaged.values()]
+            found = "no valid record at the top level" + (f" ({wrong[0]})" if wrong else "")
+            remedy = "Pass the folder of one study, and restore or permit reading its records."
+            expected = "the folder of a study, such as results/demo"
+            raise InputError([Problem(str(folder), found, expected, remedy)])
         self.made = {file: digest for r in self._placed() for file, digest in r.own.items()}
         self.maker = {file: r.artifact for r in self._placed() for file in r.own}
 
     def _placed(self) -> list[Recorded]:
         return [r for r in self.recorded.values() if not r.misplaced]
-
-    def _refuse(self) -> NoReturn:
-        wrong = [*self.closed.values(), *self.damaged.values()]
-        found = "no valid record at the top level" + (f" ({wrong[0]})" if wrong else "")
-        remedy = "Pass the folder of one study, and restore or permit reading its records."
-        expected = "the folder of a study, such as results/demo"
-        raise InputError([Problem(str(self.folder), found, expected, remedy)])
 
     @cached_property
     def prefix(self) -> str:
@@ -150,9 +146,8 @@ def study_of(path: str | Path) -> tuple[Study, str]:
     """
     path = Path(path)
     folders = [f for f in path.absolute().parents if os.path.exists(record_path(f / INDEX))]
-    there = os.path.exists(path)
-    if not (there and folders):
-        found = "an artifact outside a study" if there else "no such file"
+    if not (os.path.exists(path) and folders):
+        found = "no such file, or one outside a study"
         expected = f"an artifact of a study (a folder with {INDEX} and its record)"
         raise InputError([Problem(str(path), found, expected, "Correct the path.")])
     folder = os.path.relpath(folders[0]) if not path.is_absolute() else folders[0]

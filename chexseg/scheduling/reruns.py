@@ -157,9 +157,7 @@ def _artifacts_changed(folder: Path, record: Record, digests: Digests) -> Iterat
     for entry in entries(record["outputs"]):
         path = os.path.normpath(folder / entry["path"])
         known = entry["stamp"], entry["sha256"]
-        if mismatch := _find_mismatch(
-            path, entry["sha256"], digests, known, "is not what its job wrote"
-        ):
+        if mismatch := _find_mismatch(path, entry["sha256"], digests, known):
             yield Change(ARTIFACT, path, now=mismatch)
 
 
@@ -168,11 +166,10 @@ def _find_mismatch(
     digest: str,
     digests: Digests,
     known: tuple[Stamp, str] | None = None,
-    other: str = "has other content",
 ) -> str:
     """Returns how a file differs from its expected digest; "" if it does not."""
     try:
-        return "" if digests.of(path, known) == digest else other
+        return "" if digests.of(path, known) == digest else "has other content"
     except FileNotFoundError:
         return "does not exist"
     except OSError as error:

@@ -98,9 +98,6 @@ TAMPERED = {
         lambda s: edit_with_record(s / "overlaps/full.csv"),
         "damaged record", ["overlaps/full.csv.provenance.json"],
     ),
-    "another seed": (
-        lambda s: [reseal(s / f, lambda r: r.update(seed=9)) for f in FULL], "other seed", FULL,
-    ),
     "foreign file": (
         lambda s: new_file(s / "segmenters/full/best.pt"), "foreign", ["segmenters/full/best.pt"],
     ),

@@ -8,7 +8,7 @@ import pytest
 
 from chexseg.provenance.form import seal_of
 from chexseg.provenance.record import record_path
-from tests.unit.audit.tampering import run_audit
+from tests.unit.audit.tampering import reseal, run_audit
 
 
 def test_a_clean_study_is_exit_code_0_with_a_table(study, capsys):
@@ -18,6 +18,8 @@ def test_a_clean_study_is_exit_code_0_with_a_table(study, capsys):
     assert facts["artifacts"] == "32, 37 files, by 27 jobs"
     assert facts["X-rays"] == "3 checked"
     assert facts["seeds"] == "3 (7 jobs)"
+    reseal(study / "index.csv", lambda record: record.update(seed=9))
+    assert "seeds        3 (6 jobs), 9 (1 jobs)\n" in run_audit(capsys, study)[1].out
     assert facts["commits"].startswith("c0ffeec0ffee (")
     assert out.endswith("Every file matches its record, and every input is recorded.\n")
 
