@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from chexseg.provenance.machine import kind_of, kind_text, machine, processor_of
+from chexseg.provenance.machine import kind_of, machine, processor_of
 
 
 def test_a_stage_without_torch_does_not_load_it():
