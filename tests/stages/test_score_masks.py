@@ -30,7 +30,7 @@ def files(tmp_path):
         "Edema": [1, 1, 0, 1, 0, 1],
     }  # fmt: skip
     pd.DataFrame(index).to_csv(tmp_path / "index.csv", index=False)
-    drawn = dict.fromkeys(("e1", "v1"), LEFT) | dict.fromkeys(("e2",), LEFT & False) | {"v2": LEFT}
+    drawn = {"e1": LEFT, "v1": LEFT, "e2": LEFT & False, "v2": LEFT}
     return {
         "index": tmp_path / "index.csv",
         "truth": (write_masks(tmp_path / "drawn.h5", drawn),),
