@@ -36,6 +36,8 @@ CHANGED = {
     "AffinityLabelSettings": {"foreground": 0.3, "background": 0.05, "iterations": 0},
     "IRNetSettings": {"learning_rate": 0.05, "radius": 5, "schedule": "constant"},
     "AffinitySettings": {"batch_size": 1},
+    "GateSettings": {"uncertain": "ignore", "certain_background": 0.2},
+    "IRNetMaskSettings": {"beta": 2.5, "blank": "ones"},
     "WalkSettings": {"radius": 5, "beta": 10, "steps_log2": 8, "background": 0.25},
     "SegmenterSettings": {
         "architecture": "unet", "encoder": "densenet121", "decoder_channels": 64,
