@@ -140,7 +140,7 @@ def _type(kind: Any) -> str:
         field = FieldInfo.from_annotation(kind)
         return _type(inner[0]) + _bounds(field)
     if origin is typing.Literal:
-        return ", ".join(f"`{value}`" for value in inner) if len(inner) < 8 else "pathologies"
+        return ", ".join(f"`{value}`" for value in inner) if len(inner) < 12 else "pathologies"
     if origin is tuple:
         return f"list of {_type(inner[0])}"
     if origin is dict:

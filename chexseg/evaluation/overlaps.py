@@ -6,6 +6,7 @@ by `read_masks` or made by `encode`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from chexseg.data.masks import Rle, read_masks
 from chexseg.errors import InputError, Problems
 
 Masks = Mapping[str, Mapping[str, Rle]]
-COUNTS = ("intersection", "union", "truth_pixels", "predicted_pixels")
+COUNTS = ("intersection", "union", "truth_pixels", "predicted_pixels", "pixels")
 ROW = ("cxr_id", "patient", "pathology")
 COLUMNS = (*ROW, *COUNTS)
 
@@ -28,6 +29,7 @@ def overlap_table(
     *,
     patients: Mapping[str, str],
     pathologies: Sequence[str],
+    sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> pd.DataFrame:
     """Counts the pixels of truth, prediction, their intersection and their union.
 
@@ -37,16 +39,18 @@ def overlap_table(
             mask: CheXlocalize omits X-rays without a positive label.
         patients: X-ray -> patient, for the X-rays to score.
         pathologies: the pathologies to score.
+        sizes: X-ray -> (height, width); by default, those of its masks.
 
     Returns:
         One row per X-ray and pathology, in that order, with the columns COLUMNS; the counts are
-        int64.
+        int64. `pixels` is the size of the X-ray, 0 if it is unknown.
 
     Raises:
         InputError: truth and prediction differ in size; lists all such masks.
     """
     problems, counts = Problems(), []
     for cxr_id in patients:
+        pixels = _pixels(cxr_id, truth, prediction, sizes)
         for pathology in pathologies:
             drawn = truth.get(cxr_id, {}).get(pathology)
             predicted = prediction.get(cxr_id, {}).get(pathology)
@@ -57,7 +61,7 @@ def overlap_table(
                     "Provide masks at the native size of the X-ray, height first.",
                 )  # fmt: skip
             else:
-                counts.append(_count(drawn, predicted))
+                counts.append((*_count(drawn, predicted), pixels))
     problems.raise_if_any()
     table = pd.DataFrame(counts, columns=list(COUNTS), dtype=np.int64)
     table["cxr_id"] = [cxr_id for cxr_id in patients for _ in pathologies]
@@ -66,8 +70,18 @@ def overlap_table(
     return table[list(COLUMNS)]
 
 
+def _pixels(
+    cxr_id: str, truth: Masks, prediction: Masks, sizes: Mapping[str, tuple[int, int]] | None
+) -> int:
+    """Returns the number of pixels of an X-ray; 0 if it is unknown."""
+    if sizes is not None:
+        return math.prod(map(int, sizes[cxr_id]))
+    masks = (*truth.get(cxr_id, {}).values(), *prediction.get(cxr_id, {}).values())
+    return math.prod(masks[0]["size"]) if masks else 0
+
+
 def _count(drawn: Rle | None, predicted: Rle | None) -> tuple[int, int, int, int]:
-    """Returns COUNTS of two masks of equal size."""
+    """Returns COUNTS of two masks of equal size, but for `pixels`."""
     truth_pixels = int(coco.area(drawn)) if drawn else 0
     predicted_pixels = int(coco.area(predicted)) if predicted else 0
     shared = 0

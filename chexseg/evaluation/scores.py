@@ -17,6 +17,7 @@ import pandas as pd
 from chexseg.catalog import load
 from chexseg.errors import InputError, Problem
 from chexseg.evaluation.intervals import interval, resample
+from chexseg.evaluation.metrics import is_lower_better
 from chexseg.files.atomic import atomic
 
 MEAN = "mean"
@@ -35,6 +36,8 @@ class Scores:
         n_images: [M, P] int64: number of X-rays whose denominator is above 0; all X-rays for the
             mean.
         confidence: coverage of the intervals.
+        n_patients: number of patients.
+        lower_is_better: whether a lower value is better, for each metric.
     """
 
     metrics: tuple[str, ...]
@@ -43,6 +46,8 @@ class Scores:
     replicates: np.ndarray
     n_images: np.ndarray
     confidence: float
+    n_patients: int
+    lower_is_better: tuple[bool, ...]
 
     def table(self) -> pd.DataFrame:
         """Returns a row per score: pathology, metric, value, ci_low, ci_high, n_images."""
@@ -78,18 +83,20 @@ def score(
         seed: seed of the resamples.
     """
     metrics = tuple(dict.fromkeys(metrics))
-    _, patient = np.unique(overlaps["patient"], return_inverse=True)
+    functions = [load("metric", name) for name in metrics]
+    patients, patient = np.unique(overlaps["patient"], return_inverse=True)
     column, pathologies = pd.factorize(overlaps["pathology"])
-    sums = np.zeros((len(metrics), 2, patient.max(initial=-1) + 1, len(pathologies)))
+    sums = np.zeros((len(metrics), 2, len(patients), len(pathologies)))
     n_images = np.full((len(metrics), len(pathologies) + 1), overlaps["cxr_id"].nunique())
-    for m, name in enumerate(metrics):
-        terms = load("metric", name)(overlaps)
+    for m, function in enumerate(functions):
+        terms = function(overlaps)
         for part, term in enumerate(terms):
             np.add.at(sums[m, part], (patient, column), term)
         n_images[m, :-1] = np.bincount(column[terms[1] > 0], minlength=len(pathologies))
     return Scores(
         metrics, (*pathologies, MEAN), _with_mean(sums.sum(2)),
-        _with_mean(resample(sums, replicates, seed)), n_images, confidence,
+        _with_mean(resample(sums, replicates, seed)), n_images, confidence, len(patients),
+        tuple(map(is_lower_better, functions)),
     )  # fmt: skip
 
 
@@ -105,7 +112,8 @@ def write_scores(path: Path, runs: Mapping[str, Scores]) -> None:
     """Writes the scores of runs of the same X-rays; equal scores give equal bytes.
 
     The file is numpy's `.npz`: `run` [N], `metric` [M], `pathology` [P], `value` [N, M, P],
-    `replicate` [N, M, R, P], `n_images` [N, M, P] and `confidence`.
+    `replicate` [N, M, R, P], `n_images` [N, M, P], `confidence`, `n_patients` and
+    `lower_is_better` [M].
     """
     first = next(iter(runs.values()))
     arrays = {
@@ -116,6 +124,8 @@ def write_scores(path: Path, runs: Mapping[str, Scores]) -> None:
         "replicate": [scores.replicates for scores in runs.values()],
         "n_images": [scores.n_images for scores in runs.values()],
         "confidence": first.confidence,
+        "n_patients": first.n_patients,
+        "lower_is_better": first.lower_is_better,
     }
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **{name: np.asarray(array) for name, array in arrays.items()})
@@ -131,10 +141,13 @@ def read_scores(path: Path) -> dict[str, Scores]:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
         names = tuple(tuple(arrays[key].tolist()) for key in ("metric", "pathology"))
-        confidence = arrays["confidence"].item()
+        shared = (
+            arrays["confidence"].item(), arrays["n_patients"].item(),
+            tuple(arrays["lower_is_better"].tolist()),
+        )  # fmt: skip
         parts = (arrays["run"].tolist(), arrays["value"], arrays["replicate"], arrays["n_images"])
         return {
-            run: Scores(*names, values, replicates, n_images, confidence)
+            run: Scores(*names, values, replicates, n_images, *shared)
             for run, values, replicates, n_images in zip(*parts, strict=True)
         }
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:

@@ -38,7 +38,7 @@ def run(
     """
     patients, sizes = patients_of_index(index, split)
     masks = read_both(truth, prediction, pathologies=pathologies, sizes=sizes, wanted=patients)
-    table = overlap_table(*masks, patients=patients, pathologies=pathologies)
+    table = overlap_table(*masks, patients=patients, pathologies=pathologies, sizes=sizes)
     content = table.to_csv(index=False, lineterminator="\n").encode()
     if out.suffix == ".gz":
         content = gzip.compress(content, mtime=0)  # equal tables give equal bytes

@@ -60,7 +60,7 @@ def run(
     if not patients:
         found, remedy = "no X-ray, nor in the prediction", "Provide masks, or pass --index."
         raise InputError([Problem(str(gt), found, "one or more", remedy)])
-    table = overlap_table(*masks, patients=patients, pathologies=pathologies)
+    table = overlap_table(*masks, patients=patients, pathologies=pathologies, sizes=sizes)
     scores = score(table, **settings.model_dump()).table()
     scores.insert(0, "run", run_name)
     if out is not None:

@@ -11,12 +11,12 @@ def write_overlaps(folder, runs=RUNS, images=6):
     paths = []
     for name, found in runs.items():
         rows = [
-            (f"patient{n}_a", f"patient{n}", pathology, shared, 4, 4, shared)
+            (f"patient{n}_a", f"patient{n}", pathology, shared, 4, 4, shared, 64)
             for n in range(images)
             for pathology, shared in (("Edema", found), ("Cardiomegaly", found - 1))
         ]
         columns = ["cxr_id", "patient", "pathology", "intersection", "union", "truth_pixels"]
-        table = pd.DataFrame(rows, columns=[*columns, "predicted_pixels"])
+        table = pd.DataFrame(rows, columns=[*columns, "predicted_pixels", "pixels"])
         paths.append(folder / f"{name}.csv")
         table.to_csv(paths[-1], index=False)
     return tuple(paths)

@@ -33,10 +33,10 @@ def counted(files, out, **options):
 
 def test_x_rays_and_patients_are_those_of_the_index(files, tmp_path, capsys):
     assert counted(files, tmp_path / "overlaps.csv").decode().splitlines() == [
-        "cxr_id,patient,pathology,intersection,union,truth_pixels,predicted_pixels",
-        "a,1,Edema,2,4,4,2",
-        "b,2,Edema,0,2,2,0",
-        "d,1,Edema,0,0,0,0",
+        "cxr_id,patient,pathology,intersection,union,truth_pixels,predicted_pixels,pixels",
+        "a,1,Edema,2,4,4,2,4",
+        "b,2,Edema,0,2,2,0,4",
+        "d,1,Edema,0,0,0,0,0",
     ]
     assert capsys.readouterr().out == "3 X-rays of 2 patients, 2 without a prediction.\n"
 

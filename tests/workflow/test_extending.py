@@ -99,7 +99,7 @@ def test_methods_of_another_package_make_a_study(study):
     with (folder / "summary.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["run"] for row in rows} == {"full", "weak", "student", "linked", "focused"}
-    assert {row["metric"] for row in rows} == {"iou_dataset", "dice"}
+    assert {row["metric"] for row in rows} == {"iou_dataset", "area_ratio"}
     for row in (row for row in rows if row["pathology"] == "mean"):
         iou = next(other["value"] for other in rows if other["metric"] == "iou_dataset"
                    and (other["run"], other["pathology"]) == (row["run"], "mean"))  # fmt: skip

@@ -3,5 +3,24 @@
 A metric is a ratio of sums over X-rays, so that a resample of patients is a weighting of
 per-patient sums. Its function takes the overlaps of a run (a table with the columns
 `chexseg.evaluation.overlaps.COLUMNS`) and returns two arrays with one number per row: its
-contributions to the numerator and to the denominator. Rows with denominator 0 do not count.
+contributions to the numerator and to the denominator. Rows with denominator 0 do not count. A
+metric is better if it is higher, unless its function is marked with `lower_is_better`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+Metric = TypeVar("Metric", bound=Callable)
+
+
+def lower_is_better(metric: Metric) -> Metric:
+    """Marks the function of a metric of which a lower value is better."""
+    metric.lower_is_better = True
+    return metric
+
+
+def is_lower_better(metric: Callable) -> bool:
+    """Returns whether a lower value of a metric is better."""
+    return getattr(metric, "lower_is_better", False)

@@ -12,6 +12,7 @@ def table(*rows):
     frame = pd.DataFrame(rows, columns=names)
     frame["patient"] = frame["cxr_id"].str.split("_").str[0]
     frame["union"] = frame["truth_pixels"] + frame["predicted_pixels"] - frame["intersection"]
+    frame["pixels"] = 16
     return frame
 
 

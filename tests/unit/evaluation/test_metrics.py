@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chexseg.catalog import load, names
+from chexseg.evaluation.metrics import is_lower_better
 from chexseg.evaluation.scores import score
 from tests.unit.evaluation.tables import METRICS, SMALL, random_table, table
 
@@ -34,8 +35,10 @@ class TestContract:
         assert [len(term) for term in load("metric", name)(SMALL.iloc[:0])] == [0, 0]
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_a_perfect_run_has_an_iou_of_1(name):
+@pytest.mark.parametrize(
+    "name", [*METRICS, "iou_image_all", "dice", "precision", "recall", "specificity"]
+)
+def test_a_perfect_run_has_a_score_of_1(name):
     frame = table(("p1_a", "Edema", 4, 4, 4), ("p2_a", "Edema", 9, 9, 9))
     scores = score(frame, metrics=(name,), replicates=5, confidence=0.9, seed=0)
     assert (scores.values == 1).all()
@@ -46,8 +49,29 @@ def test_a_perfect_run_has_an_iou_of_1(name):
     [
         ("iou_dataset", [1, 4, 0, 0, 0, 0, 0, 0, 0], [3, 5, 3, 0, 0, 7, 0, 0, 0]),
         ("iou_image", [1 / 3, 4 / 5, 0, 0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0]),
+        ("iou_image_all", [1 / 3, 4 / 5, 0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0]),
+        ("dice", [2, 8, 0, 0, 0, 0, 0, 0, 0], [4, 9, 3, 0, 0, 7, 0, 0, 0]),
+        ("precision", [1, 4, 0, 0, 0, 0, 0, 0, 0], [2, 5, 3, 0, 0, 0, 0, 0, 0]),
+        ("recall", [1, 4, 0, 0, 0, 0, 0, 0, 0], [2, 4, 0, 0, 0, 7, 0, 0, 0]),
+        (
+            "specificity",
+            [13, 11, 13, 16, 16, 9, 16, 16, 16],
+            [14, 12, 16, 16, 16, 9, 16, 16, 16],
+        ),
+        ("false_positives", [0, 0, 1, 0, 0, 0, 0, 0, 0], [0, 0, 1, 1, 1, 0, 1, 1, 1]),
     ],
 )
 def test_terms_by_hand(name, numerator, denominator):
     terms = load("metric", name)(SMALL)
     assert [term.tolist() for term in terms] == [numerator, denominator]
+
+
+def test_false_positives_alone_are_better_if_lower():
+    assert [name for name in names("metric") if is_lower_better(load("metric", name))] == [
+        "false_positives"
+    ]
+
+
+def test_an_x_ray_of_unknown_size_has_no_specificity():
+    terms = load("metric", "specificity")(SMALL.assign(pixels=0))
+    assert [term.tolist() for term in terms] == [[0] * 9, [0] * 9]

@@ -28,7 +28,7 @@ def test_counts_of_one_mask():
     )
     assert tuple(table.columns) == COLUMNS
     assert table.to_numpy().tolist() == [
-        ["patient1_study1_view1_frontal", "007", "Edema", 2, 5, 3, 4]
+        ["patient1_study1_view1_frontal", "007", "Edema", 2, 5, 3, 4, 6]
     ]
     assert (table[list(COUNTS)].dtypes == np.int64).all()
 
@@ -37,12 +37,12 @@ def test_absent_entries_are_empty_masks():
     truth = {"a": {"Edema": encode(TRUTH)}, "b": {"Cardiomegaly": encode(TRUTH)}}
     prediction = {"c": {"Edema": encode(PREDICTION)}, "b": {"Cardiomegaly": encode(PREDICTION)}}
     assert counts_of(truth, prediction, pathologies=("Edema", "Cardiomegaly")) == {
-        ("a", "Edema"): [0, 3, 3, 0],
-        ("a", "Cardiomegaly"): [0, 0, 0, 0],
-        ("b", "Edema"): [0, 0, 0, 0],
-        ("b", "Cardiomegaly"): [2, 5, 3, 4],
-        ("c", "Edema"): [0, 4, 0, 4],
-        ("c", "Cardiomegaly"): [0, 0, 0, 0],
+        ("a", "Edema"): [0, 3, 3, 0, 6],
+        ("a", "Cardiomegaly"): [0, 0, 0, 0, 6],
+        ("b", "Edema"): [0, 0, 0, 0, 6],
+        ("b", "Cardiomegaly"): [2, 5, 3, 4, 6],
+        ("c", "Edema"): [0, 4, 0, 4, 6],
+        ("c", "Cardiomegaly"): [0, 0, 0, 0, 6],
     }
 
 
@@ -53,6 +53,14 @@ def test_only_given_x_rays_count_in_their_order():
     assert table["cxr_id"].tolist() == ["c", "z", "a"]
     assert table["patient"].tolist() == ["one", "two", "one"]
     assert table["intersection"].tolist() == [3, 0, 3]
+
+
+def test_pixels_are_those_of_the_index_or_of_any_mask():
+    masks = {"a": {"Edema": encode(TRUTH)}}
+    options = {"patients": {"a": "p", "b": "q"}, "pathologies": ("Edema",)}
+    assert overlap_table(masks, {}, **options)["pixels"].tolist() == [6, 0]
+    sizes = {"a": (2, 3), "b": (4, 5)}
+    assert overlap_table(masks, {}, **options, sizes=sizes)["pixels"].tolist() == [6, 20]
 
 
 def test_no_x_rays():
@@ -84,5 +92,5 @@ def test_counts_equal_those_of_pixels(pairs):
     )
     counts = counts_of(truth, prediction, pathologies=pathologies)
     assert list(counts.values()) == [
-        [(a & b).sum(), (a | b).sum(), a.sum(), b.sum()] for a, b in pairs
+        [(a & b).sum(), (a | b).sum(), a.sum(), b.sum(), a.size] for a, b in pairs
     ]
