@@ -60,11 +60,24 @@ class SegmenterEntry(SegmenterSettings):
         return names, tuple(self.masks[name] / total for name in names)
 
 
-class ContrastEntry(Settings):
-    """Two runs whose scores are compared on the same resamples of the patients."""
+Side = Annotated[
+    Annotated[Name, Tag("name")] | Annotated[tuple[Name, ...], Field(min_length=1), Tag("list")],
+    Discriminator(lambda value: "list" if isinstance(value, (list, tuple)) else "name"),
+]
+"""One side of a contrast: a run, or runs that differ in nothing but their training seed."""
 
-    run: Name = Field(description="Name of a segmenter, or radiologists.")
-    against: Name = Field(description="The run whose score is subtracted.")
+
+class ContrastEntry(Settings):
+    """Two runs, or two groups of seeds, whose scores are compared on the same resamples."""
+
+    run: Side = Field(
+        description="Name of a segmenter, or radiologists; or a list of segmenters that differ in "
+        "their seed."
+    )
+    against: Side = Field(
+        description="The run whose score is subtracted; or a list, paired with that of `run` by "
+        "position."
+    )
 
 
 FACTOR_KEY = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,200}$"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,9 +44,6 @@ Place = Callable[..., str]
 Node = tuple[str, str]
 """Section and name of an entry."""
 
-MOST_RUNS = 6
-"""Where no contrasts are named, every two runs are compared, if there are no more than these."""
-
 
 def check_links(study: Study, place: Place, problems: Problems) -> None:
     """Adds a problem for everything that does not fit together in a study."""
@@ -57,7 +53,7 @@ def check_links(study: Study, place: Place, problems: Problems) -> None:
     for section, name, entry in entries(study):
         for location, (target, wanted) in _references(entry):
             where, names = place(section, name, *location), tuple(getattr(study, target))
-            _check_name(wanted, names, target, where, problems)
+            check_name(wanted, names, target, where, problems)
         for field, network, mark in _weights(entry):
             where = place(section, name, field)
             _check_weights(study, getattr(entry, field), network, mark, where, problems)
@@ -68,32 +64,12 @@ def check_links(study: Study, place: Place, problems: Problems) -> None:
         problems.add(place(section, name), f"a cycle: {chain}", expected, "Break it.")
     for name, entry in study.segmenters.items():
         _check_segmenter(study, name, entry, place, problems)
-    for name, contrast in study.contrasts.items():
-        for side in ("run", "against"):
-            where = place("contrasts", name, side)
-            _check_name(getattr(contrast, side), runs_of(study), "the runs", where, problems)
-        if contrast.run == contrast.against:
-            where = place("contrasts", name, "against")
-            problems.add(where, f"{contrast.run!r} against itself", "another run", "Correct it.")
 
 
 def runs_of(study: Study) -> tuple[str, ...]:
     """Returns what is scored: the segmenters, and the human benchmark if there is one."""
     readers = study.data.mask_files("", "test")[1:]
     return (*study.segmenters, *[HUMAN] * bool(readers))
-
-
-def contrasts_of(study: Study) -> dict[str, tuple[str, str]]:
-    """Returns which runs are compared: name -> run, and the run that it is compared against.
-
-    Those that the study names. If it names none: each run against every one before it, called
-    `full_vs_weak`; and none if there are more than MOST_RUNS runs.
-    """
-    if study.contrasts:
-        return {name: (entry.run, entry.against) for name, entry in study.contrasts.items()}
-    runs = runs_of(study)
-    pairs = combinations(runs, 2) if len(runs) <= MOST_RUNS else ()
-    return {f"{run}_vs_{against}": (run, against) for against, run in pairs}
 
 
 def entries(study: Study) -> Iterator[tuple[str, str, Settings]]:
@@ -154,9 +130,10 @@ def _weights(entry: Settings) -> Iterator[tuple[str, str, InitialWeights]]:
                 yield field, getattr(entry, mark.network), mark
 
 
-def _check_name(
+def check_name(
     name: str, names: tuple[str, ...], what: str, where: str, problems: Problems
 ) -> None:
+    """Adds a problem if a name is none of `names`; `what` says what they are the names of."""
     if name not in names:
         remedy = f"Did you mean {nearest(name, names)!r}?" if names else f"Define {what} first."
         expected = f"one of {what}: {', '.join(names) or 'there is none'}"

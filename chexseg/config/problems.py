@@ -15,11 +15,17 @@ from chexseg.config.yaml_marks import Positions
 from chexseg.errors import Problems, nearest
 
 _QUOTED = r"'([^']*)'"
+ANY = "*"
+"""In TAGS: any key of the section's entries."""
 
 
-TAGS = {"segmenters": (("masks",), ("list", "weights")), "sweeps": ((), ("values", "together"))}
-"""Section -> keys of its entries behind which pydantic puts the form of the value (none: behind
-any), and the forms: see `chexseg.config.entries`."""
+TAGS = {
+    ("segmenters", "masks"): ("list", "weights"),
+    ("contrasts", "run"): ("name", "list"),
+    ("contrasts", "against"): ("name", "list"),
+    ("sweeps", ANY): ("values", "together"),
+}
+"""Section and key -> what pydantic puts behind the key: see `chexseg.config.entries`."""
 
 WrittenAt = Callable[[tuple[str | int, ...]], tuple[str | int, ...]]
 """Location of a value -> where it was written: there, or where it comes from."""
@@ -139,13 +145,14 @@ def _without_tags(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...
     """Splits pydantic's location into the steps of the config, and the method of the entry.
 
     Pydantic puts the method behind the name of an entry that may be of several, the form behind
-    the masks of a segmenter and a value of several forms, and "[key]" behind a key that is itself
-    wrong.
+    a key that takes several (TAGS) and a value of several forms, and "[key]" behind a key that is
+    itself wrong.
     """
     steps = tuple(step for step in location if step not in ("[key]", NUMBER, WORD))
-    keys, tags = TAGS.get(str(steps[0]) if steps else "", ((), ()))
-    if steps[3:4] and steps[3] in tags and (steps[2] in keys or not keys):
-        return (*steps[:3], *steps[4:]), None
+    if len(steps) > 3:
+        tags = TAGS.get((steps[0], steps[2])) or TAGS.get((steps[0], ANY), ())
+        if steps[3] in tags:
+            return (*steps[:3], *steps[4:]), None
     if steps and steps[0] in KINDS and len(steps) > 2 and steps[2] in methods(str(steps[0])):
         return (*steps[:2], *steps[3:]), str(steps[2])
     return steps, None

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from chexseg.config.contrasts import check_contrasts
 from chexseg.config.data import DataSection, with_selections
 from chexseg.config.defaults import inherited, origin
 from chexseg.config.entries import ContrastEntry, SegmenterEntry, SweepEntry, union
@@ -60,7 +61,7 @@ class Study(Settings):
     prediction: PredictionSettings = Field(PredictionSettings(), description="Test masks.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Scores.")
     contrasts: dict[Name, ContrastEntry] = Field(
-        {}, description="Runs that are compared; none: every two, if there are at most 6 runs."
+        {}, description="What is compared; none: every two runs, if there are at most 6 runs."
     )
     figures: FigureSettings = Field(FigureSettings(), description="Figures of the report.")
     _unfolded: Unfolded = PrivateAttr(default_factory=lambda: unfold({}))
@@ -102,6 +103,7 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
         study = with_selections(Study.model_validate(unfolded.config))
         study._unfolded = unfolded
         check_links(study, place, problems)
+        check_contrasts(study, place, problems)
         if not problems.found:
             check_commands(study, place, problems)
     except ValidationError as error:

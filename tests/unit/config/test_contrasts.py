@@ -1,6 +1,6 @@
 import pytest
 
-from chexseg.config.links import MOST_RUNS, contrasts_of
+from chexseg.config.contrasts import MOST_RUNS, Contrast, contrasts_of
 from chexseg.config.study import read_study
 from tests.unit.config.small_config import found_in, good, problems_of
 
@@ -12,7 +12,17 @@ def segmenters(number):
 
 
 def contrasts(**changes):
-    return contrasts_of(read_study(good(**changes)))
+    """The contrasts of a study: the runs of either side, as a string if there is one."""
+    found = contrasts_of(read_study(good(**changes)))
+    return {
+        name: tuple(side if len(side) > 1 else side[0] for side in (c.run, c.against))
+        for name, c in found.items()
+    }
+
+
+def seeds(*names):
+    """The good config with these segmenters beside its own."""
+    return {name: {"masks": ["expert"], "seed": n} for n, name in enumerate(names)}
 
 
 def test_contrasts_are_those_that_the_study_names_by_name():
@@ -40,7 +50,55 @@ def test_without_names_and_with_many_runs_none_are_compared():
     config["data"] = HUMAN
     assert contrasts_of(read_study(config)) == {}
     config["contrasts"] = {"gain": {"run": "s1", "against": "s0"}}
-    assert contrasts_of(read_study(config)) == {"gain": ("s1", "s0")}
+    assert contrasts_of(read_study(config)) == {"gain": Contrast(("s1",), ("s0",))}
+
+
+def test_groups_of_seeds_in_the_order_in_which_they_are_named():
+    named = {
+        "gain": {"run": ["a2", "a1"], "against": ["b1", "b2"]},
+        "human": {"run": "radiologists", "against": ["a1", "a2"]},
+        "single": {"run": ["a1"], "against": "b1"},
+    }
+    found = contrasts(contrasts=named, segmenters=seeds("a1", "a2", "b1", "b2"), data=HUMAN)
+    assert found == {
+        "gain": (("a2", "a1"), ("b1", "b2")),
+        "human": ("radiologists", ("a1", "a2")),
+        "single": ("a1", "b1"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("run", "against", "found", "remedy"),
+    [
+        (["a1", "a3"], ["b1", "b2"], "'a3'", "Did you mean 'a2'?"),
+        (["a1", "a2"], ["b1", "a2"], "'a2' against itself", "Correct it."),
+        (["a1", "a1"], ["b1", "b2"], "'a1' twice", "Delete one."),
+        (["a1", "a2"], ["b1"], "2 runs against 1", "Name one run of each seed"),
+        (["a1", "a2"], "b1", "2 runs against 1", "Name one run of each seed"),
+        ("a1", ["b1", "b2"], "1 run against 2", "Name one run of each seed"),
+        (["radiologists", "a1"], ["b1", "b2"], "'radiologists' among seeds", "Name it alone."),
+        ([], ["b1"], "[] for 'contrasts.c.run'", "Correct 'contrasts.c.run'."),
+        ([7], ["b1"], "7 for 'contrasts.c.run.0'", "Correct 'contrasts.c.run.0'."),
+    ],
+)
+def test_what_is_wrong_with_groups_of_seeds(run, against, found, remedy):
+    config = good(
+        contrasts={"c": {"run": run, "against": against}},
+        segmenters=seeds("a1", "a2", "b1", "b2"), data=HUMAN,
+    )  # fmt: skip
+    [(what, how)] = found_in(config)
+    assert what == found
+    assert how.startswith(remedy)
+
+
+def test_a_wrong_run_of_a_group_is_told_with_row_and_column(tmp_path):
+    text = (
+        "study: s\nphantom: {}\nsegmenters: {full: {masks: [expert]}, other: {masks: [expert]}}\n"
+        "contrasts:\n  gain:\n    run: [full]\n    against:\n      - othr\n"
+    )
+    [problem] = problems_of(text, tmp_path)
+    assert problem[0] == "8:9"
+    assert problem[3] == "Did you mean 'other'?"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""The contrasts of a study: which runs are compared, alone or as groups of training seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from chexseg.config.links import HUMAN, Place, check_name, runs_of
+from chexseg.errors import Problems
+
+if TYPE_CHECKING:
+    from chexseg.config.entries import Side
+    from chexseg.config.study import Study
+
+MOST_RUNS = 6
+"""Where no contrasts are named, every two runs are compared, if there are no more than these."""
+
+SIDES = ("run", "against")
+SEPARATOR = ","
+"""Between the runs of a side in a command and in tables; no name contains it."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Runs that are compared: each side is one run, or several that differ in their seed."""
+
+    run: tuple[str, ...]
+    against: tuple[str, ...]
+
+
+def contrasts_of(study: Study) -> dict[str, Contrast]:
+    """Returns which runs are compared, by the name of the contrast.
+
+    Those that the study names. If it names none: each run against every one before it, called
+    `full_vs_weak`; and none if there are more than MOST_RUNS runs.
+    """
+    if study.contrasts:
+        return {
+            name: Contrast(*(runs_of_side(study, getattr(entry, side)) for side in SIDES))
+            for name, entry in study.contrasts.items()
+        }
+    runs = runs_of(study)
+    pairs = combinations(runs, 2) if len(runs) <= MOST_RUNS else ()
+    return {f"{run}_vs_{against}": Contrast((run,), (against,)) for against, run in pairs}
+
+
+def runs_of_side(study: Study, side: Side) -> tuple[str, ...]:
+    """Returns the runs that one side of a contrast names, in the order of their seeds."""
+    return (side,) if isinstance(side, str) else tuple(side)
+
+
+def check_contrasts(study: Study, place: Place, problems: Problems) -> None:
+    """Adds a problem for each contrast that names no run, or runs that cannot be paired."""
+    known = runs_of(study)
+    for name, entry in study.contrasts.items():
+        sides = {side: runs_of_side(study, getattr(entry, side)) for side in SIDES}
+        for side, runs in sides.items():
+            listed = not isinstance(getattr(entry, side), str)
+            for number, run in enumerate(runs):
+                where = place("contrasts", name, side, *([number] if listed else []))
+                check_name(run, known, "the runs", where, problems)
+                if run in runs[:number]:
+                    problems.add(where, f"{run!r} twice", "each once", "Delete one.")
+            if len(runs) > 1 and HUMAN in runs:
+                where, remedy = place("contrasts", name, side), "Name it alone."
+                problems.add(where, f"{HUMAN!r} among seeds", "runs that differ in a seed", remedy)
+        run, against = sides.values()
+        where = place("contrasts", name, "against")
+        for both in dict.fromkeys(each for each in against if each in run):
+            problems.add(where, f"{both!r} against itself", "another run", "Correct it.")
+        # The second reader is one, and has no seed; a model that is trained once has one too.
+        if len(run) != len(against) and (HUMAN,) not in sides.values():
+            found = f"{len(run)} run{'s' * (len(run) > 1)} against {len(against)}"
+            remedy = "Name one run of each seed on either side: they are paired by position."
+            problems.add(where, found, "equally many", remedy)
