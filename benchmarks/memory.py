@@ -78,7 +78,7 @@ COMMANDS = (
     " --out overlaps.csv",
     "score-runs --overlaps overlaps.csv --names segmenter --out summary.csv"
     " --replicates-out replicates.npz --false-positives false_positives.csv",
-    "compare-runs --replicates replicates.npz --out comparisons.csv --contrasts itself"
+    "compare-runs --replicates replicates.npz --out comparisons.csv --power power.csv --contrasts itself"
     " --runs segmenter --against segmenter",
     f"draw-figure --figure gallery --out gallery.png {STORES}"
     f" --truth {TRUTH} --overlaps overlaps.csv --overlaps-names segmenter"

@@ -36,6 +36,7 @@ RUNNING = ".running.json"
 PACKAGES = (
     *("chexseg", "torch", "torchvision", "lightning", "segmentation-models-pytorch", "numpy"),
     *("pandas", "scikit-image", "h5py", "pycocotools", "pillow", "torchmetrics", "snakemake"),
+    *("scipy", "statsmodels"),
 )
 RANKS = ("RANK", "NODE_RANK", "LOCAL_RANK", "SLURM_PROCID")
 """Environment variables that hold the rank of a process in a distributed training."""

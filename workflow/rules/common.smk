@@ -8,9 +8,10 @@ import sys
 from snakemake.exceptions import WorkflowError
 
 import chexseg
+from chexseg.config.contrasts import SEPARATOR, contrasts_of
 from chexseg.config.defaults import EXPERT
 from chexseg.config.flags import flags
-from chexseg.config.links import HUMAN, contrasts_of, runs_of
+from chexseg.config.links import HUMAN, runs_of
 from chexseg.config.paths import Paths
 from chexseg.config.runs import table_of_runs
 from chexseg.config.settings import FigureSettings

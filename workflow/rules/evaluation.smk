@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: predictions and expert masks of the test set.
-# OUTPUTS: the table of runs, scores of all runs, and comparisons.
+# OUTPUTS: the table of runs, scores of all runs, comparisons, and their power.
 
 
 rule count_overlaps:
@@ -84,11 +84,17 @@ rule compare_runs:
     input:
         replicates=rules.score_runs.output.replicates,
     output:
-        report(
+        comparisons=report(
             f"{RESULTS}/comparisons.csv",
             category="Scores",
             labels={"file": "comparisons.csv"},
             caption="../report/comparisons.rst",
+        ),
+        power=report(
+            f"{RESULTS}/power.csv",
+            category="Scores",
+            labels={"file": "power.csv"},
+            caption="../report/power.rst",
         ),
     log:
         f"{RESULTS}/logs/compare_runs.log",
@@ -97,9 +103,10 @@ rule compare_runs:
         runtime=limit("compare_runs"),
     params:
         contrasts=quoted(*CONTRASTS),
-        runs=quoted(*[run for run, _ in CONTRASTS.values()]),
-        against=quoted(*[against for _, against in CONTRASTS.values()]),
+        runs=quoted(*[SEPARATOR.join(sides.run) for sides in CONTRASTS.values()]),
+        against=quoted(*[SEPARATOR.join(sides.against) for sides in CONTRASTS.values()]),
     shell:
-        "chexseg compare-runs --replicates {input.replicates:q} --out {output:q}"
+        "chexseg compare-runs --replicates {input.replicates:q}"
+        " --out {output.comparisons:q} --power {output.power:q}"
         " --contrasts {params.contrasts} --runs {params.runs} --against {params.against}"
         " > {log:q} 2>&1"
