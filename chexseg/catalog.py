@@ -107,8 +107,12 @@ METHODS: dict[str, dict[str, str]] = {
     "metric": {
         "iou_dataset": "chexseg.evaluation.metrics.iou_dataset:iou_dataset",
         "iou_image": "chexseg.evaluation.metrics.iou_image:iou_image",
+        "iou_image_all": "chexseg.evaluation.metrics.iou_image_all:iou_image_all",
+        "dice": "chexseg.evaluation.metrics.dice:dice",
         "precision": "chexseg.evaluation.metrics.precision:precision",
         "recall": "chexseg.evaluation.metrics.recall:recall",
+        "specificity": "chexseg.evaluation.metrics.specificity:specificity",
+        "false_positives": "chexseg.evaluation.metrics.false_positives:false_positives",
     },
     "figure": {
         "gallery": "chexseg.report.gallery:GALLERY",
@@ -116,6 +120,7 @@ METHODS: dict[str, dict[str, str]] = {
         "mask_quality": "chexseg.report.mask_quality:MASK_QUALITY",
         "curves": "chexseg.report.curves:CURVES",
         "table": "chexseg.report.table:TABLE",
+        "comparisons": "chexseg.report.comparisons:COMPARISONS",
         "lineage": "chexseg.report.lineage:LINEAGE",
     },
 }

@@ -37,7 +37,7 @@ def colours_of(classes: Sequence[str]) -> dict[str, str]:
     return {name: kept[name] if name in kept else next(free) for name in classes}
 
 
-TEXT = {"cxr_id": str, "patient": str, "run": str, "pathology": str}
+TEXT = dict.fromkeys(("cxr_id", "patient", "run", "against", "contrast", "pathology"), str)
 
 
 def read_table(path: Path) -> pd.DataFrame:

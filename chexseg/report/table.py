@@ -27,20 +27,22 @@ small{color:#777;display:block;font-weight:400;white-space:nowrap}
 
 def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     """Writes a table per metric, with a column per run and a row per pathology."""
+    from chexseg.catalog import load
+    from chexseg.evaluation.metrics import is_lower_better
     from chexseg.files.atomic import atomic
     from chexseg.report.pictures import read_table
 
     summary = read_table(inputs.summary)
     parts = []
     for metric, rows in summary.groupby("metric", sort=False):
-        runs = list(dict.fromkeys(rows["run"]))
+        runs, lower = list(dict.fromkeys(rows["run"])), is_lower_better(load("metric", metric))
         head = "".join(f"<th>{html.escape(run)}</th>" for run in runs)
         lines = [
-            _line(pathology, scores.set_index("run").reindex(runs))
+            _line(pathology, scores.set_index("run").reindex(runs), lower)
             for pathology, scores in rows.groupby("pathology", sort=False)
         ]
         parts.append(
-            f"<h2>{html.escape(metric)}</h2><table><tr><th></th>{head}</tr>{''.join(lines)}</table>"
+            f"<h2>{html.escape(metric)}{' (lower is better)' * lower}</h2><table><tr><th></th>{head}</tr>{''.join(lines)}</table>"
         )
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Scores</title>'
@@ -52,9 +54,10 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _line(pathology: str, scores: pd.DataFrame) -> str:
+def _line(pathology: str, scores: pd.DataFrame, lower_is_better: bool) -> str:
     """Returns a row of the table, from the scores of the runs on a pathology."""
-    best = scores["value"].drop(HUMAN, errors="ignore").max()
+    values = scores["value"].drop(HUMAN, errors="ignore")
+    best = values.min() if lower_is_better else values.max()
     cells = "".join(_cell(row, row["value"] == best) for _, row in scores.iterrows())
     kind = ' class="mean"' if pathology == "mean" else ""
     return f"<tr{kind}><th>{html.escape(pathology)}</th>{cells}</tr>"
@@ -74,7 +77,7 @@ TABLE = Figure(
     roles=("summary",),
     category="Scores",
     title="scores, as a table",
-    description="The scores of summary.csv with the runs side by side; the highest of each row is in "
+    description="The scores of summary.csv with the runs side by side; the best of each row is in "
     "bold. It may be a tie: comparisons.csv has the differences with their intervals.",
     suffix=".html",
 )

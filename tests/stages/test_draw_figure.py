@@ -7,7 +7,9 @@ from chexseg.config.settings import FigureSettings
 from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError
 from chexseg.files.store import write_store
+from chexseg.report.comparisons import counts, sentence
 from chexseg.report.figure import Figure
+from chexseg.report.pictures import read_table
 from chexseg.stages import draw_figure
 
 SETTINGS = FigureSettings()
@@ -54,11 +56,11 @@ def gallery(tmp_path):
     mask[10:20, 5:15] = True
     masks = {cxr_id: dict.fromkeys(NAMES, encode(mask)) for cxr_id in ids}
     rows = [
-        (cxr_id, cxr_id, name, shared, 100, 100, shared)
+        (cxr_id, cxr_id, name, shared, 100, 100, shared, 1200)
         for name in NAMES
         for cxr_id, shared in zip(ids, (10, 20, 30), strict=True)
     ]
-    counts = ["intersection", "union", "truth_pixels", "predicted_pixels"]
+    counts = ["intersection", "union", "truth_pixels", "predicted_pixels", "pixels"]
     overlaps = pd.DataFrame(rows, columns=["cxr_id", "patient", "pathology", *counts])
     for run in RUNS:
         write_masks(tmp_path / f"{run}.json", masks)
@@ -153,6 +155,47 @@ def test_quality_of_masks_of_one_and_of_many_sources(tmp_path):
         sizes.append(Image.open(one).size)
     assert sizes[0][0] > sizes[1][0]  # a panel more, of the split expert
     assert sizes[0][1] > sizes[1][1]
+
+
+COMPARISONS = """\
+contrast,metric,pathology,difference,ci_low,ci_high,patients_low,patients_high,seeds_low,seeds_high,\
+n_images,n_seeds,n_left_out,p_holm
+gain,iou_dataset,Edema,0.03,0.01,0.05,0.02,0.04,0.0,0.06,9,3,0,
+gain,iou_dataset,Nodule,0.03,-0.01,0.07,0.02,0.04,0.0,0.06,9,3,0,
+gain,iou_dataset,mean,0.03,0.01,0.05,0.02,0.04,0.0,0.06,9,3,1,0.0004
+20,iou_dataset,Edema,,,,,,,,0,1,1,
+20,iou_dataset,mean,-0.01,-0.03,0.01,-0.03,0.01,,,9,1,0,0.21
+gain,false_positives,mean,0.1,0.05,0.15,0.08,0.12,0.06,0.14,9,3,0,0.01
+20,false_positives,mean,,,,,,,,9,1,2,
+"""
+
+
+def test_comparisons_with_ties_and_without_scores(tmp_path):
+    path = tmp_path / "comparisons.csv"
+    path.write_text(COMPARISONS)
+    one, two = (draw("comparisons", tmp_path / f"{n}.png", comparisons=path) for n in (1, 2))
+    assert one.read_bytes() == two.read_bytes()
+    rows = read_table(path)
+    means = rows[rows["pathology"] == "mean"].set_index(["contrast", "metric"])
+    assert [
+        sentence(row, metric == "false_positives") for (_, metric), row in means.iterrows()
+    ] == [
+        "+0.030 [+0.010, +0.050], Holm's p < 0.001: better",
+        "-0.010 [-0.030, +0.010], Holm's p = 0.210: tie",
+        "+0.100 [+0.050, +0.150], Holm's p = 0.010: worse",
+        "nothing to compare",
+    ]
+    others = rows[rows["pathology"] != "mean"]
+    of_gain = others[others["contrast"] == "gain"]
+    assert counts(means.loc["gain", "iou_dataset"], of_gain, False) == (
+        "n = 9 X-rays, 3 seeds; by pathology: 1 better, 1 tie, 0 worse; 1 left out"
+    )
+
+
+def test_a_study_without_contrasts_has_a_figure_that_says_so(tmp_path):
+    path = tmp_path / "comparisons.csv"
+    path.write_text(COMPARISONS.splitlines()[0] + "\n")
+    assert draw("comparisons", tmp_path / "empty.png", comparisons=path).stat().st_size > 1000
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

@@ -170,3 +170,25 @@ def test_the_mixture_of_one_run_reruns_no_other(in_stood_in, change):
     jobs = read(laid_over(DEMO, MIXING[change]))
     trained = {name for name in running(jobs) if name.startswith("train_")}
     assert trained == {f"train_segmenter {'half' if change == 'a new entry' else 'chexseg'}"}
+
+
+def test_a_list_of_one_run_is_the_run_itself(in_stood_in):
+    one = {"contrasts": {"chexseg_vs_full": {"run": ["chexseg"], "against": ["full"]}}}
+    assert running(read(laid_over(DEMO, one))) == set()
+
+
+def test_a_contrast_of_seeds_trains_only_the_new_seeds(in_stood_in):
+    changes = {
+        "segmenters": {
+            f"{run}_seed_1": {**DEMO["segmenters"][run], "seed": 1} for run in ("chexseg", "full")
+        },
+        "contrasts": {
+            "chexseg_vs_full": {
+                "run": ["chexseg", "chexseg_seed_1"], "against": ["full", "full_seed_1"],
+            }
+        },
+    }  # fmt: skip
+    jobs = read(laid_over(DEMO, changes))
+    new = [f"train_segmenter {run}_seed_1" for run in ("chexseg", "full")]
+    assert running(jobs) == downstream(jobs, new)
+    assert "compare_runs" in running(jobs)

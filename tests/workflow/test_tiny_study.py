@@ -49,7 +49,7 @@ def test_every_artifact_is_a_file(tiny_study):
         "runs.csv", "false_positives.csv", "mask_quality.csv", "figures/gallery.png",
         "figures/bars.png",
         "figures/curves.png", "figures/table.html", "figures/lineage.png",
-        "figures/mask_quality.png",
+        "figures/mask_quality.png", "figures/comparisons.png", "power.csv",
     ):  # fmt: skip
         assert (folder / path).stat().st_size > 0, path
     assert not list(folder.rglob(".*.partial*"))
@@ -76,7 +76,7 @@ def test_report_works_offline(tiny_study):
     workflow.run(config, "--report", str(report))
     page = report.read_text()
     figures = ("gallery.png", "bars.png", "curves.png", "table.html", "lineage.png")
-    for figure in (*figures, "mask_quality.png"):
+    for figure in (*figures, "mask_quality.png", "comparisons.png"):
         assert figure in page
     assert "use the label of the test X-ray" in page
     assert "summary.csv" in page
@@ -91,9 +91,9 @@ def test_nothing_is_computed_twice(tiny_study):
 
 
 SCORED = {"score_runs": 1, "compare_runs": 1}
-"""What runs behind overlaps, but for figures: five of the six, behind a training too."""
-TAIL = {"predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 5}
-OF_MASKS = {**TAIL, "score_masks": 1, "draw_figure": 6}
+"""What runs behind overlaps, but for figures: six of the seven, behind a training too."""
+TAIL = {"predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 6}
+OF_MASKS = {**TAIL, "score_masks": 1, "draw_figure": 7}
 CHANGES = [
     (("segmenters", "full", "epochs"), 2, {"train_segmenter": 1, **TAIL}),
     (
@@ -120,9 +120,13 @@ CHANGES = [
     (
         ("evaluation", "replicates"),
         500,
-        {**SCORED, "score_masks": 1, "draw_figure": 4},  # bars, table, lineage, mask_quality
+        {**SCORED, "score_masks": 1, "draw_figure": 5},  # all but gallery and curves
     ),
-    (("contrasts",), {"gain": {"run": "chexseg", "against": "full"}}, {"compare_runs": 1}),
+    (
+        ("contrasts",),
+        {"gain": {"run": "chexseg", "against": "full"}},
+        {"compare_runs": 1, "draw_figure": 1},
+    ),
     (("figures", "gallery_rows"), 3, {"draw_figure": 1}),
 ]
 

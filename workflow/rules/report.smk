@@ -14,7 +14,7 @@ FILES = {
     "images": PATHS.store("images"),
     "truth": TEST_MASKS[:1],
     "summary": rules.score_runs.output.summary,
-    "comparisons": rules.compare_runs.output,
+    "comparisons": rules.compare_runs.output.comparisons,
     "mask_quality": rules.score_masks.output,
     "false_positives": rules.score_runs.output.false_positives,
     "overlaps": expand(rules.count_overlaps.output, run=RUNS),
