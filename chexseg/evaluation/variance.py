@@ -5,10 +5,10 @@ crossed, as readers and cases are in a reader study of radiology. The variance i
 & Rockette (Communications in Statistics 24, 1995), whose covariances over patients are those of the
 bootstrap, on the same resamples for all seeds.
 
-Its quantiles are the mean of two approximations. Satterthwaite's degrees of freedom, which Hillis
-(Statistics in Medicine 26, 2007) uses here, make intervals of 95 % that cover as little as 92 % with
-three seeds; the weighted quantiles of Cochran & Cox (Experimental Designs, 1957) cover up to 97.5 %.
-Percentiles of a bootstrap that resamples seeds, too, cover as little as 87 %: with k seeds, it sees
+Its quantiles are the mean of two published approximations. Satterthwaite's degrees of freedom, which
+Hillis (Statistics in Medicine 26, 2007) uses here, make intervals of 95 % that cover as little as 92 %
+with three seeds; the weighted quantiles of Cochran & Cox (Experimental Designs, 1957) cover up to 97 %.
+Percentiles of a bootstrap that resamples seeds, too, cover as little as 79 %: with k seeds, it sees
 (k - 1) / k of their variance, and takes it for exact. `benchmarks/coverage.py` shows them all.
 """
 

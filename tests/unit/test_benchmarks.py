@@ -68,6 +68,15 @@ def test_the_page_of_the_cluster_shows_the_plan():
     assert page(pd.read_csv(OUT)) in (ROOT / "docs/cluster.md").read_text()
 
 
+def test_the_page_of_the_method_shows_the_coverage_which_holds():
+    from coverage import OUT, page
+
+    table = pd.read_csv(ROOT / OUT)
+    assert page(table) in (ROOT / "docs/method.md").read_text()
+    assert table["ours"].between(0.93, 0.97).all()
+    assert set(table["n_seeds"]) == {3, 4, 5}
+
+
 @pytest.mark.slow
 def test_the_plan_is_that_of_the_cost_model(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
