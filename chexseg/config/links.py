@@ -239,7 +239,7 @@ def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> No
             )
         for number, pathology in enumerate(left_out):
             where = place("segmenters", name, "leave_out", mask, number)
-            _check_name(pathology, study.data.pathologies, "data.pathologies", where, problems)
+            check_name(pathology, study.data.pathologies, "data.pathologies", where, problems)
     if (source := study.masks.get(entry.validation)) is not None and source.graded:
         where, found = place("segmenters", name, "validation"), f"{entry.validation!r}, whose masks"
         found += " are soft or partly unknown"

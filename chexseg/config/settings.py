@@ -31,6 +31,9 @@ NUMBER, WORD = "a number", "a word"
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Metric = Literal[names("metric")]
+ONE_SIDED = ("precision", "recall", "specificity", "false_positives")
+"""Metrics that are best if everything or nothing is predicted: they select no threshold."""
+SelectionMetric = Literal[tuple(name for name in names("metric") if name not in ONE_SIDED)]
 Loss = Literal[names("loss")]
 
 
@@ -226,7 +229,7 @@ class SegmenterSettings(TrainingSettings):
         description="Pathologies whose mean score on validation selects the epoch; an empty list: "
         "all. Absent from a config: those of the data's layout.",
     )
-    selection_metric: Metric = Field(
+    selection_metric: SelectionMetric = Field(
         "iou_dataset", description="The score on validation that selects thresholds and epoch."
     )
     loss: Loss = Field("dice", description="How masks are compared with what is predicted.")

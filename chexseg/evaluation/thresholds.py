@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from chexseg.catalog import load
+from chexseg.evaluation.metrics import is_lower_better
 
 CANDIDATES = tuple(number / 20 for number in range(1, 20))
 """The candidate thresholds: 0.05, 0.1, ... 0.95."""
@@ -63,6 +64,9 @@ class ThresholdSelection:
         pathologies: number of pathologies P.
         metric: name of the metric in the catalog; the candidate with the highest value wins.
         thresholds: K candidates, increasing.
+
+    Raises:
+        ValueError: a lower value of the metric is better.
     """
 
     def __init__(
@@ -73,6 +77,9 @@ class ThresholdSelection:
     ):
         self.metric, self.thresholds = load("metric", metric), tuple(thresholds)
         shape = (0, pathologies, len(self.thresholds))
+        if is_lower_better(self.metric):
+            raise ValueError(f"{metric} selects no threshold: a lower value of it is better")
+        self._pixels = 0
         self._intersection = [np.zeros(shape, np.int64)]
         self._predicted = [np.zeros(shape, np.int64)]
         self._truth = [np.zeros(shape, np.int64)]
@@ -82,6 +89,7 @@ class ThresholdSelection:
         intersection, predicted, drawn = threshold_counts(probability, truth, self.thresholds)
         self._intersection.append(intersection.cpu().numpy())
         self._predicted.append(predicted.cpu().numpy())
+        self._pixels = probability.shape[-2] * probability.shape[-1]
         drawn = drawn[..., None].expand(intersection.shape)
         self._truth.append(drawn.cpu().numpy())
 
@@ -98,6 +106,7 @@ class ThresholdSelection:
             "union": predicted + truth - intersection,
             "truth_pixels": truth,
             "predicted_pixels": predicted,
+            "pixels": np.full_like(truth, self._pixels),
         }
         table = pd.DataFrame({name: count.ravel() for name, count in counts.items()})
         terms = (np.asarray(term, np.float64) for term in self.metric(table))

@@ -119,6 +119,11 @@ def test_the_metric_chooses_the_threshold():
     }
 
 
+def test_a_metric_of_which_less_is_better_selects_nothing():
+    with pytest.raises(ValueError, match="lower value"):
+        ThresholdSelection(1, "false_positives")
+
+
 def test_a_metric_that_counts_no_x_ray_has_no_score():
     selection = ThresholdSelection(1, "iou_image", (0.2, 0.5))
     selection.update(row(0.1, 0.1), row(True, False))
