@@ -189,6 +189,6 @@ def test_a_contrast_of_seeds_trains_only_the_new_seeds(in_stood_in):
         },
     }  # fmt: skip
     jobs = read(laid_over(DEMO, changes))
-    new = [f"train_segmenter {run}_seed_1" for run in ("chexseg", "full")]
+    new = [*(f"train_segmenter {run}_seed_1" for run in ("chexseg", "full")), "list_runs"]
     assert running(jobs) == downstream(jobs, new)
     assert "compare_runs" in running(jobs)

@@ -14,7 +14,7 @@ from chexseg.provenance import code
 from chexseg.provenance.code import PACKAGE, read_module
 from chexseg.scheduling import reruns
 from tests.unit.provenance.reach import code_in, compiled, methods_in, modules, reached_by
-from tests.workflow.stand_in import DEMO, downstream, read, running, stand_in
+from tests.workflow.stand_in import DEMO, TEXT, downstream, read, running, stand_in
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reruns")]
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reruns")]
 
 @pytest.fixture(scope="module")
 def demo():
-    return (ROOT / "config" / "demo.yaml").read_text()
+    return TEXT
 
 
 def test_nothing_runs_when_nothing_changed(in_stood_in, demo):
