@@ -10,7 +10,7 @@ from chexseg.config.links import HUMAN, Place, check_name, runs_of
 from chexseg.errors import Problems
 
 if TYPE_CHECKING:
-    from chexseg.config.entries import Side
+    from chexseg.config.entries import ContrastEntry
     from chexseg.config.study import Study
 
 MOST_RUNS = 6
@@ -37,7 +37,7 @@ def contrasts_of(study: Study) -> dict[str, Contrast]:
     """
     if study.contrasts:
         return {
-            name: Contrast(*(runs_of_side(study, getattr(entry, side)) for side in SIDES))
+            name: Contrast(*(runs_of_side(study, entry, side) for side in SIDES))
             for name, entry in study.contrasts.items()
         }
     runs = runs_of(study)
@@ -45,18 +45,35 @@ def contrasts_of(study: Study) -> dict[str, Contrast]:
     return {f"{run}_vs_{against}": Contrast((run,), (against,)) for against, run in pairs}
 
 
-def runs_of_side(study: Study, side: Side) -> tuple[str, ...]:
-    """Returns the runs that one side of a contrast names, in the order of their seeds."""
-    return (side,) if isinstance(side, str) else tuple(side)
+def runs_of_side(study: Study, entry: ContrastEntry, side: str) -> tuple[str, ...]:
+    """Returns the runs of one side of a contrast: as named, or in the order of their seeds."""
+    named = getattr(entry, side)
+    runs = (named,) if isinstance(named, str) else tuple(named)
+    if not entry.all_seeds:
+        return runs
+    return tuple(dict.fromkeys(each for run in runs for each in _seeds_of(study, run)))
+
+
+def _seeds_of(study: Study, run: str) -> list[str]:
+    """Returns the runs that differ from a run at most in their seed, by seed."""
+    if run not in study.segmenters:
+        return [run]
+    wanted = study.segmenters[run].model_copy(update={"seed": 0})
+    alike = {
+        name: entry.seed
+        for name, entry in study.segmenters.items()
+        if entry.model_copy(update={"seed": 0}) == wanted
+    }
+    return sorted(alike, key=alike.__getitem__)
 
 
 def check_contrasts(study: Study, place: Place, problems: Problems) -> None:
     """Adds a problem for each contrast that names no run, or runs that cannot be paired."""
     known = runs_of(study)
     for name, entry in study.contrasts.items():
-        sides = {side: runs_of_side(study, getattr(entry, side)) for side in SIDES}
+        sides = {side: runs_of_side(study, entry, side) for side in SIDES}
         for side, runs in sides.items():
-            listed = not isinstance(getattr(entry, side), str)
+            listed = not entry.all_seeds and not isinstance(getattr(entry, side), str)
             for number, run in enumerate(runs):
                 where = place("contrasts", name, side, *([number] if listed else []))
                 check_name(run, known, "the runs", where, problems)
@@ -69,8 +86,18 @@ def check_contrasts(study: Study, place: Place, problems: Problems) -> None:
         where = place("contrasts", name, "against")
         for both in dict.fromkeys(each for each in against if each in run):
             problems.add(where, f"{both!r} against itself", "another run", "Correct it.")
-        # The second reader is one, and has no seed; a model that is trained once has one too.
-        if len(run) != len(against) and (HUMAN,) not in sides.values():
+        # The second reader has no seed, and is compared with each.
+        if (HUMAN,) in sides.values():
+            continue
+        if entry.all_seeds:
+            found, other = (
+                ", ".join(str(study.segmenters[each].seed) for each in runs if each in known)
+                for runs in (run, against)
+            )
+            if found != other:
+                remedy = "Sweep both over the same seeds, or name the runs in lists."
+                problems.add(where, f"seeds {found} against {other}", "the same seeds", remedy)
+        elif len(run) != len(against):
             found = f"{len(run)} run{'s' * (len(run) > 1)} against {len(against)}"
             remedy = "Name one run of each seed on either side: they are paired by position."
             problems.add(where, found, "equally many", remedy)

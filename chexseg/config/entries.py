@@ -78,6 +78,11 @@ class ContrastEntry(Settings):
         description="The run whose score is subtracted; or a list, paired with that of `run` by "
         "position."
     )
+    all_seeds: bool = Field(
+        False,
+        description="Take for each run all runs that differ from it only in their seed, such as "
+        "those of a sweep with `seeds`.",
+    )
 
 
 FACTOR_KEY = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,200}$"

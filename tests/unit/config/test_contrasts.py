@@ -136,3 +136,38 @@ def test_an_unknown_metric_proposes_the_nearest():
     [(found, remedy)] = found_in(good(evaluation={"metrics": ["iou_datset"]}))
     assert found == "'iou_datset' for 'evaluation.metrics.0'"
     assert remedy == "Did you mean 'iou_dataset'?"
+
+
+SWEPT = {"sweeps": {"s": {"of": "full", "seeds": 3}, "b": {"of": "both", "seeds": 3}}}
+
+
+def test_all_seeds_of_both_runs():
+    named = {"gain": {"run": "both", "against": "full", "all_seeds": True}}
+    assert contrasts(contrasts=named, **SWEPT) == {
+        "gain": (("both", "both-seed_8", "both-seed_9"), ("full", "full-seed_8", "full-seed_9"))
+    }  # the study's seed is 7
+    human = {"human": {"run": "full", "against": "radiologists", "all_seeds": True}}
+    assert contrasts(contrasts=human, data=HUMAN, **SWEPT) == {
+        "human": (("full", "full-seed_8", "full-seed_9"), "radiologists")
+    }
+
+
+def test_all_seeds_leave_out_runs_that_differ_in_more():
+    sweeps = {"s": {"of": "full", "epochs": [20, 30], "seeds": 2}, "b": {"of": "both", "seeds": 2}}
+    named = {"gain": {"run": "both", "against": "full-epochs_30", "all_seeds": True}}
+    assert contrasts(contrasts=named, sweeps=sweeps) == {
+        "gain": (("both", "both-seed_8"), ("full-epochs_30", "full-epochs_30-seed_8"))
+    }
+
+
+def test_all_seeds_must_be_the_same_on_both_sides():
+    config = good(sweeps={"s": {"of": "full", "seeds": 3}, "b": {"of": "both", "seed": [7, 9, 10]}})
+    config["contrasts"] = {"gain": {"run": "both", "against": "full", "all_seeds": True}}
+    assert found_in(config) == [
+        (
+            "seeds 7, 9, 10 against 7, 8, 9",
+            "Sweep both over the same seeds, or name the runs in lists.",
+        )
+    ]
+    config["contrasts"]["gain"]["against"] = "ful"
+    assert [found for found, _ in found_in(config)][0] == "'ful'"
