@@ -49,7 +49,7 @@ class SaliencyMethod(Settings):
         "sides are rounded to multiples of 32 pixels.",
     )
 
-    def cell(self, stride: int) -> int:
+    def pixels_per_cell(self, stride: int) -> int:
         """Returns the side of a map's cell in pixels, for the cost model.
 
         Args:
@@ -57,7 +57,7 @@ class SaliencyMethod(Settings):
         """
         return stride
 
-    def passes(self, classes: int) -> float:
+    def forward_passes(self, classes: int) -> float:
         """Returns what the maps of an X-ray cost, in forward passes, for the cost model.
 
         Args:

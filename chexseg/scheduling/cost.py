@@ -179,9 +179,9 @@ class CostModel:
         maps = self.study.saliency[saliency]
         entries = [self.study.classifiers[name] for name in maps.classifiers]
         gflop = sum(classifier_gflop(entry.architecture, entry.stride) for entry in entries)
-        gflop *= maps.passes(len(self.study.data.pathologies))
+        gflop *= maps.forward_passes(len(self.study.data.pathologies))
         gflop *= (1 + maps.flip) * sum(scale**2 for scale in maps.scales)
-        finer = (32 / min(maps.cell(entry.stride) for entry in entries)) ** 2
+        finer = (32 / min(maps.pixels_per_cell(entry.stride) for entry in entries)) ** 2
         n = self._in_shard(self.x_rays.number)
         disk = n * BYTES["saliency"] * self._area * finer
         return self._network(gflop * n, extra=EACH * n, disk=disk)

@@ -25,10 +25,10 @@ class LayerMethod(SaliencyMethod):
         "block. 4: the last. Before dropped strides, cells have 4, 8, 16 and 32 pixels.",
     )
 
-    def cell(self, stride: int) -> int:
+    def pixels_per_cell(self, stride: int) -> int:
         return min(stride, 2 ** (self.layer + 1))
 
-    def passes(self, classes: int) -> float:
+    def forward_passes(self, classes: int) -> float:
         # The last features need no gradient. Behind an earlier stage lies about a quarter of the
         # network for each stage, and a backward pass to activations costs as much as a forward one.
         return 1 + classes * (LAST - self.layer) / 4
