@@ -62,6 +62,7 @@ def test_no_name_reaches_the_shell_unquoted(phantom, tmp_path):
         )  # fmt: skip
         words |= set(done.stdout.split("\0"))
     assert {str(data), str(weights), str(data / "CheXpert/train.csv")} <= words
+    words = {word.replace('""', '"') for word in words}  # in a row of the table of runs
     assert not [word for word in words if "touch" in word and STRANGE not in word]
     assert not list(tmp_path.rglob("pwned"))
 

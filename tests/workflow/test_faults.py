@@ -161,18 +161,21 @@ def test_a_folder_that_is_closed(copy, jobs, tiny_study, obedient):
     assert_whole(copy, tiny_study)
 
 
-@pytest.mark.parametrize("name", ["masks/cam/0000.h5", "segmenters/chexseg/checkpoint.pt"])
-def test_a_truncated_artifact(copy, tiny_study, name):
+def test_truncated_artifacts(copy, tiny_study):
     """The command that the audit's remedy names is pasted as it is."""
     workflow, _ = copy
-    path = workflow.folder / "results/tiny" / name
-    os.truncate(path, path.stat().st_size // 2)
-    first = audited(workflow).stdout.splitlines()[0]
-    assert first.startswith(f"ERROR   edited: results/tiny/{name}: ")
-    path.unlink()
-    paste = ["bash", "-c", first.partition(", run: ")[2]]
+    names = ("masks/cam/0000.h5", "segmenters/chexseg/checkpoint.pt")
+    paths = [workflow.folder / "results/tiny" / name for name in names]
+    for path in paths:
+        os.truncate(path, path.stat().st_size // 2)
+    told = [line for line in audited(workflow).stdout.splitlines() if "ERROR   edited:" in line]
+    assert all(any(f"results/tiny/{name}" in line for line in told) for name in names), told
+    for path in paths:
+        path.unlink()
+    paste = ["bash", "-c", told[0].partition(", run: ")[2]]
     subprocess.run(paste, cwd=workflow.folder, env=workflow.environment, check=True)
-    assert path.stat().st_size == (tiny_study[0].folder / "results/tiny" / name).stat().st_size
+    for name, path in zip(names, paths, strict=True):
+        assert path.stat().st_size == (tiny_study[0].folder / "results/tiny" / name).stat().st_size
     assert_whole(copy, tiny_study)
 
 
