@@ -29,8 +29,12 @@ ANATOMY = ("Left Lung", "Right Lung", "Cardiomediastinum", "COVID-19 Infection")
 SMALL = {
     "data": {"root": str(REAL), "images": {"image_size": 96}, "index": {"shards": 2}},
     "classifiers": {"densenet121": {"epochs": 1}, "resnet18": {"epochs": 1}},
-    "masks": {"irnet": {"training": {"epochs": 1, "radius": 5}}},
+    "masks": {
+        "irnet": {"training": {"epochs": 1, "radius": 5}},
+        "teacher": {"source": "segmenter", "segmenters": ["full"], "certain_background": 0.2},
+    },
     "defaults": {"segmenters": {"epochs": 1, "samples_per_epoch": 40}},
+    "segmenters": {"student": {"masks": {"expert": 0.5, "teacher": 0.5}, "consistency": 0.5}},
 }
 
 
@@ -63,7 +67,9 @@ def study(imagenet, new_workflow, tmp_path_factory):
 
 def test_the_summary_scores_what_was_drawn(study):
     summary = pd.read_csv(study / "summary.csv").set_index(["run", "pathology", "metric"])
-    assert set(summary.index.unique("run")) == {"weak_cam", "weak_irnet", "full", "chexseg"}
+    assert set(summary.index.unique("run")) == {
+        "weak_cam", "weak_irnet", "full", "chexseg", "student",
+    }  # fmt: skip
     truth = read_masks(
         REAL / "CheXlocalize" / "gt_segmentations_test.json", pathologies=PATHOLOGIES
     )
