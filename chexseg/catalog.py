@@ -127,6 +127,11 @@ METHODS: dict[str, dict[str, str]] = {
 """Kind -> name of a method -> `module:object`."""
 
 
+SELECTING = ("iou_dataset", "iou_image_all", "dice")
+"""Metrics that may select thresholds and epochs: each weighs misses against false positives. Others
+are best where everything is drawn, or next to nothing."""
+
+
 def gpu_rules(*, training: bool = False) -> tuple[str, ...]:
     """Returns the rules whose jobs ask for a GPU; with `training`, only those that train."""
     return tuple(s.gpu_rule for s in STAGES if s.gpu and (s.training or not training))

@@ -91,7 +91,9 @@ def check_contrasts(study: Study, place: Place, problems: Problems) -> None:
             continue
         if entry.all_seeds:
             found, other = (
-                ", ".join(str(study.segmenters[each].seed) for each in runs if each in known)
+                ", ".join(
+                    str(study.segmenters[each].seed) for each in runs if each in study.segmenters
+                )
                 for runs in (run, against)
             )
             if found != other:

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from chexseg.catalog import names
+from chexseg.catalog import SELECTING, names
 from chexseg.config.networks import backbones, decoders_of, nearest_encoder
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -31,9 +31,7 @@ NUMBER, WORD = "a number", "a word"
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Metric = Literal[names("metric")]
-ONE_SIDED = ("precision", "recall", "specificity", "false_positives")
-"""Metrics that are best if everything or nothing is predicted: they select no threshold."""
-SelectionMetric = Literal[tuple(name for name in names("metric") if name not in ONE_SIDED)]
+SelectionMetric = Literal[SELECTING]
 Loss = Literal[names("loss")]
 
 
@@ -236,7 +234,8 @@ class SegmenterSettings(TrainingSettings):
     temperature: float = Field(
         1.0,
         gt=0,
-        description="Divides the logits in the loss: for soft masks, that of their teachers.",
+        description="Divides the logits in the loss, for masks of all sources; for a student of soft masks, "
+        "the temperature of its teachers.",
     )
     consistency: float = Field(
         0.0,

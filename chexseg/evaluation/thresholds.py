@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from chexseg.catalog import load
-from chexseg.evaluation.metrics import is_lower_better
 
 CANDIDATES = tuple(number / 20 for number in range(1, 20))
 """The candidate thresholds: 0.05, 0.1, ... 0.95."""
@@ -64,9 +63,6 @@ class ThresholdSelection:
         pathologies: number of pathologies P.
         metric: name of the metric in the catalog; the candidate with the highest value wins.
         thresholds: K candidates, increasing.
-
-    Raises:
-        ValueError: a lower value of the metric is better.
     """
 
     def __init__(
@@ -77,8 +73,6 @@ class ThresholdSelection:
     ):
         self.metric, self.thresholds = load("metric", metric), tuple(thresholds)
         shape = (0, pathologies, len(self.thresholds))
-        if is_lower_better(self.metric):
-            raise ValueError(f"{metric} selects no threshold: a lower value of it is better")
         self._pixels = 0
         self._intersection = [np.zeros(shape, np.int64)]
         self._predicted = [np.zeros(shape, np.int64)]

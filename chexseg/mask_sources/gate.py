@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from chexseg.config.settings import Fraction, Settings
+from chexseg.config.settings import Fraction, Settings, misfit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,19 @@ class GateSettings(Settings):
         description="Pixels between this and where the mask begins are not known; none: all are. A "
         "share of the map's maximum, or a probability.",
     )
+
+
+def check_band(certain_background: float | None, begins: float | str) -> None:
+    """Raises a misfit if no pixel lies between the certain background and where a mask begins.
+
+    Args:
+        certain_background: see `GateSettings`.
+        begins: where a mask begins, or the name of a method that finds it for each map.
+    """
+    if certain_background is None or isinstance(begins, str) or certain_background < begins:
+        return
+    found = f"certain_background {certain_background:g}, where a mask begins at {begins:g}"
+    raise misfit(found, "certain_background below that", "Lower it, or delete it.")
 
 
 def partly_known(settings: GateSettings) -> bool:

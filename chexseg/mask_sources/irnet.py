@@ -19,7 +19,7 @@ from chexseg.config.settings import (
     TrainingSettings,
     misfit,
 )
-from chexseg.mask_sources.gate import GateSettings, partly_known
+from chexseg.mask_sources.gate import GateSettings, check_band, partly_known
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Saliency, Shard
 
 if TYPE_CHECKING:
@@ -124,6 +124,11 @@ class IRNet(MaskSource, GateSettings):
     def settings(self, study: Study) -> Settings:
         known = {name: getattr(self, name) for name in GateSettings.model_fields}
         return IRNetMaskSettings(**self.walk.model_dump(), **known)
+
+    @model_validator(mode="after")
+    def _has_a_band(self) -> IRNet:
+        check_band(self.certain_background, self.walk.background)
+        return self
 
     @property
     def graded(self) -> bool:

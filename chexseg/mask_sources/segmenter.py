@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 TeacherGate = Literal["zeros", "ones", "ignore", "classifier"]
 
 
+BATCH = 16
+"""X-rays in a forward pass."""
+
+
 class Segmenter(MaskSource, GateSettings):
     """What trained segmenters see in X-rays that have labels only."""
 
@@ -56,8 +60,8 @@ class Segmenter(MaskSource, GateSettings):
     )
     least_agreement: Fraction = Field(
         0.0,
-        description="X-rays are left out on which the teachers' masks agree less: mean IoU of each "
-        "teacher's masks with those of all.",
+        description="Train X-rays are left out on which the teachers' masks agree less: mean IoU of "
+        "each teacher's masks with those of all, before gates and temperature.",
     )
     roles: ClassVar = {
         "teachers": "Checkpoints of the teachers.",
@@ -75,7 +79,8 @@ class Segmenter(MaskSource, GateSettings):
         return self.soft or partly_known(self)
 
     def scored_on(self, study: Study) -> tuple[str, ...]:
-        # Teachers may have learnt from the experts' masks of the split `expert`.
+        # Teachers may have learnt from the experts' masks of the split `expert`. Those of
+        # `validation` chose their thresholds and epochs, which flatters them a little.
         return ("validation",)
 
     def gflop(self, study: Study) -> float:
@@ -115,14 +120,10 @@ class Segmenter(MaskSource, GateSettings):
         from chexseg.inference.batching import Unlabelled, infer
 
         models, classes, thresholds = _load(inputs["teachers"], shard)
-        temperature = settings.temperature if settings.soft else 1.0
         rows = shard.rows[shard.rows["split"] != "test"]
         gates = _gates(settings, inputs["gate"], shard, list(rows.index), classes)
-        mean = thresholds.mean(0)
         results = infer(
-            lambda image: torch.stack(
-                [(model(image).float() / temperature).sigmoid() for model in models], 1
-            ),
+            lambda image: torch.stack([model(image).float() for model in models], 1),
             Unlabelled(shard.images, rows.index),
             batch_size=BATCH,
             device=shard.device,
@@ -133,15 +134,15 @@ class Segmenter(MaskSource, GateSettings):
         graded = settings.soft or partly_known(settings)
 
         def items() -> Iterator[tuple[str, np.ndarray]]:
-            for cxr_id, gate, each in zip(
-                rows.index, torch.from_numpy(gates), results, strict=True
-            ):
+            parts = (rows["split"].items(), torch.from_numpy(gates), results)
+            for (cxr_id, split), gate, logits in zip(*parts, strict=True):
                 gate = gate[:, None, None]
-                probability = each.mean(0) * gate.nan_to_num(nan=0.0)
-                mask = probability > mean
-                least = settings.least_agreement
-                if least > 0 and _agreement(each > thresholds, mask, gate) < least:
+                agreement = _agreement(logits.sigmoid(), thresholds, gate > 0)
+                if split == "train" and agreement < settings.least_agreement:
                     continue
+                tempered = logits / settings.temperature if settings.soft else logits
+                probability = tempered.sigmoid().mean(0) * gate.nan_to_num(nan=0.0)
+                mask = probability > thresholds.mean(0)
                 if not graded:
                     yield cxr_id, mask.numpy()
                     continue
@@ -152,10 +153,6 @@ class Segmenter(MaskSource, GateSettings):
                 yield cxr_id, levels_of(value.numpy(), (known & ~gate.isnan()).numpy())
 
         return Masks(classes, ("train",), items(), graded=graded, soft=settings.soft)
-
-
-BATCH = 16
-"""X-rays in a forward pass."""
 
 
 def _load(paths, shard: Shard) -> tuple[list, tuple[str, ...], Tensor]:
@@ -227,16 +224,16 @@ def _probabilities(path, shard: Shard, ids: list[str], classes) -> np.ndarray:
     return np.array([result.numpy()[columns] for result in results], np.float32)
 
 
-def _agreement(masks: Tensor, together: Tensor, gate: Tensor) -> float:
+def _agreement(probability: Tensor, thresholds: Tensor, counts: Tensor) -> float:
     """Returns the mean IoU of each teacher's masks with those of all; 1 if all are empty.
 
     Args:
-        masks: [T, C, H, W] bool.
-        together: [C, H, W] bool.
-        gate: [C, 1, 1]; classes whose gate is 0 or NaN do not count.
+        probability: [T, C, H, W].
+        thresholds: [T, C, 1, 1].
+        counts: [C, 1, 1] bool, the classes that count.
     """
-    masks = masks & (gate > 0)
-    together = together & (gate > 0)
+    masks = (probability > thresholds) & counts
+    together = (probability.mean(0) > thresholds.mean(0)) & counts
     union = (masks | together).sum((2, 3)).double()
     shared = (masks & together).sum((2, 3)).double()
     iou = (shared / union)[union > 0]

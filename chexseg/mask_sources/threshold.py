@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from chexseg.config.paths import Paths
 from chexseg.config.settings import NUMBER, WORD, Fraction, Settings
-from chexseg.mask_sources.gate import GateSettings, partly_known
+from chexseg.mask_sources.gate import GateSettings, check_band, partly_known
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Saliency, Shard
 
 Cut = Annotated[
@@ -32,6 +32,11 @@ class Threshold(MaskSource, GateSettings):
     )
     roles: ClassVar = {"saliency": "The same shard of the saliency store."}
     core_seconds: ClassVar = 0.007
+
+    @model_validator(mode="after")
+    def _has_a_band(self) -> Threshold:
+        check_band(self.certain_background, self.threshold)
+        return self
 
     @property
     def graded(self) -> bool:

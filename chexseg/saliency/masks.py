@@ -50,7 +50,9 @@ def cut(
     masks = _filled(masks) if fill else masks
     if certain_background is None:
         return masks
-    known = masks | (scaled < certain_background) | ~wanted
+    # A positive X-ray whose map is 0 everywhere has the pathology somewhere.
+    surely_not = (scaled < certain_background) & (highest > 0)
+    known = masks | surely_not | ~positive[..., None, None]
     return (masks.to(torch.uint8) * CERTAIN).where(known, UNKNOWN)
 
 

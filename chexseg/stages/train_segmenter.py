@@ -18,8 +18,8 @@ from chexseg.files.artifacts import Execution, Output
 from chexseg.files.store import Store
 from chexseg.inference.batching import in_order, to_float
 from chexseg.models.trained import segmenter_of
-from chexseg.training.augmentation import augment, augment_known
-from chexseg.training.consistency import consistency_loss, strengthen
+from chexseg.training.augmentation import NUMBERS, augment, augment_known
+from chexseg.training.consistency import STRONG_NUMBERS, consistency_loss, strengthen
 from chexseg.training.datasets import Source, Supervised
 from chexseg.training.loop import SCORE
 from chexseg.training.run import Training
@@ -127,23 +127,25 @@ class Segmentation(Task):
         super().__init__(segmenter_of(settings, len(classes)))
         self.training, self.settings, self.validation = training, settings, validation
         self.classes, self.soft = tuple(classes), soft
+        self.numbers = NUMBERS + (STRONG_NUMBERS if settings.consistency > 0 else 0)
         self.mask_loss = load("loss", settings.loss)
         selection = settings.selection or self.classes
         self.selected = [self.classes.index(name) for name in selection if name in self.classes]
 
     def step(self, batch: dict[str, Tensor], noise: Tensor) -> dict[str, Tensor]:
+        geometry = noise[:, :NUMBERS]
         strength, image = self.settings.augmentation, to_float(batch["image"])
         masks, known = unpack(batch["masks"])
         if known is None:
-            image, masks = augment(image, masks, strength, noise)
+            image, masks = augment(image, masks, strength, geometry)
         else:
             image, masks, known = augment_known(
-                image, masks, known, strength, noise, soft=self.soft
+                image, masks, known, strength, geometry, soft=self.soft
             )
         outputs = {"logits": self.model(image), "masks": masks}
         outputs |= {} if known is None else {"known": known}
         if self.settings.consistency > 0:
-            outputs["strong"] = self.model(strengthen(image))
+            outputs["strong"] = self.model(strengthen(image, noise[:, NUMBERS:]))
         return outputs
 
     def loss(

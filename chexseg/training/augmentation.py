@@ -12,13 +12,17 @@ ROTATION, SCALE, SHIFT = math.radians(20), 0.25, 0.15
 CONTRAST, BRIGHTNESS = 0.5, 0.25
 
 
-def draw_noise(batch: int, generator: torch.Generator) -> Tensor:
-    """Draws the random numbers for `augment`, uniform in [-1, 1), as [batch, 6].
+NUMBERS = 6
+"""Random numbers that `augment` takes for an X-ray."""
+
+
+def draw_noise(batch: int, generator: torch.Generator, numbers: int = NUMBERS) -> Tensor:
+    """Draws random numbers for a batch, uniform in [-1, 1), as [batch, numbers].
 
     They are drawn on the CPU, so that they are equal for every device, and for a whole batch, so
     that processes sharing a batch can each use their rows of it.
     """
-    return (torch.rand((6, batch), generator=generator) * 2 - 1).T
+    return (torch.rand((numbers, batch), generator=generator) * 2 - 1).T
 
 
 def augment(
@@ -33,7 +37,7 @@ def augment(
         image: [B, 1, H, W] in [0, 1].
         masks: [B, P, h, w] in [0, 1], of any resolution, transformed alike; or None.
         strength: 0 (nothing changes) to 1.
-        noise: [B, 6], from `draw_noise`.
+        noise: [B, NUMBERS], from `draw_noise`.
         soft: whether masks may lie between 0 and 1.
 
     Returns:

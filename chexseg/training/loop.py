@@ -154,7 +154,8 @@ def fit(
     def train_step(batches: Iterator[dict[str, Tensor]]) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=fabric.device)
-        noises = draw_noise(sampler.batch_size, state.noise).split(sampler.part_size)
+        noises = draw_noise(sampler.batch_size, state.noise, task.numbers)
+        noises = noises.split(sampler.part_size)
         for part, noise in enumerate(noises, 1):
             batch = fabric.to_device(next(batches))
             with fabric.no_backward_sync(model, enabled=part < sampler.parts):

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from chexseg.training.augmentation import NUMBERS
+
 Figures = dict[str, float]
 """Results of a validation, by the name of their column in the metrics."""
 
@@ -22,9 +24,12 @@ class Task:
         model: the model to train.
 
     Attributes:
+        numbers: random numbers for an X-ray that `step` takes.
         model: the model. During training, it is Lightning's wrapper for devices, processes and
             precision.
     """
+
+    numbers = NUMBERS
 
     def __init__(self, model: nn.Module):
         self.model = model
@@ -35,7 +40,7 @@ class Task:
         Args:
             batch: from `Supervised`: `image` uint8 [B, 1, S, S] and targets [B, ...], on the
                 device.
-            noise: [B, 6], for `augment`.
+            noise: [B, numbers], from `draw_noise`.
 
         Returns:
             The arguments of `loss`, by name: tensors [B, ...].

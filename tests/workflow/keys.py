@@ -22,7 +22,7 @@ VALUES = {
     "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
     "method": ["layercam"], "flip": [True], "scales": [[1.0, 1.5]], "layer": [3],
     "threshold": ["otsu"], "fill": [True], "soft": [True], "loss": ["cross_entropy"],
-    "metrics": [["iou_image"]], "selection_metric": ["iou_image"],
+    "metrics": [["iou_image"]], "selection_metric": ["dice"],
     "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
 }  # fmt: skip
 """Last step of a key -> other values to give it. Numbers that stand here not are just made larger."""

@@ -169,5 +169,11 @@ def test_all_seeds_must_be_the_same_on_both_sides():
             "Sweep both over the same seeds, or name the runs in lists.",
         )
     ]
+    config["data"] = HUMAN
+    config["contrasts"] = {
+        "gain": {"run": ["radiologists", "full"], "against": "both", "all_seeds": True}
+    }
+    assert "'radiologists' among seeds" in [found for found, _ in found_in(config)]
+    config["contrasts"] = {"gain": {"run": "both", "against": "full", "all_seeds": True}}
     config["contrasts"]["gain"]["against"] = "ful"
     assert [found for found, _ in found_in(config)][0] == "'ful'"

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from chexseg.catalog import SELECTING
 from chexseg.evaluation.thresholds import CANDIDATES, ThresholdSelection, threshold_counts
 
 
@@ -119,9 +120,13 @@ def test_the_metric_chooses_the_threshold():
     }
 
 
-def test_a_metric_of_which_less_is_better_selects_nothing():
-    with pytest.raises(ValueError, match="lower value"):
-        ThresholdSelection(1, "false_positives")
+@pytest.mark.parametrize("metric", SELECTING)
+def test_a_metric_that_selects_punishes_misses_and_false_positives(metric):
+    """Of four X-rays, a low threshold draws on all, a high one on one: both lose to the middle."""
+    selection = ThresholdSelection(1, metric, (0.1, 0.5, 0.9))
+    for probability, drawn in ((0.95, True), (0.6, True), (0.2, False), (0.2, False)):
+        selection.update(row(probability, 0.0), row(drawn, False))
+    assert selection.best()[0].tolist() == [0.5]
 
 
 def test_a_metric_that_counts_no_x_ray_has_no_score():

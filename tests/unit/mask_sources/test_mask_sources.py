@@ -190,6 +190,29 @@ def test_between_two_cuts_nothing_is_known(source, begins, inputs, shard):
     assert set(np.unique(levels[1])) == {0}  # its label is 0
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"source": "threshold", "saliency": "gradcam", "certain_background": 0.5},
+        {"source": "irnet", "saliency": "gradcam", "backbone": "none", "certain_background": 0.7},
+    ],
+)
+def test_a_band_lies_below_where_the_mask_begins(entry):
+    with pytest.raises(InputError, match="where a mask begins at 0"):
+        read_study(good(masks={"banded": entry}))
+    entry = entry | {"certain_background": 0.2}
+    assert read_study(good(masks={"banded": entry})).masks["banded"].graded
+
+
+def test_a_positive_x_ray_without_evidence_is_not_known(inputs, shard):
+    with write_store(inputs["saliency"][0], "saliency", {"classes": [*CLASSES]}) as store:
+        for cxr_id in IDS:
+            store.append(cxr_id, np.zeros((2, 4, 4)))
+    _, masks = make("threshold", inputs, shard, certain_background=0.2)
+    assert set(np.unique(masks[IDS[0]][0])) == {UNKNOWN}
+    assert set(np.unique(masks[IDS[0]][1])) == {0}
+
+
 # Drawn masks
 
 

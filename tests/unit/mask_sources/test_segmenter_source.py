@@ -155,6 +155,19 @@ def test_x_rays_on_which_teachers_disagree_are_left_out(make):
     assert "a" not in make(teachers=2, least_agreement=0.67)[1]
 
 
+def test_agreement_is_that_of_masks_before_temperature_and_gate(make):
+    half = {"gate": CLASSES, "uncertain": "classifier"}
+    for settings in ({"soft": True, "temperature": 10.0}, half):
+        assert "a" in make(teachers=2, least_agreement=0.66, **settings)[1]
+        assert "a" not in make(teachers=2, least_agreement=0.67, **settings)[1]
+    # `b` shows atelectasis, and edema with a gate of 0.5: the same teacher twice agrees.
+    assert "b" in make(teachers=1, least_agreement=0.99, **half)[1]
+
+
+def test_only_train_x_rays_are_left_out(make):
+    assert list(make(teachers=2, least_agreement=1.0)[1]) == ["d"]
+
+
 def test_teachers_of_other_classes_are_refused(make):
     with pytest.raises(InputError, match="Average teachers of the same classes"):
         make(teachers=2, classes=("Edema", "Fracture"))
