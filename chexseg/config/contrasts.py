@@ -55,16 +55,15 @@ def runs_of_side(study: Study, entry: ContrastEntry, side: str) -> tuple[str, ..
 
 
 def _seeds_of(study: Study, run: str) -> list[str]:
-    """Returns the runs that differ from a run at most in their seed, by seed."""
+    """Returns the runs that differ from a run in nothing but their seed, one of each, by seed."""
     if run not in study.segmenters:
         return [run]
-    wanted = study.segmenters[run].model_copy(update={"seed": 0})
-    alike = {
-        name: entry.seed
-        for name, entry in study.segmenters.items()
-        if entry.model_copy(update={"seed": 0}) == wanted
-    }
-    return sorted(alike, key=alike.__getitem__)
+    named = study.segmenters[run]
+    wanted, runs = named.model_copy(update={"seed": 0}), {named.seed: run}
+    for name, entry in study.segmenters.items():
+        if entry.model_copy(update={"seed": 0}) == wanted:
+            runs.setdefault(entry.seed, name)
+    return [runs[seed] for seed in sorted(runs)]
 
 
 def check_contrasts(study: Study, place: Place, problems: Problems) -> None:

@@ -25,7 +25,7 @@ VALUES = {
     "metrics": [["iou_image"]], "selection_metric": ["dice"],
     "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
 }  # fmt: skip
-"""Last step of a key -> other values to give it. Numbers that stand here not are just made larger."""
+"""Last step of a key -> other values to give it. All other numbers are made larger."""
 
 LISTED = ("encoder", "initial_weights", "seed")
 """Settings of segmenters that the table of runs has."""
@@ -69,7 +69,7 @@ DIRECTLY = {
 NOTHING = {
     "masks.expert.seed": "all X-rays of the split are taken",
     "masks.taught.temperature": "cut masks have none",
-    "segmenters.chexseg.confidence": "nothing is said of consistency",
+    "segmenters.chexseg.confidence": "consistency is 0",
     "defaults.segmenters.confidence": "likewise",
 }
 """Keys that change nothing here, and why."""

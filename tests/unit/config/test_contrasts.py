@@ -160,6 +160,12 @@ def test_all_seeds_leave_out_runs_that_differ_in_more():
     }
 
 
+def test_the_same_run_twice_is_one_seed():
+    twin = {"twin": good()["segmenters"]["full"]}
+    named = {"gain": {"run": "both", "against": "twin", "all_seeds": True}}
+    assert contrasts(contrasts=named, segmenters=twin) == {"gain": ("both", "twin")}
+
+
 def test_all_seeds_must_be_the_same_on_both_sides():
     config = good(sweeps={"s": {"of": "full", "seeds": 3}, "b": {"of": "both", "seed": [7, 9, 10]}})
     config["contrasts"] = {"gain": {"run": "both", "against": "full", "all_seeds": True}}
