@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from chexseg.config.networks import imagenet_of
@@ -27,6 +28,24 @@ class Paths:
         self.results = f"results/{study.study}"
         self.root = study.data.root or f"{self.results}/phantom"
         self.shards = [f"{shard:04d}" for shard in range(study.data.index.shards)]
+
+    @cached_property
+    def owners(self) -> dict[str, str]:
+        """Entry of `masks` -> the entry whose artifacts it uses, of the stages before its masks.
+
+        Entries share them if they are equal in `MaskSource.before_masks`. They are made for the
+        entry that the config names or, among copies that a sweep made, for the shortest name.
+        """
+        made = self._study.unfolded.copies.made
+        alike: dict[str, list[str]] = {}
+        for name, source in self._study.masks.items():
+            if (settings := source.before_masks()) is not None:
+                alike.setdefault(repr((source.source, settings)), []).append(name)
+        owners = {}
+        for names in alike.values():
+            owner = min(names, key=lambda name: (("masks", name) in made, len(name), name))
+            owners |= dict.fromkeys(names, owner)
+        return owners
 
     def data(self, file: str) -> str:
         """Returns the path of one of the data's own files, which the config gives below the root."""

@@ -6,7 +6,7 @@ relations", CVPR 2019; CheXseg (Gadgil et al., MIDL 2021, section 3.2) makes its
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,7 @@ from chexseg.config.settings import (
     TrainingSettings,
     misfit,
 )
+from chexseg.config.values import used_values
 from chexseg.mask_sources.gate import GateSettings, check_band, partly_known
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Saliency, Shard
 
@@ -114,8 +115,13 @@ class IRNet(MaskSource, GateSettings):
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         return {
             "saliency": [paths.shard(f"saliency/{self.saliency}", shard)],
-            "affinity": [paths.shard(f"affinity/{name}/edges", shard)],
+            "affinity": [paths.shard(f"affinity/{paths.owners[name]}/edges", shard)],
         }
+
+    def before_masks(self) -> dict[str, Any]:
+        """Returns what the edge maps depend on: all settings but those of the masks."""
+        of_masks = {"walk", *GateSettings.model_fields}
+        return {name: value for name, value in used_values(self).items() if name not in of_masks}
 
     @classmethod
     def command_settings(cls) -> type[Settings]:

@@ -79,6 +79,14 @@ class MaskSource(Settings):
         """
         raise NotImplementedError
 
+    def before_masks(self) -> Mapping[str, Any] | None:
+        """Returns the settings on which the source's own stages before `make_masks` depend.
+
+        Entries in which they are equal share the artifacts of these stages: see `Paths.owners`.
+        None: the source has no such stages.
+        """
+        return None
+
     def classes_of(self, study: Study) -> tuple[str, ...]:
         """Returns the channels of the masks."""
         return study.data.pathologies

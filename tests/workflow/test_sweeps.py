@@ -99,6 +99,36 @@ def test_a_sweep_over_a_saliency_map_shares_what_does_not_depend_on_it(finished,
     )
 
 
+def test_a_sweep_over_the_random_walk_trains_no_irnet_again(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    config = swept()
+    config["sweeps"]["walks"] = {"of": "weak_irnet", "masks.irnet.walk.beta": [3, 5]}
+    known = {"masks.irnet.blank": ["ignore"], "masks.irnet.uncertain": ["ones"],
+             "masks.irnet.certain_background": [0.1]}  # fmt: skip
+    config["sweeps"]["gates"] = {"of": "weak_irnet", "known": known}
+    masks = ("walk.beta_3", "walk.beta_5", "blank_ignore-certain_background_0.1-uncertain_ones")
+    found = running(read(config))
+    assert {name for name in found if name.startswith("make_masks")} == {
+        f"make_masks_on_gpu irnet-{name} {shard}" for name in masks for shard in ("0000", "0001")
+    }
+    assert not [name for name in found if "affinity" in name or "train_irnet" in name]
+
+
+def test_entries_with_equal_edge_maps_share_them(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    config = swept()
+    config["sweeps"]["walks"] = {
+        "of": "weak_irnet", "masks.irnet.walk.beta": [3, 4], "masks.irnet.labels.foreground": [0.3],
+    }  # fmt: skip
+    stages = ("label_affinity", "train_irnet", "compute_affinity")
+    owner = "irnet-labels.foreground_0.3-walk.beta_3"
+    assert {name for name in running(read(config)) if name.startswith(stages)} == {
+        f"train_irnet {owner}",
+        *(f"{stage} {owner} {shard}" for stage in (stages[0], stages[2])
+          for shard in ("0000", "0001")),
+    }  # fmt: skip
+
+
 def test_a_sweep_that_names_only_what_there_is_lists_it_and_computes_nothing(finished, monkeypatch):
     monkeypatch.chdir(finished)
     config = swept()

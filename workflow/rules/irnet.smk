@@ -1,8 +1,13 @@
 # REQUIRED INPUTS: the index, the image store, and the saliency store of each `source: irnet`.
-# OUTPUTS: affinity/<masks>/: labels, an IRNet, and its edge maps, which masks.smk uses.
+# OUTPUTS: affinity/<masks>/: labels, an IRNet, and its edge maps, which masks.smk uses. Entries
+# that differ only in what is done with edge maps share those of one of them.
 
 
-IRNETS = [name for name, entry in study.masks.items() if entry.source == "irnet"]
+IRNETS = [
+    name
+    for name, entry in study.masks.items()
+    if entry.source == "irnet" and PATHS.owners[name] == name
+]
 TRAININGS += [f"affinity/{name}" for name in IRNETS]
 
 
