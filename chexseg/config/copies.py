@@ -7,14 +7,15 @@ said by marks in its model (`chexseg.config.settings.Reference`, `InitialWeights
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chexseg.config.defaults import model_for
 from chexseg.config.entries import SECTIONS
 from chexseg.config.flags import references
 from chexseg.config.settings import InitialWeights
+from chexseg.config.values import ABSENT, Values, text_of, value_at, values_of
 from chexseg.errors import nearest
 
 Location = tuple[str | int, ...]
@@ -46,7 +47,6 @@ class Setting:
         where: where the value is written in the config.
         label: the key, as it stands in names.
         text: the value, as it stands in names.
-        same: whether the entry has that value anyway.
     """
 
     entry: Node
@@ -55,12 +55,11 @@ class Setting:
     where: Location
     label: str
     text: str
-    same: bool = False
 
-    def part_of_name(self, node: Node) -> str:
+    def part_of_name(self, node: Node, text: str) -> str:
         """Returns what the name of an entry says of this setting."""
         owner = "" if node == self.entry else f"{self.entry[1]}."
-        return f"{owner}{self.label}_{self.text}"
+        return f"{owner}{self.label}_{text}"
 
 
 @dataclass(frozen=True)
@@ -70,21 +69,24 @@ class Copy:
     Attributes:
         of: the entry that it was copied from.
         name: its name; that of the entry itself if nothing differs.
-        reached: the given settings on which it depends, those that change nothing included.
+        reached: the given settings on which it depends, each with the text of its value. Those
+            whose value the original has too are among them.
+        changes: those whose value the original does not have, each with its value.
     """
 
     of: Node
     name: str
-    reached: frozenset[Setting] = frozenset()
-
-    @property
-    def changes(self) -> frozenset[Setting]:
-        return frozenset(setting for setting in self.reached if not setting.same)
+    reached: Mapping[Setting, str] = field(default_factory=dict)
+    changes: Mapping[Setting, str] = field(default_factory=dict)
 
     @property
     def content(self) -> frozenset[Any]:
         """What makes copies of an entry equal."""
-        return frozenset((s.entry, s.path, repr(s.value)) for s in self.changes)
+        return frozenset((s.entry, s.path, value) for s, value in self.changes.items())
+
+    def text(self, settings: Iterable[Setting]) -> str:
+        """Returns the values of settings that are set together; empty if none is reached."""
+        return "_".join(dict.fromkeys(self.reached[s] for s in settings if s in self.reached))
 
 
 @dataclass
@@ -99,6 +101,7 @@ class Copies:
     config: Any
     made: dict[Node, Copy] = field(default_factory=dict)
     _entries: dict[Node, dict[str, Any]] = field(default_factory=dict)
+    _values: dict[Node, Values | None] = field(default_factory=dict)
 
     def names(self, section: str) -> tuple[str, ...]:
         """Returns the names of the entries of a section that are written in the config."""
@@ -143,22 +146,11 @@ class Copies:
                 raise Refused(where, f"unknown key {key!r}", "a known key", remedy)
             model = fields[step].annotation
 
-    def current(self, node: Node, path: tuple[str, ...]) -> Any:
-        """Returns the value that an entry has at a path: written, inherited, or the default."""
-        value, model = self.original(node), model_for(node[0], self.original(node))
-        for step in path:
-            default = model.model_fields[step]
-            value = value.get(step, default.default) if isinstance(value, Mapping) else None
-            if value is default.default and hasattr(default.annotation, "model_fields"):
-                value = {}
-            model = default.annotation
-        return value
-
     def copy(
         self,
         node: Node,
         settings: tuple[Setting, ...],
-        names: Mapping[Setting, str],
+        groups: Mapping[str, tuple[Setting, ...]],
         where: Location,
     ) -> Copy:
         """Makes an entry with other settings of its own, and of entries that it depends on.
@@ -166,39 +158,75 @@ class Copies:
         Args:
             node: the entry.
             settings: the settings; those that it does not depend on change nothing.
-            names: settings of which the name says something else than their key and value.
+            groups: settings that are set together, by the name that stands for their keys.
             where: of the sweep in the config.
 
         Raises:
             Refused: the name of the copy is too long, or means another entry already.
         """
-        return self._copy(node, settings, names, where, way=())
+        return self._copy(node, settings, groups, where, way=())
 
-    def _copy(self, node, settings, names, where, way: tuple[Node, ...]) -> Copy:
+    def _copy(self, node, settings, groups, where, way: tuple[Node, ...]) -> Copy:
         original = self.original(node)
         if not isinstance(original, Mapping) or node in way:
             return Copy(node, node[1])
-        entry = copy.deepcopy(dict(original))
         own = [setting for setting in settings if setting.entry == node]
-        for setting in own:
-            if not setting.same:
-                _set(entry, setting.path, copy.deepcopy(setting.value))
-        reached, renamed = set(own), {}
-        for name, needed in self._needs(node[0], entry):
+        entry, said, reached, changes = self._with(node, own)
+        renamed: dict[str, dict[str, str]] = {}
+        for name, needed in self._needs(node[0], said):
             other = self._copy(needed, settings, {}, where, (*way, node))
             reached |= other.reached
+            changes |= other.changes
             if other.name != needed[1]:
                 renamed.setdefault(name, {})[needed[1]] = other.name
         for name, new in renamed.items():
-            entry[name] = _renamed(entry[name], new)
-        made = self._named(Copy(node, node[1], frozenset(reached)), names, where)
+            entry[name] = _renamed(entry.get(name, said[name]), new)
+        reached = {setting: reached[setting] for setting in settings if setting in reached}
+        made = self._named(Copy(node, node[1], reached, changes), groups, where)
         if made.name != node[1]:
             self.made[node[0], made.name], self._entries[node[0], made.name] = made, entry
         return made
 
-    def _named(self, made: Copy, names: Mapping[Setting, str], where: Location) -> Copy:
+    def _with(self, node: Node, settings: list[Setting]) -> tuple[dict, Mapping, dict, dict]:
+        """Gives an entry other settings of its own.
+
+        Returns:
+            The entry with those that change something; what it says, without what changes
+            nothing; the settings on which it depends, with their texts; and those that change
+            something, with their values. If the entry is not valid, values are compared as they
+            are written.
+        """
+        original = self.original(node)
+        if node not in self._values:
+            self._values[node] = values_of(node[0], original)
+        before = self._values[node]
+        entry = _with_settings(original, settings)
+        after = values_of(node[0], entry) if settings and before else before
+        if not after:
+            reached = {setting: setting.text for setting in settings}
+            changes = {s: repr(s.value) for s in settings if value_at(original, s.path) != s.value}
+            return entry, entry, reached, changes
+        reached, changes = {}, {}
+        for setting in settings:
+            value = value_at(after.used, setting.path)
+            if value is not ABSENT:
+                own = setting.label == ".".join(setting.path)
+                reached[setting] = (own and text_of(value)) or setting.text
+                if value != value_at(before.all, setting.path):
+                    changes[setting] = repr(value)
+        return _with_settings(original, changes), after.used, reached, changes
+
+    def _named(
+        self, made: Copy, groups: Mapping[str, tuple[Setting, ...]], where: Location
+    ) -> Copy:
         """Returns a copy with its name: the original's, and what differs, the seed last."""
-        parts = {names.get(s, s.part_of_name(made.of)) for s in made.changes}
+        names = {setting: name for name, settings in groups.items() for setting in settings}
+        parts = {
+            f"{names[s]}_{made.text(groups[names[s]])}"
+            if s in names
+            else s.part_of_name(made.of, made.reached[s])
+            for s in made.changes
+        }
         ordered = sorted(parts, key=lambda part: (part.startswith("seed_"), part))
         name = "-".join([made.of[1], *ordered])
         if made.changes and len(name) > LONGEST_NAME:
@@ -211,7 +239,7 @@ class Copies:
         if written or (known and (known.of, known.content) != (made.of, made.content)):
             found = f"two different entries {name!r} in {section}"
             raise Refused(where, found, "another name", "Rename the entry, or the factor.")
-        return Copy(made.of, name, made.reached)
+        return replace(made, name=name)
 
     def _needs(self, section: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
         """Yields the entries that an entry names, each with the field that names it."""
@@ -227,13 +255,18 @@ class Copies:
                 yield from ((name, ("classifiers", o)) for o in others if o == entry.get(name))
 
 
-def _set(entry: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    *groups, last = path
-    for step in groups:
-        group = entry.get(step)
-        entry[step] = dict(group) if isinstance(group, Mapping) else {}
-        entry = entry[step]
-    entry[last] = value
+def _with_settings(entry: Mapping[str, Any], settings: Iterable[Setting]) -> dict[str, Any]:
+    """Returns a copy of an entry with other settings of its own."""
+    made = copy.deepcopy(dict(entry))
+    for setting in settings:
+        *groups, last = setting.path
+        group = made
+        for step in groups:
+            inner = group.get(step)
+            group[step] = dict(inner) if isinstance(inner, Mapping) else {}
+            group = group[step]
+        group[last] = copy.deepcopy(setting.value)
+    return made
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:

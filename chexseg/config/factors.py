@@ -12,8 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from chexseg.config.copies import Copies, Location, Refused, Setting, key_at
 from chexseg.config.defaults import model_for
 from chexseg.config.entries import FACTOR_KEY, SECTIONS
-from chexseg.config.mixing import UNWEIGHTED, share_of, with_share
+from chexseg.config.mixing import with_share
+from chexseg.config.runs import COLUMNS
 from chexseg.config.settings import Seed
+from chexseg.config.values import text_of
 from chexseg.errors import nearest
 
 OF_THE_STUDY = ("study", "seed", "data", "phantom", "prediction", "evaluation", "figures")
@@ -100,6 +102,7 @@ class Factors:
                 else:
                     yield Level(setting.text, (setting,))
         else:
+            self._check_group(name, here)
             lengths = {len(each) for each in values.values()}
             if len(lengths) > 1:
                 found = f"lists of {' and '.join(map(str, sorted(lengths)))} values"
@@ -111,6 +114,20 @@ class Factors:
                 )
                 texts = dict.fromkeys(setting.text for setting in settings)
                 yield Level("_".join(texts), settings)
+
+    def _check_group(self, name: str, here: Location) -> None:
+        """Raises Refused if keys that are set together have a name that means something else."""
+        first, dot, _ = name.partition(".")
+        meanings = {
+            "a setting of another entry": first in SECTIONS and bool(dot),
+            f"a setting of {self.of[1]!r}": first in self.fields,
+            "a source of masks": name in (*self.sources, *self.copies.names("masks")),
+            "a column of runs.csv": name in COLUMNS,
+        }
+        for meaning, means in meanings.items():
+            if means:
+                found = f"keys that are set together as {name!r}, which is {meaning}"
+                raise Refused(here, found, "a name that means nothing else", "Rename the factor.")
 
     def _seeds(self, number: int) -> range:
         """Returns the segmenter's seed and those that follow; none if its own is none."""
@@ -156,18 +173,15 @@ class Factors:
         if section in self.fields:
             return self._of(self.of, tuple(key.split(".")), value, text, where)
         if key in self.sources:
-            masks = self.entry["masks"]
-            mixed = with_share(masks, key, value, self.of[1], where)
-            same = share_of(masks, key) == (value if value == UNWEIGHTED else float(value))
-            return Setting(self.of, ("masks",), mixed, where, key, text, same)
+            mixed = with_share(self.entry["masks"], key, value, self.of[1], where)
+            return Setting(self.of, ("masks",), mixed, where, key, text)
         raise self._unknown(key, section, key_at(where))
 
     def _of(
         self, node: tuple[str, str], path: tuple[str, ...], value: Any, text: str, where: Location
     ) -> Setting:
         self.copies.check_path(node, path, key_at(where))
-        same = self.copies.current(node, path) == value
-        return Setting(node, path, value, where, ".".join(path), text, same)
+        return Setting(node, path, value, where, ".".join(path), text)
 
     def _of_another(
         self, section: str, rest: str, value: Any, text: str, where: Location
@@ -197,23 +211,3 @@ class Factors:
             f"a setting or a source of masks of {self.of[1]!r}, or the like of masks.NAME.KEY"
         )
         return Refused(where, f"unknown factor {key!r}", expected, f"Did you mean {near!r}?")
-
-
-def text_of(value: Any) -> str | None:
-    """Returns a value as a part of a name; None if it cannot be one.
-
-    >>> text_of(0.5), text_of(None), text_of("weights/moco.pt"), text_of([1, 2])
-    ('0.5', 'none', 'weights_moco.pt', '1_2')
-    """
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    if isinstance(value, (list, tuple)):
-        texts = [text_of(each) for each in value]
-        return None if None in texts else "_".join(texts) or "none"
-    if isinstance(value, (int, str)):
-        return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(value)).strip("_") or None
-    return None

@@ -18,6 +18,7 @@ from chexseg.config.entries import SECTIONS
 from chexseg.config.flags import references
 from chexseg.config.networks import imagenet_of
 from chexseg.config.settings import InitialWeights, Settings
+from chexseg.config.values import used_values
 from chexseg.errors import Problems, nearest
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ WORDS = ("none", "imagenet")
 """What initial weights may be beside a path and the name of a classifier."""
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
-LONGEST_COMMAND = 120_000
-"""Characters; Linux takes 131,072 (MAX_ARG_STRLEN), and there is more than shards in a command."""
 
 TAKEN = {HUMAN: "the human benchmark", EXPERT: "the experts' masks", "X-ray": "the X-ray itself"}
 """Names that a segmenter cannot have, since tables and figures call something else by them."""
@@ -49,7 +48,6 @@ def check_links(study: Study, place: Place, problems: Problems) -> None:
     """Adds a problem for everything that does not fit together in a study."""
     _check_data(study, place, problems)
     _check_names(study, place, problems)
-    _check_shards(study, place, problems)
     for section, name, entry in entries(study):
         for location, (target, wanted) in _references(entry):
             where, names = place(section, name, *location), tuple(getattr(study, target))
@@ -96,7 +94,7 @@ def needs_of(study: Study, entry: Settings, *, swept: bool = False) -> list[Node
     Args:
         study: the study.
         entry: one of its entries.
-        swept: only those that a sweep would copy.
+        swept: only those that a sweep would copy: without sources of weight 0, for example.
     """
     needs = [target for _, target in _references(entry, swept)]
     for field, _, mark in _weights(entry):
@@ -110,10 +108,11 @@ def _references(
     entry: Settings, swept: bool = False
 ) -> Iterator[tuple[tuple[str | int, ...], Node]]:
     """Yields where an entry names another, and which: section and name."""
+    values = used_values(entry) if swept else dict(entry)
     for field, mark in references(type(entry)).items():
         if swept and not mark.swept:
             continue
-        value = getattr(entry, field)
+        value = values.get(field)
         if isinstance(value, str):
             yield (field,), (mark.section, value)
         elif isinstance(value, Mapping):
@@ -247,15 +246,3 @@ def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> No
     if isinstance(entry.masks, Mapping) and not any(entry.masks.values()):
         where = place("segmenters", name, "masks")
         problems.add(where, "weights that are all 0", "a weight above 0", "Correct one.")
-
-
-def _check_shards(study: Study, place: Place, problems: Problems) -> None:
-    """Adds a problem if a command that names every shard of its stores is too long for Linux."""
-    stores = ["images", *(f"saliency/{name}" for name in study.saliency)]
-    stores += [f"masks/{name}" for name in study.masks]
-    paths = [f"results/{study.study}/{store}/0000.h5" for store in stores]
-    most = LONGEST_COMMAND // sum(len(word) + 1 for word in [*paths, *study.masks])
-    if (shards := study.data.index.shards) > most:
-        where, expected = place("data", "index", "shards"), f"at most {most}"
-        remedy = "Take fewer: commands that name more shards are too long for Linux."
-        problems.add(where, f"{shards} shards", expected, remedy)

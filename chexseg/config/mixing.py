@@ -15,15 +15,6 @@ UNWEIGHTED = "unweighted"
 Masks = Mapping[str, Any] | Sequence[str]
 
 
-def share_of(masks: Masks, source: str) -> float | str:
-    """Returns the weight of a source among all, as a share of 1; UNWEIGHTED for a list."""
-    if not isinstance(masks, Mapping):
-        return UNWEIGHTED
-    weights = _weights(masks)
-    total = sum(weights.values())
-    return float(weights[source] / total) if total else 0.0
-
-
 def with_share(masks: Masks, source: str, share: Any, segmenter: str, where: Location) -> Any:
     """Returns the masks of a segmenter with another weight of one source.
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from chexseg.config.copies import Node
+from chexseg.config.copies import Node, Setting
 from chexseg.config.entries import SECTIONS, SegmenterEntry
-from chexseg.config.links import LONGEST_COMMAND, Place, entries, needs_of, runs_of
+from chexseg.config.links import entries, needs_of, runs_of
 from chexseg.config.mixing import UNWEIGHTED
-from chexseg.errors import Problems
 
 if TYPE_CHECKING:
     from chexseg.config.study import Study
@@ -23,33 +22,23 @@ COLUMNS = ("run", "sweep", "of", "masks", "weights", "encoder", "initial_weights
 def table_of_runs(study: Study) -> tuple[tuple[str, ...], list[str]]:
     """Returns the columns of the table of runs, and its rows as lines of a CSV.
 
-    A run has a row for each sweep of which it is a point, and a row without a sweep if it is
-    written in the config. Columns hold what is so of the run, whichever sweep has the factor; a cell is
-    empty where the run has no such setting.
+    A run has a row for each sweep that it belongs to. A row without a sweep lists a run that is
+    written in the config, or the copy of a teacher that another run of a sweep learns from.
+
+    The column of a factor has the value of every run that has such a setting, even if the factor
+    belongs to another sweep. Its cell is empty for the other runs.
     """
     table = _Table(study)
+    swept = {run for points in study.unfolded.points.values() for run in points}
     made = study.unfolded.copies.made
-    rows = [table.row(run) for run in runs_of(study) if ("segmenters", run) not in made]
+    rows = [
+        table.row(run)
+        for run in runs_of(study)
+        if run not in swept or ("segmenters", run) not in made
+    ]
     for sweep, points in study.unfolded.points.items():
         rows += [table.row(run, sweep, values) for run, values in points.items()]
     return table.columns, [_line(row) for row in rows]
-
-
-def check_commands(study: Study, place: Place, problems: Problems) -> None:
-    """Adds a problem if a command that names every run is too long for Linux.
-
-    These are `list-runs`, and `draw-figure` for figures of the predictions and overlaps of all runs.
-    """
-    columns, lines = table_of_runs(study)
-    runs = runs_of(study)
-    files = [f"results/{study.study}/{kind}/{run}.json" for run in runs
-             for kind in ("overlaps", "predictions")]  # fmt: skip
-    for words in ([*columns, *lines], [*files, *runs, *runs]):
-        if sum(len(word) + 3 for word in words) > LONGEST_COMMAND:  # a space, and quotes
-            where = place("sweeps" if study.sweeps else "segmenters")
-            remedy = "Divide them among several studies: a command that names them is too long."
-            problems.add(where, f"{len(runs)} runs", "fewer, or shorter names", remedy)
-            return
 
 
 def _line(cells: list[str]) -> str:
@@ -79,13 +68,22 @@ class _Table:
             values: factor of that sweep -> the text of its value.
         """
         entry = self.study.segmenters.get(run)
-        of = self.study.sweeps[sweep].of if sweep else run if entry else ""
-        cells = {"run": run, "sweep": sweep, "of": of}
+        of = self.study.sweeps[sweep].of if sweep else self._original(("segmenters", run))[1]
+        values = self._values_of_copy(run) if values is None else values
+        cells = {"run": run, "sweep": sweep}
         if entry is not None:
             names, weights = entry.mixture()
-            cells |= {"masks": _text(names), "weights": _text(weights)}
-            cells |= {name: self._value(run, name, values or {}) for name in self.columns[5:]}
+            cells |= {"of": of, "masks": _text(names), "weights": _text(weights)}
+            cells |= {name: self._value(run, name, values) for name in self.columns[5:]}
         return [cells.get(name, "") for name in self.columns]
+
+    def _values_of_copy(self, run: str) -> dict[str, str]:
+        """Returns the values that sweeps gave to the copy of a teacher: factor -> text."""
+        made = self.study.unfolded.copies.made.get(("segmenters", run))
+        factors: dict[str, list[Setting]] = {}
+        for setting in made.reached if made else ():
+            factors.setdefault(str(setting.where[2]), []).append(setting)
+        return {factor: made.text(settings) for factor, settings in factors.items()}
 
     def _value(self, run: str, factor: str, values: Mapping[str, str]) -> str:
         """Returns the value of a factor for a run."""
@@ -112,11 +110,16 @@ class _Table:
 
     def _value_of_another(self, run: str, section: str, rest: str) -> str:
         """Returns what `section.name.key` is for the entry of that name, or its copy, of a run."""
-        for node in self._needed(("segmenters", run), set()):
-            own, name = self._original(node)
-            if own == section and rest.startswith(f"{name}."):
-                return _text(_at(self.entries[node], rest.removeprefix(f"{name}.").split(".")))
-        return ""
+        originals = {
+            name: node
+            for node in self._needed(("segmenters", run), set())
+            for own, name in [self._original(node)]
+            if own == section and rest.startswith(f"{name}.")
+        }
+        if not originals:
+            return ""
+        name = max(originals, key=len)  # names may have dots, too
+        return _text(_at(self.entries[originals[name]], rest.removeprefix(f"{name}.").split(".")))
 
     def _needed(self, node: Node, seen: set[Node]) -> Iterator[Node]:
         """Yields an entry and all those on which it depends."""

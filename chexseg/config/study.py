@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from chexseg.config.commands import check_commands
 from chexseg.config.contrasts import check_contrasts
 from chexseg.config.data import DataSection, with_selections
 from chexseg.config.defaults import inherited, origin
 from chexseg.config.entries import ContrastEntry, SegmenterEntry, SweepEntry, union
 from chexseg.config.links import check_links
 from chexseg.config.problems import add_problems, check_defaults
-from chexseg.config.runs import check_commands
 from chexseg.config.settings import (
     ClassifierSettings,
     EvaluationSettings,

@@ -95,12 +95,12 @@ def _unfold(name: str, sweep: Mapping[str, Any], unfolded: Unfolded) -> None:
     reached: set[Setting] = set()
     for levels in product(*factors.values()):
         settings = tuple(setting for level in levels for setting in level.settings)
-        copy = copies.copy(node, settings, _names(sweep, factors, levels), here)
-        reached |= copy.reached
+        copy = copies.copy(node, settings, _groups(sweep, factors, levels), here)
+        reached |= copy.reached.keys()
         values = {
-            factor: level.text
+            factor: text
             for factor, level in zip(factors, levels, strict=True)
-            if copy.reached & {*level.settings}
+            if (text := copy.text(level.settings))
         }
         same = points.setdefault(copy.name, values)
         points[copy.name] = {key: text for key, text in same.items() if values.get(key) == text}
@@ -113,13 +113,12 @@ def _unfold(name: str, sweep: Mapping[str, Any], unfolded: Unfolded) -> None:
             unfolded.mistakes.append((place, found, expected, remedy))
 
 
-def _names(
+def _groups(
     sweep: Mapping[str, Any], factors: Mapping[str, list[Level]], levels: tuple[Level, ...]
-) -> dict[Setting, str]:
-    """Returns what the name of a run says of settings that are set together: factor and value."""
+) -> dict[str, tuple[Setting, ...]]:
+    """Returns the settings of a point that are set together, by the name of their factor."""
     return {
-        setting: f"{name}_{level.text}"
+        name: level.settings
         for name, level in zip(factors, levels, strict=True)
         if isinstance(sweep[name], Mapping)
-        for setting in level.settings
     }

@@ -3,8 +3,8 @@
 import csv
 
 from chexseg.config.runs import COLUMNS, table_of_runs
-from chexseg.config.study import load_study, read_study
-from tests.unit.config.small_config import good, problems_of
+from chexseg.config.study import read_study
+from tests.unit.config.small_config import good
 
 
 def rows_of(config):
@@ -102,13 +102,44 @@ def test_a_source_that_weighs_nothing():
     assert found["both-expert_1"] == ("expert", "", "1")
 
 
-def test_commands_that_no_shell_takes(tmp_path):
-    text = "study: s\nphantom: {}\nsegmenters:\n"
-    name = "a_segmenter_with_a_name_of_some_fifty_characters_x"
-    text += f"  {name}: {{masks: [expert], initial_weights: none}}\n"
-    text += f"sweeps:\n  a: {{of: {name}, seeds: SEEDS}}\n"
-    [(where, found, _, remedy)] = problems_of(text.replace("SEEDS", "500"), tmp_path)
-    assert (where, found) == ("5:1", "500 runs")
-    assert remedy.startswith("Divide them among several studies")
-    (tmp_path / "study.yaml").write_text(text.replace("SEEDS", "300"))
-    assert len(load_study(tmp_path / "study.yaml").segmenters) == 300
+def taught():
+    """A student of a teacher, whose epochs are swept."""
+    together = {"segmenters.full.epochs": [3, 5], "epochs": [3, 5]}
+    config = good(
+        sweeps={
+            "a": {"of": "student", "segmenters.full.epochs": [3, 5]},
+            "b": {"of": "student", "segmenters.full.seed": [1], "both": together},
+        }
+    )
+    config["masks"]["taught"] = {"source": "segmenter", "segmenters": ["full"]}
+    config["segmenters"]["student"] = {"masks": ["taught"]}
+    return config
+
+
+def test_every_segmenter_has_a_row():
+    study = read_study(taught())
+    _, rows = rows_of(taught())
+    assert {row["run"] for row in rows} == {*study.segmenters}
+    assert len(study.segmenters) == 3 + 2 + 2 + 2 + 2
+
+
+def test_the_copy_of_a_teacher_has_a_row_with_its_original_and_the_values_of_factors():
+    _, rows = rows_of(taught())
+    found = {row["run"]: row for row in rows if row["of"] == "full"}
+    names = ("sweep", "segmenters.full.epochs", "segmenters.full.seed", "both", "seed")
+    assert {run: [row[name] for name in names] for run, row in found.items()} == {
+        "full": ["", "20", "7", "", "7"],
+        "full-epochs_3": ["", "3", "7", "", "7"],
+        "full-epochs_5": ["", "5", "7", "", "7"],
+        "full-epochs_3-seed_1": ["", "3", "1", "3", "1"],
+        "full-epochs_5-seed_1": ["", "5", "1", "5", "1"],
+    }
+    assert len([row for row in rows if row["of"] == "full"]) == len(found)
+
+
+def test_a_source_of_weight_0_has_no_settings_of_the_run():
+    config = good(sweeps={"a": {"of": "both", "expert": [0.5, 1], "masks.irnet.walk.beta": [8]}})
+    _, rows = rows_of(config)
+    assert {row["run"]: row["masks.irnet.walk.beta"] for row in rows} == {
+        "full": "", "both": "5", "both-expert_0.5-irnet.walk.beta_8": "8", "both-expert_1": "",
+    }  # fmt: skip

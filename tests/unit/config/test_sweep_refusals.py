@@ -108,6 +108,26 @@ WRONG = {
         "13:17", "lists of 1 and 2 values", "Complete them.",
     ),
     "{of: both, seeds: 251, epochs: [1, 2]}": ("13:3", "2 x 251 runs", "Take fewer values."),
+    "{of: both, epochs: {seed: [1]}}": (
+        "13:17", "keys that are set together as 'epochs', which is a setting of 'both'",
+        "Rename the factor.",
+    ),
+    "{of: both, cam: {seed: [1]}}": (
+        "13:17", "keys that are set together as 'cam', which is a source of masks",
+        "Rename the factor.",
+    ),
+    "{of: both, gap: {seed: [1]}}": (
+        "13:17", "keys that are set together as 'gap', which is a source of masks",
+        "Rename the factor.",
+    ),
+    "{of: both, weights: {seed: [1]}}": (
+        "13:17", "keys that are set together as 'weights', which is a column of runs.csv",
+        "Rename the factor.",
+    ),
+    "{of: both, masks.cam: {seed: [1]}}": (
+        "13:17", "keys that are set together as 'masks.cam', which is a setting of another entry",
+        "Rename the factor.",
+    ),
     # names
     "{of: both, epochs: [7]}": (
         "13:3", "two different entries 'both-epochs_7' in segmenters",
@@ -181,11 +201,9 @@ def test_a_name_that_is_too_long():
 
 
 def test_two_runs_that_would_have_one_name():
-    together = {"epochs": [3], "masks.irnet.walk.beta": [3]}
-    config = good(
-        sweeps={"a": {"of": "both", "epochs": [3]}, "b": {"of": "both", "epochs": together}}
-    )
-    assert found_in(config)[0][0] == "two different entries 'both-epochs_3' in segmenters"
+    one, other = {"epochs": [3]}, {"epochs": [3], "masks.irnet.walk.beta": [3]}
+    config = good(sweeps={"a": {"of": "both", "x": one}, "b": {"of": "both", "x": other}})
+    assert found_in(config)[0][0] == "two different entries 'both-x_3' in segmenters"
 
 
 def test_cycles_of_entries_end():
