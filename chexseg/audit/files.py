@@ -22,7 +22,7 @@ UNFINISHED = ".*.partial*"
 """Patterns of files and folders that are being written, or that a killed job left behind."""
 
 CLOSED = "cannot be read"
-PERMIT = "Give yourself permission (chmod u+rX), or put a folder in the place of its link."
+PERMIT = "Give yourself permission (chmod u+rX), or replace the link by the folder."
 """Remedy for what was not read, which should not be removed unseen."""
 
 _READERS = 4

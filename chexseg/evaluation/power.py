@@ -3,8 +3,7 @@
 Everything is computed from the variance that was seen, with the two-sided test of
 `chexseg.evaluation.variance`. A difference is found with a power of 80 % if it exceeds the reach of
 the interval by the error that an estimate exceeds in 20 % of studies (Bloom, Evaluation Review 19,
-1995). With few seeds, the variance is itself known badly, and so are these
-numbers.
+1995). With few seeds, the variance is itself known badly, and so are these numbers.
 """
 
 from __future__ import annotations

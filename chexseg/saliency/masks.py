@@ -32,7 +32,6 @@ def cut(
         threshold: pixels whose scaled value is above this belong to the mask; "otsu": each map has
             its own, by Otsu's method (scikit-image's, with 256 bins).
         fill: add the holes of a mask to it, so that it is all that its outer contours enclose.
-
         certain_background: pixels between this scaled value and the mask are not known; None: all
             pixels are.
 
