@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chexseg.evaluation.overlaps import COUNTS, ROW
 from chexseg.evaluation.scores import MEAN, score
-
-COUNTS = ("intersection", "union", "truth_pixels", "predicted_pixels")
 
 
 class BlindMean:
@@ -90,19 +89,19 @@ def count_stored(
         pathologies: names of the P channels.
 
     Returns:
-        One row per X-ray and pathology, in that order: cxr_id, patient, pathology, and COUNTS.
+        One row per X-ray and pathology, in that order, with the columns of `overlap_table`; `pixels`
+        is the size of a stored mask, with the padding of the letterbox.
     """
     counts = []
     for cxr_id in patients:
         drawn, predicted = truth[cxr_id], made[cxr_id]
         shared = np.count_nonzero(drawn & predicted, axis=(1, 2))
         areas = [np.count_nonzero(masks, axis=(1, 2)) for masks in (drawn, predicted)]
-        counts.append(np.stack([shared, sum(areas) - shared, *areas], axis=1))
+        pixels = np.full_like(shared, drawn[0].size)
+        counts.append(np.stack([shared, sum(areas) - shared, *areas, pixels], axis=1))
     table = pd.DataFrame(np.concatenate(counts), columns=list(COUNTS))
     names = [(i, p, name) for i, p in patients.items() for name in pathologies]
-    return pd.concat(
-        [pd.DataFrame(names, columns=["cxr_id", "patient", "pathology"]), table], axis=1
-    )
+    return pd.concat([pd.DataFrame(names, columns=list(ROW)), table], axis=1)
 
 
 def score_masks(overlaps: pd.DataFrame, **settings: Any) -> pd.DataFrame:

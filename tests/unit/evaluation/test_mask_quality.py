@@ -1,9 +1,9 @@
 """Scores of masks against the experts', and the blind mean mask."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from chexseg.catalog import names
 from chexseg.evaluation.mask_quality import BlindMean, count_stored, score_masks
 
 SETTINGS = {"metrics": ("iou_dataset", "precision", "recall"), "replicates": 50,
@@ -24,13 +24,27 @@ def test_pixels_of_each_x_ray_and_pathology_are_counted():
     made = {"a": np.array([[[0, 1, 1]], [[1, 0, 0]]], bool)}
     table = count_stored(truth, made, patients={"a": "p"}, pathologies=("Edema", "Lung Lesion"))
     assert table.to_dict("split")["data"] == [
-        ["a", "p", "Edema", 1, 3, 2, 2],
-        ["a", "p", "Lung Lesion", 0, 1, 0, 1],
+        ["a", "p", "Edema", 1, 3, 2, 2, 3],
+        ["a", "p", "Lung Lesion", 0, 1, 0, 1, 3],
     ]
     assert list(table) == [
         "cxr_id", "patient", "pathology", "intersection", "union", "truth_pixels",
-        "predicted_pixels",
+        "predicted_pixels", "pixels",
     ]  # fmt: skip
+
+
+def test_every_metric_can_score_masks():
+    truth = {"a": row(1, 1, 0, 0), "b": row(0, 0, 0, 0), "c": row(0, 0, 0, 0)}
+    made = {"a": row(0, 1, 1, 0), "b": row(1, 0, 0, 0), "c": row(0, 0, 0, 0)}
+    patients = {"a": "1", "b": "2", "c": "3"}
+    table = count_stored(truth, made, patients=patients, pathologies=("Edema",))
+    settings = SETTINGS | {"metrics": names("metric")}
+    scores = score_masks(table, **settings).set_index(["pathology", "metric"])["value"]
+    assert scores["mean"].round(6).to_dict() == {
+        "iou_dataset": 0.25, "iou_image": round(1 / 3, 6), "iou_image_all": round(1 / 6, 6),
+        "dice": 0.4, "precision": round(1 / 3, 6), "recall": 0.5, "specificity": 0.8,
+        "false_positives": 0.5,
+    }  # fmt: skip
 
 
 def test_iou_precision_and_recall_are_ratios_of_sums():
@@ -80,20 +94,37 @@ def test_the_mean_is_cut_where_the_iou_is_best_and_gated_by_the_label():
     assert not blind["other"].any()
 
 
-def test_a_wrong_label_costs_the_blind_mask_what_it_draws_there():
-    labels = {"a": YES, "b": YES, "c": YES, "d": YES, "new": YES}
-    # d has nothing, but the label: 6 of 12, 5 of 9, 3 of 7.
-    blind = BlindMean(TRUTH, labels, "abcd")
-    assert blind["new"].astype(int).tolist() == [[[0, 1, 1, 0, 0]]]
-    labels["e"], labels["f"] = YES, YES
-    empty = {"e": TRUTH["d"], "f": TRUTH["d"]}
-    # With two more such X-rays: 6 of 18, 5 of 13, 3 of 9.
-    more = BlindMean(TRUTH | empty, labels, "abcdef")
-    assert more["new"].astype(int).tolist() == [[[0, 1, 1, 0, 0]]]
-    labels |= {"a": NO, "b": NO}
-    # Of c alone the label is right: 1 of 12 + 5, 1 of 8 + 5, 1 of 4 + 5.
-    missed = BlindMean(TRUTH | empty, labels, "abcdef")
-    assert missed["new"].astype(int).tolist() == [[[0, 1, 0, 0, 0]]]
+WIDE = {"a": row(1, 1, 1, 1, 1), "b": row(1, 1, 1, 1, 1), "c": row(0, 1, 0, 0, 0), "d": TRUTH["d"]}
+
+
+@pytest.mark.parametrize(
+    ("positive", "expected"),
+    [
+        # Pixels are in 2, 3, 2, 2 and 2 masks. Cut above 0 or 1, all five; above 2, the second.
+        ("abc", [1, 1, 1, 1, 1]),  # 11 of 15, or 3 of 11
+        ("c", [0, 1, 0, 0, 0]),  # 1 of 5 + 10 that it misses, or 1 of 1 + 10
+        ("cd", [0, 1, 0, 0, 0]),  # 1 of 10 + 10, or 1 of 2 + 10
+        ("abcd", [1, 1, 1, 1, 1]),  # 11 of 20, or 3 of 12
+        ("acd", [1, 1, 1, 1, 1]),  # 6 of 15 + 5, or 2 of 3 + 9
+    ],
+)
+def test_labels_decide_where_the_blind_mask_is_cut(positive, expected):
+    labels = {i: YES if i in positive else NO for i in WIDE} | {"new": YES}
+    assert BlindMean(WIDE, labels, "abcd")["new"].astype(int).tolist() == [[expected]]
+
+
+def test_labels_without_a_mask_shrink_the_blind_mask():
+    """Where the experts drew nothing, a larger mask costs more, if there is a label."""
+    truth = {"a": row(1, 1, 1, 1), "b": row(1, 0, 0, 0)}
+    empty = {str(number): row(0, 0, 0, 0) for number in range(6)}
+    labels = dict.fromkeys([*truth, *empty, "new"], YES)
+    # Above 0: 5 of 8; above 1: 2 of 5.
+    assert BlindMean(truth, labels, "ab")["new"].astype(int).tolist() == [[[1, 1, 1, 1]]]
+    # Above 0: 5 of 32; above 1: 2 of 11.
+    more = BlindMean(truth | empty, labels, [*truth, *empty])
+    assert more["new"].astype(int).tolist() == [[[1, 0, 0, 0]]]
+    none = BlindMean(truth | empty, labels | dict.fromkeys(empty, NO), [*truth, *empty])
+    assert none["new"].astype(int).tolist() == [[[1, 1, 1, 1]]]
 
 
 def test_the_best_cut_is_that_of_a_search_over_all_thresholds():
@@ -126,4 +157,3 @@ def test_an_empty_blind_mask_is_scored_as_missing_all():
     scores = scores_of(table)["value"]
     assert scores[("Edema", "recall")] == 0
     assert np.isnan(scores[("Edema", "precision")])
-    assert isinstance(table, pd.DataFrame)
