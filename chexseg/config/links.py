@@ -70,6 +70,21 @@ def runs_of(study: Study) -> tuple[str, ...]:
     return (*study.segmenters, *[HUMAN] * bool(readers))
 
 
+def scored_masks(study: Study) -> dict[str, tuple[str, ...]]:
+    """Returns the sources of masks that are compared with the experts', and on which splits.
+
+    These are the sources of the same classes. The entry `expert` is what they are compared with,
+    even if its files are not the data's own.
+    """
+    classes = study.masks[EXPERT].classes_of(study)
+    others = {name: source for name, source in study.masks.items() if name != EXPERT}
+    return {
+        name: splits
+        for name, source in others.items()
+        if (splits := source.scored_on(study)) and source.classes_of(study) == classes
+    }
+
+
 def entries(study: Study) -> Iterator[tuple[str, str, Settings]]:
     """Yields section, name and entry of all named entries of a study."""
     for section in SECTIONS:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from chexseg import catalog
+from chexseg.config.links import scored_masks
 from chexseg.config.paths import Paths
 from chexseg.config.study import read_study
 from chexseg.data.masks import encode, write_masks
@@ -117,6 +118,16 @@ def test_masks_are_scored_against_experts_unless_they_are_theirs():
     assert {name: source.scored_on(study) for name, source in study.masks.items()} == {
         "cam": both, "expert": (), "few": (), "irnet": both, "reader": both,
         "taught": ("validation",),
+    }  # fmt: skip
+
+
+def test_the_experts_masks_are_not_scored_against_themselves():
+    reader = {"source": "drawn", "files": ["reader.json"]}
+    other = reader | {"classes": ["Fracture"]}
+    masks = {**good()["masks"], "expert": reader, "reader": reader, "other": other}
+    both = ("expert", "validation")
+    assert scored_masks(read_study(good(masks=masks))) == {
+        "cam": both, "irnet": both, "reader": both,
     }  # fmt: skip
 
 
