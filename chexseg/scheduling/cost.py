@@ -21,6 +21,7 @@ from chexseg.config.networks import (
 )
 from chexseg.config.settings import SegmenterSettings
 from chexseg.config.study import Study
+from chexseg.mask_sources.source import MaskSource
 from chexseg.scheduling.x_rays import XRays, count_x_rays
 
 SIZE = 320
@@ -75,8 +76,10 @@ SIDE = 2828
 """Longer side of CheXpert's original X-rays in pixels."""
 
 # ---- Bytes ---------------------------------------------------------------------------------
-BYTES = {"images": 64_500, "saliency": 1_300, "labels": 980, "affinity": 7_240, "masks": 1_700}
-"""Bytes per X-ray in each store; for saliency maps of 10 x 10 cells."""
+BYTES = {"images": 64_500, "saliency": 1_300, "labels": 980, "affinity": 7_240, "masks": 1_700,
+         "partly_known_masks": 8_000, "soft_masks": 110_000}  # fmt: skip
+"""Bytes per X-ray in each store; for saliency maps of 10 x 10 cells, and masks of ten classes, three
+of them not empty."""
 
 CHECKPOINTS = {"classifier": 28e6, "irnet": 100e6, "segmenter": 50e6}
 """Checkpoints of DenseNet-121, ResNet-50 and DeepLabV3+ with ResNet-18."""
@@ -190,7 +193,7 @@ class CostModel:
     def make_masks(self, masks: str, shard: str) -> Cost:
         source = self.study.masks[masks]
         number = self.x_rays.number if source.made else self.x_rays.validation
-        n, bytes_each = self._in_shard(number), BYTES["masks"] * self._area
+        n, bytes_each = self._in_shard(number), BYTES[_kind_of(source)] * self._area
         if source.gpu:
             networks = self._network(source.gflop(self.study) * n)
             return self._on_pixels(source.core_seconds, n, disk=n * bytes_each) + networks
@@ -285,3 +288,10 @@ class CostModel:
         """Returns the cost of work on all pixels of `n` X-rays that a GPU can do."""
         work = n * seconds * self._area
         return Cost(work + EACH * n, work / GPU_CORES + EACH * n, disk)
+
+
+def _kind_of(source: MaskSource) -> str:
+    """Returns which of BYTES the masks of a source take."""
+    if getattr(source, "soft", False):  # not all sources have this setting
+        return "soft_masks"
+    return "partly_known_masks" if source.graded else "masks"

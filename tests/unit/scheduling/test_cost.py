@@ -4,11 +4,15 @@ import csv
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from scipy.ndimage import gaussian_filter, zoom
 
 from chexseg.catalog import load, names, stage
 from chexseg.config.study import load_study, read_study
+from chexseg.data.levels import levels_of
+from chexseg.files.store import write_store
 from chexseg.scheduling.cost import (
     BYTES,
     CHECKPOINTS,
@@ -106,6 +110,52 @@ def test_bytes_of_the_stores():
     assert BYTES["images"] == pytest.approx(rows["images"], rel=0.05)
     assert BYTES["saliency"] == pytest.approx(rows["saliency, 10 x 10"], rel=0.05)
     assert BYTES["masks"] == pytest.approx(rows["masks, threshold"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("entry", "each"),
+    [
+        ({"source": "threshold", "saliency": "gradcam"}, 1_700),
+        ({"source": "threshold", "saliency": "gradcam", "certain_background": 0.1}, 8_000),
+        ({"source": "segmenter", "segmenters": ["full"]}, 1_700),
+        ({"source": "segmenter", "segmenters": ["full"], "blank": "ignore"}, 8_000),
+        ({"source": "segmenter", "segmenters": ["full"], "soft": True}, 110_000),
+    ],
+)
+def test_masks_that_are_soft_or_partly_known_are_larger(chexpert, entry, each):
+    overrides = {"masks": {"more": entry}}
+    study = load_study(ROOT / "config" / "chexpert.yaml", overrides=overrides)
+    assert CostModel(study, chexpert.x_rays).make_masks("more", "0000").disk == 1000 * each
+
+
+def blob(rng):
+    """A probability [320, 320]: a blob with texture at a quarter of the size, as of a decoder."""
+    y, x = np.mgrid[:320, :320]
+    (cy, cx), (ry, rx) = rng.uniform(80, 240, 2), rng.uniform(25, 80, 2)
+    texture = gaussian_filter(rng.normal(size=(80, 80)), 2)
+    logit = 3 * (1 - np.hypot((y - cy) / ry, (x - cx) / rx)).clip(-1.5, 1)
+    return 1 / (1 + np.exp(-logit - zoom(texture / texture.std(), 4, order=1)))
+
+
+def test_bytes_of_graded_masks(tmp_path):
+    """Ten classes at 320 px, three of them not empty."""
+    rng, n, sizes = np.random.default_rng(0), 6, {}
+    meta = {"classes": [*"abcdefghij"], "splits": ["train"]}
+    items = [np.zeros((10, 320, 320)) for _ in range(n)]
+    for item in items:
+        item[:3] = [blob(rng) for _ in range(3)]
+    made = {
+        "soft_masks": [levels_of(item) for item in items],
+        "partly_known_masks": [
+            levels_of(item > 0.5, (item > 0.5) | (item < 0.1)) for item in items
+        ],
+    }
+    for kind, masks in made.items():
+        with write_store(tmp_path / kind, "mask_levels", meta) as store:
+            for number, item in enumerate(masks):
+                store.append(str(number), item)
+        sizes[kind] = (tmp_path / kind).stat().st_size / n
+    assert sizes == pytest.approx({kind: BYTES[kind] for kind in made}, rel=0.25)
 
 
 def test_a_network_costs_what_its_table_says(chexpert):
