@@ -16,8 +16,8 @@ from chexseg.evaluation.mask_quality import BlindMean, count_stored, score_masks
 from chexseg.evaluation.scores import MEAN
 from chexseg.files.artifacts import Output
 from chexseg.files.atomic import atomic
+from chexseg.files.sources import check_shards, open_sources
 from chexseg.files.store import Store
-from chexseg.files.store_format import MASK_KINDS
 
 SPLITS = ("expert", "validation")
 """Splits whose X-rays have masks of experts that may be looked at; never test."""
@@ -38,11 +38,10 @@ def run(
     """Score the masks that teach on the X-rays for which experts have drawn masks.
 
     Each split is scored by itself. An X-ray counts if both the experts and the source have masks
-    of it, empty ones included. Soft masks are cut at one half, and pixels that are not known count as
-    not drawn. The row blind_mean is a mask that does not look at the X-ray: the
-    mean of the experts' masks of the split expert, cut at its best threshold there and scored on
-    validation, where the X-ray has the label. A pathology without a column of labels in the index
-    gates nothing.
+    of it, empty ones included. Soft masks are cut at one half, and pixels that are not known count
+    as not drawn. The row blind_mean is a mask that does not look at the X-ray: the mean of the
+    experts' masks of the split expert, cut at its best threshold there and scored on validation,
+    where the X-ray has the label. A pathology without a column of labels in the index gates nothing.
 
     Args:
         index: The study's index.
@@ -102,21 +101,19 @@ def _sources(
     classes: tuple[str, ...],
 ) -> dict[str, tuple[Store, tuple[str, ...]]]:
     """Opens the stores of the sources: name -> store, and the splits on which it is scored."""
-    problems, sources = Problems(), {}
-    each, rest = divmod(len(shards), max(1, len(names)))
-    if rest or len({*names}) < len(names) or len(splits) != len(names) or (names and not each):
-        found = f"{len(names)} names for {len(shards)} shards and {len(splits)} splits"
-        expected = "equally many shards and one list of splits per name"
-        problems.add("--names", found, expected, "Correct --masks, --names or --splits.")
+    problems = Problems()
+    check_shards(shards, names, "--names", problems)
+    if len(splits) != len(names):
+        found, expected = f"{len(splits)} lists of splits", f"one for each of {len(names)} sources"
+        problems.add("--splits", found, expected, "Correct --names or --splits.")
     problems.raise_if_any()
-    for number, (name, scored) in enumerate(zip(names, splits, strict=True)):
-        store = Store(shards[number * each : (number + 1) * each], *MASK_KINDS)
-        sources[name] = store, tuple(scored.split(","))
-        if tuple(store.meta["classes"]) != classes:
-            found, expected = ", ".join(store.meta["classes"]), ", ".join(classes)
-            remedy = "Score masks of the experts' classes, in the same order."
-            problems.add(store.paths[0], f"masks of {found}", f"masks of {expected}", remedy)
-        for split in sources[name][1]:
+    stores = open_sources(shards, names, classes, problems)
+    sources = {
+        name: (stores[name], tuple(scored.split(",")))
+        for name, scored in zip(names, splits, strict=True)
+    }
+    for name, (_, scored) in sources.items():
+        for split in scored:
             if split not in SPLITS:
                 remedy = f"Correct the splits of {name!r}."
                 problems.add("--splits", repr(split), f"one of {', '.join(SPLITS)}", remedy)

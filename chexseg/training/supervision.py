@@ -7,8 +7,8 @@ from pathlib import Path
 
 from chexseg.data.index import read_index
 from chexseg.errors import Problems
+from chexseg.files.sources import check_shards, open_sources
 from chexseg.files.store import Store
-from chexseg.files.store_format import MASK_KINDS
 from chexseg.training.datasets import Source
 from chexseg.training.sampling import find_weight_fault
 from chexseg.training.targets import Levels
@@ -49,12 +49,9 @@ def supervision(
             `leave_out` names an unknown source or class.
     """
     problems = Problems()
-    each = len(shards) // max(1, len(names))
-    if not names or not each or each * len(names) != len(shards):
-        found, expected = f"{len(shards)} shards", f"equally many for each of {len(names)} sources"
-        problems.add("--masks", found, expected, "Pass the same shards of every source.")
-    if len(set(names)) < len(names):
-        problems.add("--sources", ", ".join(names), "each source once", "Remove the second one.")
+    if not names and not shards:
+        problems.add("--sources", "no source", "at least one", "Name one.")
+    check_shards(shards, names, "--sources", problems)
     if mixing:
         wrong = find_weight_fault(mixing)
         if len(mixing) != len(names):
@@ -70,15 +67,11 @@ def supervision(
     problems.raise_if_any()
 
     rows = read_index(index)
-    stores = [Store(shards[n * each : (n + 1) * each], *MASK_KINDS) for n in range(len(names))]
-    graded = bool(leave_out) or any(store.kind == "mask_levels" for store in stores)
+    stores = open_sources(shards, names, classes, problems)
+    graded = bool(leave_out) or any(store.kind == "mask_levels" for store in stores.values())
     sources = []
-    for number, (name, store) in enumerate(zip(names, stores, strict=True)):
+    for number, (name, store) in enumerate(stores.items()):
         where, splits = str(store.paths[0]), store.meta.get("splits", [])
-        if tuple(store.meta["classes"]) != tuple(classes):
-            found, expected = ", ".join(store.meta["classes"]), ", ".join(classes)
-            remedy = "Use sources with the same classes, in the same order."
-            problems.add(where, f"masks of {found}", f"masks of {expected}", remedy)
         if held_out := [split for split in splits if split in HELD_OUT]:
             remedy = "Use masks of other X-rays: these are reserved for evaluating the segmenter."
             problems.add(where, f"training X-rays of {' and '.join(held_out)}", "none", remedy)
@@ -91,4 +84,4 @@ def supervision(
         masks = Levels(store, left_out) if graded else store.__getitem__
         sources.append(Source(name, ids, {"masks": masks}))
     problems.raise_if_any()
-    return sources, stores
+    return sources, [*stores.values()]

@@ -1,0 +1,56 @@
+"""The shards of several sources of masks, given to a command as one list in the order of names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from chexseg.errors import Problems
+from chexseg.files.store import Store
+from chexseg.files.store_format import MASK_KINDS
+
+
+def check_shards(
+    shards: Sequence[Path], names: Sequence[str], flag: str, problems: Problems
+) -> None:
+    """Adds a problem if shards cannot be divided among sources, or a name occurs twice.
+
+    Args:
+        shards: shards of all sources, in the order of `names`; equally many per source.
+        names: names of the sources.
+        flag: the flag of the names; that of the shards is `--masks`.
+        problems: gets what is wrong.
+    """
+    if bool(shards) != bool(names) or len(shards) % max(1, len(names)):
+        found, expected = f"{len(shards)} shards", f"equally many for each of {len(names)} sources"
+        problems.add("--masks", found, expected, "Pass the same shards of every source.")
+    if len(set(names)) < len(names):
+        problems.add(flag, ", ".join(names), "each source once", "Remove the second one.")
+
+
+def open_sources(
+    shards: Sequence[Path], names: Sequence[str], classes: Sequence[str], problems: Problems
+) -> dict[str, Store]:
+    """Opens the stores of sources, and adds a problem for each with other classes.
+
+    Args:
+        shards: shards of all sources that `check_shards` has found no fault with.
+        names: names of the sources.
+        classes: names of the mask channels, the same for all sources.
+        problems: gets what is wrong.
+
+    Returns:
+        Name of the source -> its store.
+
+    Raises:
+        InputError: a shard is damaged, or no store of masks.
+    """
+    each, stores = len(shards) // max(1, len(names)), {}
+    for number, name in enumerate(names):
+        store = Store(shards[number * each : (number + 1) * each], *MASK_KINDS)
+        stores[name] = store
+        if tuple(store.meta["classes"]) != tuple(classes):
+            found, expected = ", ".join(store.meta["classes"]), ", ".join(classes)
+            remedy = "Use sources with the same classes, in the same order."
+            problems.add(store.paths[0], f"masks of {found}", f"masks of {expected}", remedy)
+    return stores
