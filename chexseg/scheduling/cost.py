@@ -21,7 +21,6 @@ from chexseg.config.networks import (
 )
 from chexseg.config.settings import SegmenterSettings
 from chexseg.config.study import Study
-from chexseg.mask_sources.source import MaskSource
 from chexseg.scheduling.x_rays import XRays, count_x_rays
 
 SIZE = 320
@@ -193,7 +192,7 @@ class CostModel:
     def make_masks(self, masks: str, shard: str) -> Cost:
         source = self.study.masks[masks]
         number = self.x_rays.number if source.made else self.x_rays.validation
-        n, bytes_each = self._in_shard(number), BYTES[_kind_of(source)] * self._area
+        n, bytes_each = self._in_shard(number), BYTES[self._kind(masks)] * self._area
         if source.gpu:
             networks = self._network(source.gflop(self.study) * n)
             return self._on_pixels(source.core_seconds, n, disk=n * bytes_each) + networks
@@ -267,6 +266,13 @@ class CostModel:
         """Number of train X-rays from which a source makes masks."""
         return min(self.x_rays.train, self.study.masks[masks].train_images or self.x_rays.train)
 
+    def _kind(self, masks: str) -> str:
+        """Returns which of BYTES the masks of a source take."""
+        source = self.study.masks[masks]
+        if getattr(source, "soft", False):  # not all sources have this setting
+            return "soft_masks"
+        return "partly_known_masks" if source.graded else "masks"
+
     def _in_shard(self, number: float) -> float:
         return number / self.study.data.index.shards
 
@@ -288,10 +294,3 @@ class CostModel:
         """Returns the cost of work on all pixels of `n` X-rays that a GPU can do."""
         work = n * seconds * self._area
         return Cost(work + EACH * n, work / GPU_CORES + EACH * n, disk)
-
-
-def _kind_of(source: MaskSource) -> str:
-    """Returns which of BYTES the masks of a source take."""
-    if getattr(source, "soft", False):  # not all sources have this setting
-        return "soft_masks"
-    return "partly_known_masks" if source.graded else "masks"
