@@ -14,12 +14,21 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     import numpy as np
     from matplotlib.figure import Figure as Picture
 
-    from chexseg.report.pictures import HUMAN_COLOUR, RUN_COLOURS, read_table, save
+    from chexseg.report.pictures import (
+        HUMAN_COLOUR,
+        RUN_COLOURS,
+        columns_of_legend,
+        note_of_left_out,
+        read_table,
+        save,
+    )
 
     summary = read_table(inputs.summary)
     runs, pathologies, metrics = (
         list(dict.fromkeys(summary[column])) for column in ("run", "pathology", "metric")
     )
+    total = len(runs)
+    runs = [run for run in runs if run == HUMAN or inputs.shows(f"segmenters/{run}")]
     picture = Picture(
         figsize=(max(6.0, 1.6 + 1.05 * len(pathologies)), 3.1 * len(metrics)),
         dpi=110,
@@ -46,18 +55,21 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     labels = [name.replace(" ", "\n") for name in pathologies]
     panels[-1].set_xticks(range(len(pathologies)), labels, fontsize=8)
     panels[-1].set_xlim(-0.6, len(pathologies) - 0.4)
-    columns = min(len(runs), max(1, round(picture.get_figwidth() / 1.5)))
+    columns = columns_of_legend(picture, runs)
     handles = panels[0].get_legend_handles_labels()
     picture.legend(*handles, loc="outside upper center", ncols=columns, frameon=False)
+    if note := note_of_left_out(len(runs), total, "runs"):
+        picture.supxlabel(note, fontsize=8)
     save(picture, out)
 
 
 BARS = Figure(
     draw,
     roles=("summary",),
+    bounded=("summary",),
     category="Scores",
     title="scores, as bars",
     description="Scores on the test set by pathology, with bootstrap intervals over patients; "
     "``iou_dataset`` and ``iou_image`` are explained with summary.csv. Grey: a second reader, "
-    "scored like a model.",
+    "scored like a model. At most 16 runs are shown, those of sweeps last; summary.csv has all.",
 )

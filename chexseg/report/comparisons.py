@@ -21,11 +21,13 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     """Draws the mean over pathologies of each contrast: difference, intervals, and what they say."""
     from matplotlib.figure import Figure as Picture
 
-    from chexseg.report.pictures import read_table, save
+    from chexseg.report.pictures import note_of_left_out, read_table, save
 
     compared = read_table(inputs.comparisons)
     metrics = list(dict.fromkeys(compared["metric"])) or [""]
-    contrasts = list(dict.fromkeys(compared["contrast"]))
+    every = list(dict.fromkeys(compared["contrast"]))
+    contrasts = [name for name in every if inputs.shows(f"contrasts/{name}")]
+    note = note_of_left_out(len(contrasts), len(every), "contrasts")
     height = 0.8 + len(metrics) * (0.75 + ROW_INCHES * max(1, len(contrasts)))
     picture = Picture(figsize=(10.5, height), dpi=110, layout="constrained")
     panels = picture.subplots(len(metrics), 1, squeeze=False)[:, 0]
@@ -38,8 +40,9 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
         _draw_metric(axes, metric, rows, contrasts)
     if contrasts:
         picture.legend(
-            handles=_legend(), loc="outside lower center", ncols=5, frameon=False, fontsize=8
-        )
+            handles=_legend(), loc="outside lower center", ncols=5, frameon=False, fontsize=8,
+            title=note or None, title_fontsize=8,
+        )  # fmt: skip
     save(picture, out)
 
 
@@ -122,10 +125,12 @@ def _legend() -> list:
 COMPARISONS = Figure(
     draw,
     roles=("comparisons",),
+    bounded=("comparisons",),
     category="Scores",
     title="comparisons",
     description="Differences of the contrasts in the mean over pathologies, with intervals over "
     "patients and seeds together, and over either alone; n: X-rays, and seeds of each side. A tie is "
     "a difference whose interval contains 0. p is corrected by Holm's method for the number of "
-    "contrasts. The numbers are those of comparisons.csv.",
+    "contrasts. The numbers are those of comparisons.csv, of which the first 16 "
+    "contrasts are shown.",
 )

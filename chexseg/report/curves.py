@@ -17,17 +17,19 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    from chexseg.report.pictures import save
+    from chexseg.report.pictures import note_of_left_out, save
 
-    columns = max(1, min(4, len(inputs.trainings)))
-    lines = max(1, -(-len(inputs.trainings) // columns))
+    trainings = {name: path for name, path in inputs.trainings.items() if inputs.shows(name)}
+    note = note_of_left_out(len(trainings), len(inputs.trainings), "trainings")
+    columns = max(1, min(4, len(trainings)))
+    lines = max(1, -(-len(trainings) // columns))
     picture = Picture(
         figsize=(max(6.4, 3.2 * columns), 2.5 * lines + 0.3), dpi=110, layout="constrained"
     )
     panels = picture.subplots(lines, columns, squeeze=False).ravel()
-    for axes in panels[len(inputs.trainings) :]:
+    for axes in panels[len(trainings) :]:
         axes.set_axis_off()
-    for axes, (name, path) in zip(panels, inputs.trainings.items(), strict=False):
+    for axes, (name, path) in zip(panels, trainings.items(), strict=False):
         rows = pd.read_csv(path)
         alone = "o" if len(rows) == 1 else None  # a single epoch gives no line
         axes.plot(rows["epoch"], rows["loss"], color=LOSS, marker=alone)
@@ -47,15 +49,19 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
         Line2D([], [], color=SCORE, label="validation score (right axis)"),
         Line2D([], [], color="#888", ls=":", label="epoch kept"),
     ]
-    picture.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    picture.legend(
+        handles=handles, loc="outside lower center", ncols=3, frameon=False, title=note or None,
+        title_fontsize=8,
+    )  # fmt: skip
     save(picture, out)
 
 
 CURVES = Figure(
     draw,
     roles=("trainings",),
+    bounded=("trainings",),
     category="Training",
     title="training curves",
     description="Loss and validation score of every training, by epoch. The dotted line marks "
-    "the epoch that was kept.",
+    "the epoch that was kept. At most 16 trainings are shown, those of sweeps last.",
 )

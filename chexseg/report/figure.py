@@ -6,11 +6,18 @@ packages (matplotlib, pandas) inside their functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chexseg.config.settings import FigureSettings
+
+if TYPE_CHECKING:
+    from chexseg.config.study import Study
+
+MOST_ENTRIES = 16
+"""Entries of a study that a figure shows; a sweep has hundreds, which nobody could tell apart."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Inputs:
         trainings: training, such as `segmenters/full` -> loss and score by epoch (CSV).
         saliency: entry -> the shards of its saliency maps.
         masks: entry -> the shards of its masks.
+        shown: the entries to show, such as `segmenters/full`; none: all.
     """
 
     index: Path | None = None
@@ -44,6 +52,11 @@ class Inputs:
     trainings: Mapping[str, Path] = field(default_factory=dict)
     saliency: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     masks: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
+
+    def shows(self, entry: str) -> bool:
+        """Returns whether an entry such as `segmenters/full` is shown."""
+        return not self.shown or entry in self.shown
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,7 @@ class Figure:
         draw: function that writes the figure; its `inputs` contain only the artifacts in `roles`.
         roles: attributes of `Inputs` that it uses; other artifacts do not trigger a redraw.
         settings: fields of FigureSettings that it uses.
+        bounded: those of `roles` of whose entries it shows at most MOST_ENTRIES, together.
         suffix: suffix of its file, `figures/<name><suffix>`.
         category: category in the report.
         title: name in the report.
@@ -66,4 +80,28 @@ class Figure:
     title: str
     description: str
     settings: tuple[str, ...] = ()
+    bounded: tuple[str, ...] = ()
     suffix: str = ".png"
+
+
+def entries_to_show(study: Study, entries: Sequence[str]) -> tuple[str, ...]:
+    """Chooses the entries that a figure shows: those that the config writes before those of sweeps.
+
+    Args:
+        study: the study.
+        entries: section and name of each, such as `segmenters/full`; `affinity/irnet` is the
+            training of the masks `irnet`.
+
+    Returns:
+        MOST_ENTRIES of them, in their order; none if there are no more, so that all are shown.
+    """
+    if len(entries) <= MOST_ENTRIES:
+        return ()
+
+    def made_by_sweep(entry: str) -> bool:
+        section, _, name = entry.partition("/")
+        node = "masks" if section == "affinity" else section, name
+        return node in study.unfolded.copies.made
+
+    shown = sorted(entries, key=made_by_sweep)[:MOST_ENTRIES]
+    return tuple(entry for entry in entries if entry in shown)

@@ -33,14 +33,20 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     from chexseg.data.masks import decode, read_masks
     from chexseg.files.store import Store
     from chexseg.files.store_format import MASK_KINDS
-    from chexseg.report.pictures import read_table
+    from chexseg.report.pictures import note_of_left_out, read_table
 
     tables = pd.concat([read_table(p) for name, p in inputs.overlaps.items() if name != HUMAN])
     pathologies = tuple(dict.fromkeys(tables["pathology"]))
-    masks = {name: Store(paths, *MASK_KINDS) for name, paths in inputs.masks.items()}
-    maps = {name: Store(paths, "saliency") for name, paths in inputs.saliency.items()}
+    every = len(inputs.masks) + len(inputs.saliency) + len(inputs.predictions)
+    masks = {
+        n: Store(p, *MASK_KINDS) for n, p in inputs.masks.items() if inputs.shows(f"masks/{n}")
+    }
+    maps = {
+        n: Store(p, "saliency") for n, p in inputs.saliency.items() if inputs.shows(f"saliency/{n}")
+    }
+    predicted = {n: p for n, p in inputs.predictions.items() if inputs.shows(f"segmenters/{n}")}
     images = Store(inputs.images, "images")
-    drawn = {"expert": inputs.truth, **inputs.predictions}
+    drawn = {"expert": inputs.truth, **predicted}
     drawn = {name: read_masks(path, pathologies=pathologies) for name, path in drawn.items()}
     test = read_index(inputs.index, "test")
 
@@ -69,10 +75,12 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
             mask = stored(store)
             shown = mask is not None
             cells[f"{name} mask"] = (image, certain_masks(mask)) if shown else (None, None)
-        return cells | {name: outlined(name) for name in inputs.predictions}
+        return cells | {name: outlined(name) for name in predicted}
 
     chosen = _median_x_rays(tables, settings.gallery_rows)
-    _draw([(pathology, row(pathology, cxr_id)) for pathology, cxr_id in chosen], pathologies, out)
+    rows = [(pathology, row(pathology, cxr_id)) for pathology, cxr_id in chosen]
+    number = len(masks) + len(maps) + len(predicted)
+    _draw(rows, pathologies, note_of_left_out(number, every, "maps, masks and segmenters"), out)
 
 
 def _median_x_rays(overlaps: pd.DataFrame, most: int) -> list[tuple[str, str]]:
@@ -92,8 +100,10 @@ def _median_x_rays(overlaps: pd.DataFrame, most: int) -> list[tuple[str, str]]:
     return chosen
 
 
-def _draw(rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], out: Path) -> None:
-    """Draws rows of (pathology, cells), all with the same columns."""
+def _draw(
+    rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], note: str, out: Path
+) -> None:
+    """Draws rows of (pathology, cells), all with the same columns, and a note below them."""
     import numpy as np
     from matplotlib.figure import Figure as Picture
 
@@ -107,8 +117,9 @@ def _draw(rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], out: Pa
     colours, titles = colours_of(pathologies), list(rows[0][1])
     cell, left, top, gap = 1.72, 0.6, 0.28, 0.05  # inches
     width = left + len(titles) * (cell + gap)
-    height = top + len(rows) * (cell + gap)
+    height = top + len(rows) * (cell + gap) + (top if note else 0)
     picture = Picture(figsize=(width, height), dpi=110)
+    picture.text(left / width, 0.3 * top / height, note, fontsize=9)
     for r, (pathology, cells) in enumerate(rows):
         for c, (title, (image, mask)) in enumerate(cells.items()):
             x, y = left + c * (cell + gap), height - top - (r + 1) * (cell + gap) + gap
@@ -125,7 +136,7 @@ def _draw(rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], out: Pa
             if mask is not None:
                 outline(axes, mask, colours[pathology])
             if r == 0:
-                axes.set_title(title, fontsize=10)
+                axes.set_title(title, fontsize=min(10, 220 / len(title)))
             if c == 0:
                 axes.set_ylabel(pathology.replace(" ", "\n"), fontsize=9)
     save(picture, out)
@@ -135,6 +146,7 @@ GALLERY = Figure(
     draw,
     roles=("index", "images", "truth", "overlaps", "predictions", "saliency", "masks"),
     settings=("gallery_rows",),
+    bounded=("saliency", "masks", "predictions"),
     category="Gallery",
     title="what each method sees",
     description="One test X-ray per pathology, up to ``figures.gallery_rows``: the X-ray with the "
@@ -142,5 +154,5 @@ GALLERY = Figure(
     "classifiers, each divided by its maximum. Masks of the pathology are outlined. Columns named "
     "*mask* use the label of the test X-ray: these masks are made only for pathologies with a "
     "positive label, so they are not comparable with the masks of the segmenters, which see only "
-    "the X-ray.",
+    "the X-ray. At most 16 maps, masks and segmenters are shown, those of sweeps last.",
 )

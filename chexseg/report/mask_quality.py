@@ -24,10 +24,19 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     from matplotlib.figure import Figure as Picture
 
     from chexseg.evaluation.scores import MEAN
-    from chexseg.report.pictures import HUMAN_COLOUR, RUN_COLOURS, read_table, save
+    from chexseg.report.pictures import (
+        HUMAN_COLOUR,
+        RUN_COLOURS,
+        columns_of_legend,
+        note_of_left_out,
+        read_table,
+        save,
+    )
 
     scores = read_table(inputs.mask_quality)
     sources = sorted(dict.fromkeys(scores["masks"]), key=lambda name: name == BLIND)
+    total = len(sources)
+    sources = [name for name in sources if name == BLIND or inputs.shows(f"masks/{name}")]
     pathologies = sorted(dict.fromkeys(scores["pathology"]), key=lambda name: name != MEAN)
     splits = sorted(dict.fromkeys(scores["split"]))
     views = [(IOU, split) for split in reversed(splits)]
@@ -54,9 +63,11 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     for label, name in zip(panels[0].get_yticklabels(), pathologies, strict=True):
         label.set_fontweight("bold" if name == MEAN else "normal")
     handles = panels[0].get_legend_handles_labels()
-    columns = min(max(1, len(sources)), max(1, round(picture.get_figwidth() / 1.5)))
+    columns = columns_of_legend(picture, sources)
     if handles[0]:
         picture.legend(*handles, loc="outside upper center", ncols=columns, frameon=False)
+    if note := note_of_left_out(len(sources), total, "sources"):
+        picture.supxlabel(note, fontsize=8)
     save(picture, out)
 
 
@@ -101,10 +112,11 @@ def _draw_panel(
 MASK_QUALITY = Figure(
     draw,
     roles=("mask_quality",),
+    bounded=("mask_quality",),
     category="Masks",
     title="quality of the sources of masks",
     description="Masks of every source against the experts' masks, with bootstrap intervals over "
     "patients; n: X-rays in which the experts drew the pathology. Grey: ``blind_mean``, a mask that "
     "does not look at the X-ray (see mask_quality.csv); a source to its left does not know where "
-    "the pathology is.",
+    "the pathology is. At most 16 sources are shown, those of sweeps last; mask_quality.csv has all.",
 )

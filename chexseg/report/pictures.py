@@ -45,6 +45,25 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=TEXT, keep_default_na=False, na_values=[""])
 
 
+def note_of_left_out(shown: int, total: int, what: str) -> str:
+    """Returns the footer of a figure that shows only some of its entries; '' if it shows all.
+
+    Args:
+        shown: number of entries that it shows.
+        total: number of entries of the study.
+        what: what they are, in the plural.
+    """
+    if shown == total:
+        return ""
+    return f"{total - shown} of {total} {what} are not shown."
+
+
+def columns_of_legend(figure: Figure, names: Sequence[str]) -> int:
+    """Returns how many columns of a legend with these names fit into the width of a figure."""
+    inches = 0.7 + 0.08 * max(map(len, names), default=0)
+    return max(1, min(len(names), int(figure.get_figwidth() / inches)))
+
+
 def save(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG; equal figures give equal bytes."""
     with atomic(path) as temporary:

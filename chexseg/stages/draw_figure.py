@@ -36,6 +36,7 @@ def run(
     saliency_names: tuple[str, ...] = (),
     masks: tuple[Path, ...] = (),
     masks_names: tuple[str, ...] = (),
+    shown: tuple[str, ...] = (),
 ) -> None:
     """Draw a figure of a study.
 
@@ -62,6 +63,7 @@ def run(
         saliency_names: The saliency entries, with equally many shards each.
         masks: The shards of mask stores, in the order of `masks_names`.
         masks_names: The mask sources, with equally many shards each.
+        shown: The entries to show, such as `segmenters/full` or `masks/cam`; none: all.
 
     Raises:
         InputError: an artifact that the figure needs is missing, or names and files differ in
@@ -87,7 +89,8 @@ def run(
             flag = f"--{role.replace('_', '-')}"
             problems.add(flag, "nothing", f"a file, which {figure!r} needs", f"Pass {flag}.")
     problems.raise_if_any()
-    chosen.draw(Inputs(**{role: given[role] for role in chosen.roles}), settings, out)
+    inputs = Inputs(**{role: given[role] for role in chosen.roles}, shown=shown)
+    chosen.draw(inputs, settings, out)
 
 
 def _shards(

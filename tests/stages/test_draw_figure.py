@@ -121,6 +121,15 @@ def test_a_study_without_maps_and_masks_has_a_gallery(gallery, tmp_path):
     assert widths[0] < widths[1]
 
 
+def test_the_gallery_leaves_out_columns_and_says_so(gallery, tmp_path):
+    shown = ("saliency/gradcam", "segmenters/full")
+    whole = Image.open(draw("gallery", tmp_path / "whole.png", **gallery))
+    some = Image.open(draw("gallery", tmp_path / "some.png", **gallery, shown=shown))
+    column = (1.72 + 0.05) * 110
+    assert whole.width - some.width == pytest.approx(2 * column, abs=2)  # irnet, and chexseg
+    assert some.height - whole.height == pytest.approx(0.28 * 110, abs=2)  # the footer
+
+
 def test_bars_and_table_of_a_summary(tmp_path):
     summary = summary_of(tmp_path / "summary.csv")
     for figure, suffix in (("bars", "png"), ("table", "html")):

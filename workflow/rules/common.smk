@@ -19,6 +19,7 @@ from chexseg.config.study import read_study
 from chexseg.errors import InputError, Problem, format_problems, nearest
 from chexseg.files.artifacts import WORKFLOW
 from chexseg.files.atomic import check_writable
+from chexseg.report.figure import entries_to_show
 from chexseg.scheduling.cost import CostModel
 from chexseg.scheduling.profiles import command_of_workflow
 from chexseg.scheduling.snakemake_questions import ask_records
@@ -224,5 +225,8 @@ def flags_of_figure(wildcards):
         flag = f"--{role.replace('_', '-')}"
         words += [flag, *([files] if isinstance(files, str) else files)]
         words += [f"{flag}-names", *ENTRIES[role]] if role in ENTRIES else []
+    entries = [entry for role in figure.bounded for entry in BOUNDED[role]]
+    shown = entries_to_show(study, entries)
+    words += ["--shown", *shown] if shown else []
     others = FigureSettings.model_fields.keys() - {*figure.settings}
     return f"{quoted(*words)} {flags(study.figures, without=tuple(others))}"

@@ -30,6 +30,16 @@ ENTRIES = {
     "saliency": study.saliency,
     "masks": MADE_MASKS,
 }
+# Role -> its entries, for figures that show only so many.
+BOUNDED = {
+    "summary": [f"segmenters/{name}" for name in study.segmenters],
+    "comparisons": [f"contrasts/{name}" for name in CONTRASTS],
+    "mask_quality": [f"masks/{name}" for name in SCORED_MASKS],
+    "predictions": [f"segmenters/{name}" for name in study.segmenters],
+    "trainings": TRAININGS,
+    "saliency": [f"saliency/{name}" for name in study.saliency],
+    "masks": [f"masks/{name}" for name in MADE_MASKS],
+}
 
 
 rule draw_figure:

@@ -8,7 +8,9 @@ import pytest
 
 from chexseg.catalog import load, names
 from chexseg.config.settings import FigureSettings
-from chexseg.report.figure import Inputs
+from chexseg.config.study import read_study
+from chexseg.report.figure import Inputs, entries_to_show
+from tests.unit.config.small_config import good
 
 FIGURES = names("figure")
 
@@ -19,6 +21,7 @@ class TestContract:
         figure = load("figure", name)
         assert set(figure.roles) <= {field.name for field in dataclasses.fields(Inputs)}
         assert set(figure.settings) <= set(FigureSettings.model_fields)
+        assert set(figure.bounded) <= set(figure.roles)
         assert len(set(figure.roles)) == len(figure.roles) > 0
 
     def test_the_report_can_show_it(self, name):
@@ -40,6 +43,22 @@ class TestContract:
 def test_every_setting_of_figures_is_one_of_a_figure():
     read = {setting for name in FIGURES for setting in load("figure", name).settings}
     assert read == set(FigureSettings.model_fields)
+
+
+def test_entries_that_the_config_writes_are_shown_before_those_of_sweeps():
+    written = {f"s{n}": {"masks": ["irnet"]} for n in range(11)}
+    sweeps = {"many": {"of": "both", "irnet": [0.2, 0.3], "masks.irnet.walk.beta": [4, 6]}}
+    study = read_study(good(segmenters=written, sweeps=sweeps))
+    irnets = ["irnet", "irnet-walk.beta_4", "irnet-walk.beta_6"]
+    assert [name for name in study.masks if name[:5] == "irnet"] == irnets
+    segmenters = [f"segmenters/{name}" for name in ("full", "both", *written)]
+    swept = [f"segmenters/both-irnet.walk.beta_{beta}-irnet_0.2" for beta in (4, 6)]
+    entries = [f"affinity/{name}" for name in irnets] + segmenters + swept
+    assert len(entries) == 18
+    assert entries_to_show(study, entries) == (*entries[:3], *segmenters)  # 14 are written
+    assert entries_to_show(study, entries[2:]) == ()  # 16: all
+    backwards = (*swept[::-1], *segmenters[::-1], "affinity/irnet")
+    assert entries_to_show(study, entries[::-1]) == backwards
 
 
 def test_titles_of_a_category_differ():
