@@ -12,7 +12,7 @@ other entries; what it cannot make sense of is among `Unfolded.mistakes`, or lef
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -104,13 +104,32 @@ def _unfold(name: str, sweep: Mapping[str, Any], unfolded: Unfolded) -> None:
         }
         same = points.setdefault(copy.name, values)
         points[copy.name] = {key: text for key, text in same.items() if values.get(key) == text}
-    used = {setting.entry for setting in reached}
-    for setting in (each for levels in factors.values() for each in levels[0].settings):
-        if setting.entry not in used:
-            found = f"{'.'.join(setting.entry)!r}, on which {node[1]!r} does not depend"
-            remedy = f"Let {node[1]!r} use it, or delete this factor."
-            place, expected = key_at(setting.where), "an entry on which it depends"
-            unfolded.mistakes.append((place, found, expected, remedy))
+    firsts = [setting for levels in factors.values() for setting in levels[0].settings]
+    unfolded.mistakes += _without_effect(firsts, reached, node[1])
+
+
+def _without_effect(
+    settings: list[Setting], reached: set[Setting], segmenter: str
+) -> Iterator[tuple[Location, str, str, str]]:
+    """Yields a mistake for each key on which no run depends.
+
+    Args:
+        settings: one of each key.
+        reached: the settings on which runs depend.
+        segmenter: the name of the one that is swept.
+    """
+    entries = {("segmenters", segmenter), *(setting.entry for setting in reached)}
+    keys = {(setting.entry, setting.path) for setting in reached}
+    for setting in settings:
+        entry, place = ".".join(setting.entry), key_at(setting.where)
+        if setting.entry not in entries:
+            found = f"{entry!r}, on which {segmenter!r} does not depend"
+            remedy = f"Let {segmenter!r} use it, or delete this factor."
+            yield place, found, "an entry on which it depends", remedy
+        elif (setting.entry, setting.path) not in keys:
+            found = f"{'.'.join((entry, *setting.path))!r}, which changes nothing in any run"
+            remedy = "Change the settings that switch it off, or delete this factor."
+            yield place, found, "a setting that changes something", remedy
 
 
 def _groups(

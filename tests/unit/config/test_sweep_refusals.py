@@ -53,6 +53,10 @@ WRONG = {
         "13:34", "'classifiers.other', on which 'both' does not depend",
         "Let 'both' use it, or delete this factor.",
     ),
+    "{of: full, confidence: [0.8, 0.9]}": (
+        "13:17", "'segmenters.full.confidence', which changes nothing in any run",
+        "Change the settings that switch it off, or delete this factor.",
+    ),
     "{of: both, data.index.seed: [1]}": (
         "13:17", "'data.index.seed', a setting of the whole study",
         "Run another study: snakemake --config study=NAME 'data={index: {seed: VALUE}}'",

@@ -29,10 +29,10 @@ def test_a_setting_that_changes_nothing_given_the_others_makes_no_run():
         "full-confidence_0.9-consistency_1": {"consistency": "1", "confidence": "0.9"},
         "full-consistency_1": {"consistency": "1", "confidence": "0.95"},
     }
-    config = good(sweeps={"a": {"of": "full", "consistency": [0], "confidence": [0.8, 0.9]}})
+    config = good(sweeps={"a": {"of": "full", "consistency": [0, 2], "confidence": [0.8, 0.9]}})
     config["segmenters"]["full"] |= {"consistency": 2, "confidence": 0.7}
     found = read_study(config)
-    assert runs(found) == ["full-consistency_0"]
+    assert runs(found) == ["full-consistency_0", "full-confidence_0.8", "full-confidence_0.9"]
     assert found.segmenters["full-consistency_0"].confidence == 0.7
 
 
@@ -47,10 +47,14 @@ def test_of_keys_set_together_those_that_change_nothing_are_not_in_the_name():
 
 
 def test_settings_in_groups_that_change_nothing_make_no_copy():
-    study = swept({"of": "both", "masks.irnet.labels.iterations": [0],
+    study = swept({"of": "both", "masks.irnet.labels.iterations": [0, 10],
                    "masks.irnet.labels.gaussian_sigma": [2, 3]})  # fmt: skip
-    assert runs(study) == ["both-irnet.labels.iterations_0"]
-    assert made(study)["masks"] == {"irnet-labels.iterations_0"}
+    assert set(runs(study)) == {
+        "both-irnet.labels.iterations_0", "both-irnet.labels.gaussian_sigma_2", "both",
+    }  # fmt: skip
+    assert made(study)["masks"] == {
+        "irnet-labels.iterations_0", "irnet-labels.gaussian_sigma_2",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
