@@ -21,7 +21,7 @@ VALUES = {
     "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
     "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
     "method": ["layercam"], "flip": [True], "scales": [[1.0, 1.5]], "layer": [3],
-    "threshold": ["otsu"], "fill": [True], "soft": [True], "loss": ["cross_entropy"],
+    "threshold": ["otsu"], "fill": [True], "soft": [True], "certain_background": [0.1], "loss": ["cross_entropy"],
     "metrics": [["iou_image"]], "selection_metric": ["dice"],
     "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
 }  # fmt: skip
@@ -69,6 +69,7 @@ DIRECTLY = {
 NOTHING = {
     "masks.expert.seed": "all X-rays of the split are taken",
     "masks.taught.temperature": "cut masks have none",
+    "contrasts.chexseg_vs_full.all_seeds": "no run has another seed",
     "segmenters.chexseg.confidence": "consistency is 0",
     "defaults.segmenters.confidence": "likewise",
 }
