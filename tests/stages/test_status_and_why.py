@@ -179,7 +179,7 @@ def test_a_study_that_has_not_begun(capsys, monkeypatch):
     status.run(**demo)
     assert "0 of 44 jobs done" in capsys.readouterr().out
     status.run(**demo, plan=True)
-    assert "41 jobs, " in capsys.readouterr().out
+    assert "44 jobs, " in capsys.readouterr().out
     status.run(**demo, plan=True, profile=("slurm",), json=True)
     stages = json.loads(capsys.readouterr().out)["stages"]
     [train] = [each for each in stages if each["rule"] == "train_classifier"]
