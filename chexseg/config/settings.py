@@ -240,8 +240,7 @@ class SegmenterSettings(TrainingSettings):
     consistency: float = Field(
         0.0,
         ge=0,
-        description="Weight of the loss by which a strongly changed X-ray must look as it does; 0: "
-        "without.",
+        description="Weight of the loss between an X-ray and a strongly changed version of it; 0: none.",
     )
     confidence: float = Field(
         0.95, ge=0.5, lt=1, description="Probability from which a pixel counts for consistency."

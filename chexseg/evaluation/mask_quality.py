@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chexseg.data.levels import certain_masks
 from chexseg.evaluation.overlaps import COUNTS, ROW
 from chexseg.evaluation.scores import MEAN, score
 
@@ -84,7 +85,8 @@ def count_stored(
 
     Args:
         truth: cxr_id -> experts' masks, bool [P, S, S].
-        made: cxr_id -> the masks to score, bool [P, S, S].
+        made: cxr_id -> the masks to score, [P, S, S]: bool, or levels, which are cut at one half;
+            pixels that are not known count as not drawn. One X-ray is read at a time.
         patients: X-ray -> patient, for the X-rays to score; at least one.
         pathologies: names of the P channels.
 
@@ -94,7 +96,7 @@ def count_stored(
     """
     counts = []
     for cxr_id in patients:
-        drawn, predicted = truth[cxr_id], made[cxr_id]
+        drawn, predicted = truth[cxr_id], certain_masks(made[cxr_id])
         shared = np.count_nonzero(drawn & predicted, axis=(1, 2))
         areas = [np.count_nonzero(masks, axis=(1, 2)) for masks in (drawn, predicted)]
         pixels = np.full_like(shared, drawn[0].size)

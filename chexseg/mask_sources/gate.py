@@ -1,4 +1,4 @@
-"""What made masks know: the gate of image-level labels, and a band between two cuts."""
+"""Which pixels of made masks are known: gates by image-level labels, a band between two cuts."""
 
 from __future__ import annotations
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 TeacherGate = Literal["zeros", "ones", "ignore", "classifier"]
 
-
 BATCH = 16
 """X-rays in a forward pass."""
 
@@ -137,8 +136,10 @@ class Segmenter(MaskSource, GateSettings):
             parts = (rows["split"].items(), torch.from_numpy(gates), results)
             for (cxr_id, split), gate, logits in zip(*parts, strict=True):
                 gate = gate[:, None, None]
-                agreement = _agreement(logits.sigmoid(), thresholds, gate > 0)
-                if split == "train" and agreement < settings.least_agreement:
+                may_be_left_out = split == "train" and settings.least_agreement > 0
+                if may_be_left_out and (
+                    _agreement(logits.sigmoid(), thresholds, gate > 0) < settings.least_agreement
+                ):
                     continue
                 tempered = logits / settings.temperature if settings.soft else logits
                 probability = tempered.sigmoid().mean(0) * gate.nan_to_num(nan=0.0)
@@ -199,18 +200,12 @@ def _probabilities(path, shard: Shard, ids: list[str], classes) -> np.ndarray:
     """
     import numpy as np
 
-    from chexseg.errors import Problems
     from chexseg.inference.batching import Unlabelled, evaluation_mode, infer
     from chexseg.losses.classification import positive_probability
-    from chexseg.models.trained import load_classifier
+    from chexseg.models.trained import load_classifier, places_of
 
     model, trained, findings = load_classifier(path)
-    problems = Problems("weights")
-    for name in classes:
-        if name not in findings:
-            found, remedy = f"no output {name!r}", "Gate by a classifier that learnt it."
-            problems.add(path, found, f"a classifier of {name}", remedy)
-    problems.raise_if_any()
+    columns = places_of(classes, findings, path)
     model = evaluation_mode(model, shard.device)
     results = infer(
         lambda image: positive_probability(model(image).float(), trained.uncertain),
@@ -220,7 +215,6 @@ def _probabilities(path, shard: Shard, ids: list[str], classes) -> np.ndarray:
         threads=shard.threads,
         what="gate",
     )
-    columns = [findings.index(name) for name in classes]
     return np.array([result.numpy()[columns] for result in results], np.float32)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from chexseg.config.networks import decoders_of
 from chexseg.config.settings import ClassifierSettings, ImageSettings, SegmenterSettings
-from chexseg.errors import InputError, Problem
+from chexseg.errors import InputError, Problem, Problems, nearest
 from chexseg.losses.classification import n_outputs_of
 from chexseg.models.classifier import Classifier, Normalise, build_classifier
 from chexseg.models.irnet import IRNet
@@ -39,6 +39,21 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierSettings, tuple[s
         model = classifier_of(settings, len(checkpoint.classes))
         model.load_state_dict(checkpoint.state_dict)
     return model, settings, checkpoint.classes
+
+
+def places_of(classes: Sequence[str], findings: Sequence[str], path: Path) -> list[int]:
+    """Returns the index of each class among the findings of a classifier.
+
+    Raises:
+        InputError: the classifier at `path` lacks a class.
+    """
+    problems = Problems()
+    for name in classes:
+        if name not in findings:
+            remedy = f"Train it with this finding; the nearest is {nearest(name, findings)!r}."
+            problems.add(path, f"no output {name!r}", f"a classifier of {name}", remedy)
+    problems.raise_if_any()
+    return [findings.index(name) for name in classes]
 
 
 def irnet_of(architecture: str, initial_weights: str = "none") -> IRNet:

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from chexseg import catalog
 from chexseg.config.settings import Settings
-from chexseg.errors import Problems, nearest
 from chexseg.files.artifacts import Output
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
 from chexseg.losses.classification import positive_outputs
-from chexseg.models.trained import load_classifier
+from chexseg.models.trained import load_classifier, places_of
 from chexseg.saliency.averaged import averaged
 
 
@@ -48,7 +47,7 @@ def run(
     make, explainers = catalog.load("saliency", method).explainer, []
     for path in classifiers:
         model, trained, findings = load_classifier(path)
-        outputs = positive_outputs(_outputs_of(classes, findings, path), trained.uncertain)
+        outputs = positive_outputs(places_of(classes, findings, path), trained.uncertain)
         explainer = make(settings, evaluation_mode(model, device))
         explainer = averaged(explainer, flip=settings.flip, scales=settings.scales)
         explainers.append((explainer, outputs))
@@ -70,22 +69,6 @@ def run(
         for cxr_id, maps in zip(store.ids, results, strict=True):
             saliency.append(cxr_id, maps.numpy())
     print(f"Maps of {len(classes)} classes stored for {len(store)} X-rays.")
-
-
-def _outputs_of(pathologies: tuple[str, ...], findings: tuple[str, ...], path: Path) -> list[int]:
-    """Returns the index of each pathology among the findings of a classifier.
-
-    Raises:
-        InputError: the classifier lacks a pathology.
-    """
-    problems = Problems()
-    for pathology in pathologies:
-        if pathology not in findings:
-            remedy = f"Train it with this finding; the nearest is {nearest(pathology, findings)!r}."
-            expected = f"a classifier of {pathology}"
-            problems.add(path, f"no output {pathology!r}", expected, remedy)
-    problems.raise_if_any()
-    return [findings.index(pathology) for pathology in pathologies]
 
 
 def _mean(maps: list[Tensor]) -> Tensor:

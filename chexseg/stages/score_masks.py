@@ -10,7 +10,6 @@ import pandas as pd
 from chexseg.config.links import BLIND
 from chexseg.config.settings import EvaluationSettings
 from chexseg.data.index import findings_of, positives_of, read_index
-from chexseg.data.levels import certain_masks
 from chexseg.errors import Problems
 from chexseg.evaluation.mask_quality import BlindMean, count_stored, score_masks
 from chexseg.evaluation.scores import MEAN
@@ -73,8 +72,7 @@ def run(
     parts = []
     for name, split, made, of_split in jobs:
         if of_split:
-            certain = {cxr_id: certain_masks(made[cxr_id]) for cxr_id in of_split}
-            overlaps = count_stored(drawn, certain, patients=of_split, pathologies=classes)
+            overlaps = count_stored(drawn, made, patients=of_split, pathologies=classes)
             scores = score_masks(overlaps, **settings.model_dump())
             parts.append(scores.assign(masks=name, split=split)[list(COLUMNS)])
     scored = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)

@@ -5,6 +5,7 @@ import pytest
 
 from chexseg.catalog import names
 from chexseg.evaluation.mask_quality import BlindMean, count_stored, score_masks
+from chexseg.files.store_format import CERTAIN, UNKNOWN
 
 SETTINGS = {"metrics": ("iou_dataset", "precision", "recall"), "replicates": 50,
             "confidence": 0.95, "seed": 0}  # fmt: skip
@@ -157,3 +158,10 @@ def test_an_empty_blind_mask_is_scored_as_missing_all():
     scores = scores_of(table)["value"]
     assert scores[("Edema", "recall")] == 0
     assert np.isnan(scores[("Edema", "precision")])
+
+
+def test_levels_are_cut_at_one_half_and_what_is_not_known_is_not_drawn():
+    truth = {"a": np.ones((1, 1, 4), bool)}
+    levels = {"a": np.array([[[CERTAIN, 128, 127, UNKNOWN]]], np.uint8)}
+    counts = count_stored(truth, levels, patients={"a": "p"}, pathologies=("Edema",))
+    assert counts[["intersection", "predicted_pixels"]].values.tolist() == [[2, 2]]
