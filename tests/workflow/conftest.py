@@ -81,9 +81,10 @@ class Workflow:
         """Returns what snakemake printed; fails the test unless it ended as expected."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
         command += ["--directory", str(self.folder), "--cores", "2", "--show-failed-logs"]
+        environment = self.environment if "--dry-run" in arguments else self.warm
         done = subprocess.run(
             [*command, "--configfile", str(config), *arguments],
-            cwd=ROOT, env=self.warm, text=True, capture_output=True,
+            cwd=ROOT, env=environment, text=True, capture_output=True,
         )  # fmt: skip
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == ok, output

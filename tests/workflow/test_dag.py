@@ -46,6 +46,7 @@ def test_all_shipped_configs_are_tried():
     assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {*SHIPPED}
 
 
+@pytest.mark.slow
 def test_absent_data_are_named(workflow):
     output = workflow.run(ROOT / "config" / "chexpert.yaml", "--dry-run", ok=False)
     assert "data/CheXpert/train.csv" in output
@@ -64,6 +65,7 @@ def test_typo_stops_the_workflow_with_file_row_and_column(workflow):
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_a_study_without_segmenters_ends_with_its_masks(workflow, tiny):
     jobs = workflow.jobs(workflow.write({**tiny, "segmenters": {}}))
     assert jobs == {
@@ -73,6 +75,7 @@ def test_a_study_without_segmenters_ends_with_its_masks(workflow, tiny):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_config_at_all_is_explained(workflow):
     empty = workflow.folder / "empty.yaml"
     empty.write_text("study: nothing\n")

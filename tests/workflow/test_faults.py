@@ -173,7 +173,7 @@ def test_truncated_artifacts(copy, tiny_study):
     for path in paths:
         path.unlink()
     paste = ["bash", "-c", told[0].partition(", run: ")[2]]
-    subprocess.run(paste, cwd=workflow.folder, env=workflow.environment, check=True)
+    subprocess.run(paste, cwd=workflow.folder, env=workflow.warm, check=True)
     for name, path in zip(names, paths, strict=True):
         assert path.stat().st_size == (tiny_study[0].folder / "results/tiny" / name).stat().st_size
     assert_whole(copy, tiny_study)

@@ -62,6 +62,7 @@ def test_a_full_study_is_planned(release):
     assert jobs["train_classifier"] == len(study["classifiers"]) == 11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["slurm", "profiles/slurm"])
 def test_slurm_profile_is_read_in_the_root(release, profile):
     """The link `slurm` makes the literal `snakemake --profile slurm` work."""

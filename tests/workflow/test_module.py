@@ -83,7 +83,8 @@ class Deployment:
         self.workflow, self.folder = workflow, workflow.folder
 
     def run(self, *arguments, ok=True):
-        environment = {k: v for k, v in self.workflow.environment.items() if k != "PYTHONPATH"}
+        own = self.workflow.environment if "--dry-run" in arguments else self.workflow.warm
+        environment = {k: v for k, v in own.items() if k != "PYTHONPATH"}
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", "2", "--show-failed-logs", *arguments],
             cwd=self.folder, env=environment, text=True, capture_output=True,

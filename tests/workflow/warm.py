@@ -49,9 +49,7 @@ def folder() -> Path:
     made = Path(tempfile.mkdtemp(prefix="chexseg-warm-"))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     address = str(made / "socket")
-    server = subprocess.Popen(
-        [sys.executable, "-P", __file__, address], stdout=subprocess.PIPE
-    )
+    server = subprocess.Popen([sys.executable, "-P", __file__, address], stdout=subprocess.PIPE)
     atexit.register(server.kill)
     assert server.stdout.readline() == b"ready\n"
     client = made / "chexseg"

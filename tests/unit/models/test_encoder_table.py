@@ -10,6 +10,8 @@ from chexseg.config.networks import ARCHITECTURE_TABLE, ENCODER_TABLE
 from chexseg.models import encoder_table
 from chexseg.models.encoder_table import architecture_row, candidates, encoder_row
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = [
     "resnet18", "densenet121", "vgg11", "mobilenet_v2", "mit_b0", "efficientnet-b0",
     "tu-resnet18", "tu-convnext_atto", "tu-mobilenetv3_small_050", "tu-pvt_v2_b0",
