@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from benchmarks.comparison import comparison
 from chexseg.catalog import names
 from chexseg.cli import NAMES
+from chexseg.config.settings import PhantomSettings
+from chexseg.data.phantom.release import make_release
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks/results"
@@ -102,9 +105,48 @@ def test_records_cost_what_the_page_says_and_less_than_the_bar():
 
 
 def test_the_readme_shows_the_evidence_that_was_measured():
-    from evidence import OUT, table
+    from evidence import OUT, RUNS_OUT, table_of_differences, table_of_runs
 
-    assert table(pd.read_csv(ROOT / OUT)) in (ROOT / "README.md").read_text()
+    page = (ROOT / "README.md").read_text()
+    assert table_of_runs(pd.read_csv(ROOT / RUNS_OUT)) in page
+    assert table_of_differences(pd.read_csv(ROOT / OUT)) in page
+
+
+def test_the_evidence_is_that_of_its_runs():
+    from evidence import OUT, PHANTOMS, RUNS_OUT, differences
+
+    values = pd.read_csv(ROOT / RUNS_OUT)
+    assert set(values["phantom"]) == set(PHANTOMS)
+    pd.testing.assert_frame_equal(differences(values), pd.read_csv(ROOT / OUT))
+
+
+def test_differences_by_hand():
+    """Of 0.1, 0.2 and 0.3, the standard error is 0.1 / sqrt(3), and t(0.975, 2) is 4.302653."""
+    from evidence import interval
+
+    assert interval([0.1, 0.2, 0.3]) == pytest.approx(
+        (0.2, 0.2 - 0.248414, 0.2 + 0.248414), abs=1e-6
+    )
+
+
+def test_no_phantom_of_the_evidence_chose_a_setting():
+    from evidence import CHOSEN_ON, PHANTOMS
+
+    assert not set(PHANTOMS) & set(CHOSEN_ON)
+    for config in (ROOT / "config").glob("*.yaml"):
+        assert yaml.safe_load(config.read_text()).get("seed", 0) in CHOSEN_ON
+
+
+def test_phantoms_of_the_evidence_share_no_x_ray(tmp_path):
+    from evidence import CHOSEN_ON, PHANTOMS
+
+    x_rays = []
+    for seed in (*PHANTOMS, *CHOSEN_ON):
+        root = tmp_path / str(seed)
+        sizes = {"train_images": 2, "val_images": 2, "test_images": 2, "longest_side": 64}
+        make_release(root, PhantomSettings(**sizes, seed=seed))
+        x_rays += [path.read_bytes() for path in sorted(root.rglob("*.jpg"))]
+    assert len(x_rays) == len(set(x_rays)) >= 6 * (len(PHANTOMS) + len(CHOSEN_ON))
 
 
 @pytest.mark.parametrize(
