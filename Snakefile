@@ -31,11 +31,17 @@ rule all:
     input:
         rules.check_data.output,
         [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
+        [
+            PATHS.kept(name, epoch)
+            for name, entry in study.segmenters.items()
+            for epoch in entry.keep_epochs
+        ],
         [path for name in study.saliency for path in PATHS.store(f"saliency/{name}")],
         [path for name in NAMED_MASKS for path in PATHS.store(f"masks/{name}")],
         rules.score_masks.output if SCORED_MASKS and PATHS.own_masks() else [],
         [
             rules.list_runs.output,
+            rules.list_trainings.output,
             rules.score_runs.output,
             rules.compare_runs.output,
             [f"{RESULTS}/figures/{figure}" for figure in FIGURES],

@@ -57,20 +57,27 @@ STAGES = (
     Stage("score-masks", methods={"metrics": "metric"}),
     Stage(
         "train-segmenter",
-        methods={"architecture": "decoder", "loss": "loss", "selection_metric": "metric"},
+        methods={
+            "architecture": "decoder",
+            "loss": "loss",
+            "fine_tuning": "fine_tuning",
+            "selection_metric": "metric",
+        },
         gpu=True,
         training=True,
     ),
+    Stage("extract-epoch"),
     Stage("predict-masks", gpu=True),
     Stage("count-overlaps"),
     Stage("list-runs"),
+    Stage("list-trainings"),
     Stage("score-runs", methods={"metrics": "metric"}),
     Stage("compare-runs"),
     Stage("draw-figure", methods={"figure": "figure"}),
 )
 """In the order of the pipeline."""
 
-COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict")
+COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict", "export")
 """What people type."""
 
 METHODS: dict[str, dict[str, str]] = {
@@ -93,6 +100,11 @@ METHODS: dict[str, dict[str, str]] = {
     "loss": {
         "dice": "chexseg.losses.dice:dice_loss",
         "cross_entropy": "chexseg.losses.cross_entropy:cross_entropy_loss",
+    },
+    "fine_tuning": {
+        "full": "chexseg.models.fine_tuning.full:full",
+        "head": "chexseg.models.fine_tuning.head:head",
+        "adapters": "chexseg.models.fine_tuning.adapters:adapters",
     },
     "saliency": {
         "gradcam": "chexseg.saliency.methods.gradcam:GradCAM",

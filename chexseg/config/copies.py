@@ -250,9 +250,10 @@ class Copies:
             if mark.swept and isinstance(named, (Mapping, list, tuple)):
                 yield from ((name, (mark.section, other)) for other in others if other in named)
         for name, info in model.model_fields.items():
-            if any(isinstance(mark, InitialWeights) and mark.classifiers for mark in info.metadata):
-                others = self.names("classifiers")
-                yield from ((name, ("classifiers", o)) for o in others if o == entry.get(name))
+            for mark in info.metadata:
+                for other in mark.sections if isinstance(mark, InitialWeights) else ():
+                    if entry.get(name) in self.names(other):
+                        yield name, (other, entry[name])
 
 
 def _with_settings(entry: Mapping[str, Any], settings: Iterable[Setting]) -> dict[str, Any]:

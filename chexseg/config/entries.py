@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from chexseg import catalog
 from chexseg.config.settings import (
+    WORDS,
     ClassifierSettings,
     Name,
     Reference,
@@ -38,6 +39,17 @@ class SegmenterEntry(SegmenterSettings):
     validation: Annotated[Name, Reference("masks", swept=False)] = Field(
         "expert", description="The masks by which epoch and thresholds are chosen."
     )
+
+    initial_epoch: int | None = Field(
+        None,
+        ge=1,
+        description="Which of the `keep_epochs` of the segmenter that `initial_weights` names; "
+        "none: its best epoch.",
+    )
+
+    def unused(self) -> set[str]:
+        unused = super().unused()
+        return unused | ({"initial_epoch"} if self.initial_weights in WORDS else set())
 
     def left_out(self) -> tuple[str, ...]:
         """Returns `masks:pathology` for each pathology of which masks teach nothing."""

@@ -17,7 +17,8 @@ from chexseg.config.defaults import EXPERT
 from chexseg.config.entries import SECTIONS
 from chexseg.config.flags import references
 from chexseg.config.networks import imagenet_of
-from chexseg.config.settings import InitialWeights, Settings
+from chexseg.config.settings import WORDS, InitialWeights, Settings
+from chexseg.config.starts import check_start
 from chexseg.config.values import used_values
 from chexseg.errors import Problems, nearest
 
@@ -29,9 +30,6 @@ HUMAN = "radiologists"
 
 BLIND = "blind_mean"
 """Among the sources of masks that are scored: the mean of the experts' masks."""
-
-WORDS = ("none", "imagenet")
-"""What initial weights may be beside a path and the name of a classifier."""
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
 
@@ -62,6 +60,7 @@ def check_links(study: Study, place: Place, problems: Problems) -> None:
         problems.add(place(section, name), f"a cycle: {chain}", expected, "Break it.")
     for name, entry in study.segmenters.items():
         _check_segmenter(study, name, entry, place, problems)
+        check_start(study, name, entry, place, problems)
 
 
 def runs_of(study: Study) -> tuple[str, ...]:
@@ -99,7 +98,7 @@ def files_of_weights(study: Study) -> list[tuple[str, str]]:
         for _, _, entry in entries(study)
         for field, network, _ in _weights(entry)
     }
-    others = (*WORDS, *study.classifiers)
+    others = (*WORDS, *study.classifiers, *study.segmenters)
     return [(weights, network) for weights, network in named if weights not in others]
 
 
@@ -114,8 +113,8 @@ def needs_of(study: Study, entry: Settings, *, swept: bool = False) -> list[Node
     needs = [target for _, target in _references(entry, swept)]
     for field, _, mark in _weights(entry):
         weights = getattr(entry, field)
-        if mark.classifiers and weights in study.classifiers and weights not in WORDS:
-            needs.append(("classifiers", weights))
+        if weights not in WORDS:
+            needs += [(s, weights) for s in mark.sections if weights in getattr(study, s)]
     return needs
 
 
@@ -157,7 +156,10 @@ def check_name(
 def _check_weights(
     study: Study, weights: str, network: str, mark: InitialWeights, where: str, problems: Problems
 ) -> None:
-    """`weights` is a word, a path (it has a '/' or a suffix), or a fitting classifier."""
+    """`weights` is a word, a path (it has a '/' or a suffix), a fitting classifier or a segmenter.
+
+    Whether a segmenter fits is checked by `chexseg.config.starts`.
+    """
     if weights == "imagenet" and not imagenet_of(network):
         found, expected = (
             f"ImageNet weights for {network}",
@@ -166,12 +168,21 @@ def _check_weights(
         problems.add(where, found, expected, "Set it to none or a path.")
     a_path = "/" in weights or Path(weights).suffix in WEIGHT_SUFFIXES
     safe = not re.search(r"^-|[{}\n\r]", weights)
-    if weights in WORDS or (a_path and safe and weights not in study.classifiers):
+    known = (*study.classifiers, *study.segmenters)
+    if weights in WORDS or (a_path and safe and weights not in known):
         return
-    fitting = [n for n, c in study.classifiers.items() if c.architecture == network]
-    names = (*WORDS, *(fitting if mark.classifiers else ()))
+    if "segmenters" in mark.sections and weights in study.segmenters:
+        return
+    fitting = {
+        "classifiers": [n for n, c in study.classifiers.items() if c.architecture == network],
+        "segmenters": [n for n, s in study.segmenters.items() if s.encoder == network],
+    }
+    names = (*WORDS, *(name for section in mark.sections for name in fitting[section]))
     if weights not in names:
-        expected = f"'none', 'imagenet', a path or a {network} classifier: {', '.join(names)}"
+        others = {"classifiers": f"a {network} classifier", "segmenters": "a segmenter of it"}
+        named = [others[section] for section in mark.sections]
+        *first, last = ["'none'", "'imagenet'", "a path", *named]
+        expected = f"{', '.join(first)} or {last}: {', '.join(names)}"
         problems.add(where, repr(weights), expected, f"Did you mean {nearest(weights, names)!r}?")
 
 
@@ -221,8 +232,9 @@ def _check_names(study: Study, place: Place, problems: Problems) -> None:
         if ".provenance" in name:
             refuse(name, record, section, name)
     for name in WORDS:
-        if name in study.classifiers:
-            refuse(name, "It means initial weights.", "classifiers", name)
+        for section in ("classifiers", "segmenters"):
+            if name in getattr(study, section):
+                refuse(name, "It means initial weights.", section, name)
     if study.masks[EXPERT].made:
         refuse(EXPERT, "'expert' means masks that are drawn.", "masks", EXPERT)
     if BLIND in study.masks:

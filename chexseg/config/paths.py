@@ -67,12 +67,18 @@ class Paths:
         """Returns the checkpoint of a classifier or a segmenter."""
         return f"{self.results}/{section}/{name}/checkpoint.pt"
 
-    def weights(self, initial_weights: str, network: str) -> list[str]:
+    def kept(self, segmenter: str, epoch: int | str) -> str:
+        """Returns the checkpoint of a kept epoch of a segmenter."""
+        return f"{self.results}/segmenters/{segmenter}/epoch_{epoch}.pt"
+
+    def weights(self, initial_weights: str, network: str, epoch: int | None = None) -> list[str]:
         """Returns the file behind a setting of initial weights; none for 'none'.
 
         Args:
-            initial_weights: 'none', 'imagenet', the name of a classifier of the study, or a path.
+            initial_weights: 'none', 'imagenet', the name of a classifier or segmenter of the study,
+                or a path.
             network: the classifier's architecture, or the segmenter's encoder.
+            epoch: which of the segmenter's kept epochs; None: its best.
         """
         if initial_weights == "none":
             return []
@@ -80,4 +86,8 @@ class Paths:
             return [f"weights/imagenet/{imagenet_of(network)}.pt"]
         if initial_weights in self._study.classifiers:
             return [self.checkpoint("classifiers", initial_weights)]
+        if initial_weights in self._study.segmenters:
+            if epoch is not None:
+                return [self.kept(initial_weights, epoch)]
+            return [self.checkpoint("segmenters", initial_weights)]
         return [initial_weights]

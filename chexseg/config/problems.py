@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from chexseg.config.base import MISFIT
 from chexseg.config.data import DEFAULT_LAYOUT, section_of
 from chexseg.config.entries import KINDS, MODELS, SECTIONS, methods, model_of
-from chexseg.config.settings import MISFIT, NUMBER, WORD, Settings
+from chexseg.config.settings import NUMBER, WORD, Settings
 from chexseg.config.yaml_marks import Positions
 from chexseg.errors import Problems, nearest
 

@@ -13,11 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from chexseg.catalog import SELECTING, names
+from chexseg.config.base import Settings, misfit
+from chexseg.config.methods import not_taken
 from chexseg.config.networks import backbones, decoders_of, nearest_encoder
+from chexseg.config.transfer import TransferSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -26,6 +29,8 @@ Architecture = Literal[names("architecture")]
 Backbone = Literal[backbones()]
 Decoder = Literal[names("decoder")]
 Stride = Literal[32, 16, 8, 4]
+WORDS = ("none", "imagenet")
+"""What initial weights may be beside a path and a name."""
 NUMBER, WORD = "a number", "a word"
 """Tags of the forms of a value that may be either. No key or name has a space in it."""
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
@@ -33,36 +38,6 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Metric = Literal[names("metric")]
 SelectionMetric = Literal[SELECTING]
 Loss = Literal[names("loss")]
-
-
-class Settings(BaseModel):
-    """A closed, immutable group of settings."""
-
-    # Defaults are validated too: a 5 for a float is a 5.0, as it is when it comes from a config.
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        protected_namespaces=(),
-        validate_default=True,
-        allow_inf_nan=False,
-    )
-
-    def unused(self) -> set[str]:
-        """Returns the fields that change nothing, given the values of the others.
-
-        They are not passed to the command, so that setting them makes nothing run again.
-        """
-        return set()
-
-
-MISFIT = "misfit"
-
-
-def misfit(found: str, expected: str, remedy: str) -> PydanticCustomError:
-    """Returns the error of settings that do not fit together; a validator raises it."""
-    context = {"found": found, "expected": expected, "remedy": remedy}
-    return PydanticCustomError(MISFIT, "found {found}, expected {expected}. {remedy}", context)
-
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """What an entry of the config may be called: its name is the name of a folder."""
@@ -91,11 +66,11 @@ class InitialWeights:
 
     Attributes:
         network: the field beside it that holds the network's architecture.
-        classifiers: whether it may name a classifier of the study of that architecture.
+        sections: those whose entries it may name: classifiers of that architecture, segmenters.
     """
 
     network: str
-    classifiers: bool = True
+    sections: tuple[str, ...] = ("classifiers",)
 
 
 class PhantomSettings(Settings):
@@ -155,7 +130,8 @@ class TrainingSettings(Settings):
     epochs: int = Field(3, ge=1, description="Passes over the training samples.")
     batch_size: int = Field(16, ge=2, description="X-rays in a step, over all GPUs that share it.")
     learning_rate: float = Field(1e-4, gt=0, description="Highest learning rate.")
-    optimizer: Literal["adam", "sgd"] = Field("adam", description="Adam, or plain SGD.")
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="Adam or SGD.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum of SGD; PSSL: 0.9.")
     schedule: Literal["constant", "onecycle", "polynomial"] = Field(
         "constant", description="Course of the learning rate over the whole training."
     )
@@ -173,6 +149,9 @@ class TrainingSettings(Settings):
     precision: Precision = Field("32-true", description="Number format of the computations.")
     seed: Seed = Field(0, description="Seed of initialisation, order and augmentation.")
 
+    def unused(self) -> set[str]:
+        return super().unused() | ({"momentum"} if self.optimizer == "adam" else set())
+
 
 class ClassifierSettings(TrainingSettings):
     """A multi-label classifier of the findings of the data."""
@@ -182,7 +161,7 @@ class ClassifierSettings(TrainingSettings):
         32, description="Pixels of the X-ray per cell of the last features: the CAM's grid."
     )
     dilate: bool = Field(False, description="Dilate the convolutions behind a dropped stride.")
-    initial_weights: Annotated[str, InitialWeights("architecture", classifiers=False)] = Field(
+    initial_weights: Annotated[str, InitialWeights("architecture", sections=())] = Field(
         "imagenet", description="'none', 'imagenet' or the path of a checkpoint."
     )
     uncertain: Policy = Field("ones", description="What the label -1 stands for in training.")
@@ -199,10 +178,11 @@ class ClassifierSettings(TrainingSettings):
     )
 
     def unused(self) -> set[str]:
-        return {"dilate"} if self.stride == 32 else set()  # no stride is dropped
+        # At stride 32, no stride is dropped.
+        return super().unused() | ({"dilate"} if self.stride == 32 else set())
 
 
-class SegmenterSettings(TrainingSettings):
+class SegmenterSettings(TransferSettings, TrainingSettings):
     """A multi-label segmenter."""
 
     epochs: int = Field(20, ge=1, description="Passes over the training samples.")
@@ -215,9 +195,11 @@ class SegmenterSettings(TrainingSettings):
         description="The encoder: smp's name, or 'tu-' and timm's; see chexseg/models/encoders.csv.",
     )
     decoder_channels: int = Field(256, ge=16, description="Width of the decoder.")
-    initial_weights: Annotated[str, InitialWeights("encoder")] = Field(
-        "imagenet",
-        description="Encoder: 'none', 'imagenet', a path, or a classifier of the study by name.",
+    initial_weights: Annotated[str, InitialWeights("encoder", ("classifiers", "segmenters"))] = (
+        Field(
+            "imagenet",
+            description="'none', 'imagenet', a path, or a classifier or segmenter of the study by name.",
+        )
     )
     samples_per_epoch: int | None = Field(
         None, ge=1, description="Samples drawn in an epoch; none: the X-rays that have masks."
@@ -231,6 +213,12 @@ class SegmenterSettings(TrainingSettings):
         "iou_dataset", description="The score on validation that selects thresholds and epoch."
     )
     loss: Loss = Field("dice", description="How masks are compared with what is predicted.")
+    background_weight: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Weight of a background pixel in cross_entropy; a pixel of a finding has 1. PSSL: 0.1.",
+    )
     temperature: float = Field(
         1.0,
         gt=0,
@@ -247,7 +235,9 @@ class SegmenterSettings(TrainingSettings):
     )
 
     def unused(self) -> set[str]:
-        return {"confidence"} if self.consistency == 0 else set()
+        unused = super().unused() | not_taken("loss", self.loss)
+        unused |= {"confidence"} if self.consistency == 0 else set()
+        return unused | ({"parts"} if self.initial_weights in WORDS else set())
 
     @field_validator("encoder")
     @classmethod

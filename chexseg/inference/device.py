@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import torch
 
@@ -34,3 +35,14 @@ def accelerator(devices: int = 1) -> str:
         remedy = f"Give the job a GPU, or unset {REQUIRE_GPU} to compute on the CPU."
         raise InputError([Problem(REQUIRE_GPU, "no GPU that torch can use", "a GPU", remedy)])
     return "cpu"
+
+
+def peak_memory(device: torch.device) -> int:
+    """Returns the most memory in MB that this process has used so far.
+
+    On a GPU, it is what torch allocated there; otherwise, the resident memory of the process, which
+    includes Python and its packages.
+    """
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

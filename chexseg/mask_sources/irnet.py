@@ -63,7 +63,7 @@ class IRNetSettings(TrainingSettings):
     """Training of IRNet's edge and displacement branches (Ahn et al., CVPR 2019)."""
 
     learning_rate: float = Field(0.1, gt=0, description="Rate of the edge branch; other: x 10.")
-    optimizer: Literal["adam", "sgd"] = Field("sgd", description="Adam, or plain SGD.")
+    optimizer: Literal["adam", "sgd"] = Field("sgd", description="Adam or SGD.")
     schedule: Literal["constant", "onecycle", "polynomial"] = Field(
         "polynomial", description="Course of the learning rate over the whole training."
     )

@@ -20,7 +20,8 @@ class Segmenter(nn.Module):
         network: smp's network from three channels to C logits.
 
     Attributes:
-        network: the same; `encoder` and `decoder` are parts of it.
+        network: the same; `encoder`, `decoder` and `segmentation_head` are parts of it.
+        frozen: modules that stay as they are: see `freeze`.
 
     Shape:
         image: [B, 1, H, W], float in [0, 1], H and W multiples of 32; logits: [B, C, H, W].
@@ -30,6 +31,7 @@ class Segmenter(nn.Module):
         super().__init__()
         self.normalise = Normalise()
         self.network = network
+        self.frozen: list[nn.Module] = []
         for name in IDLE:  # several GPUs would wait for their gradients
             getattr(network.encoder, name, nn.Identity()).requires_grad_(False)
 
@@ -41,6 +43,23 @@ class Segmenter(nn.Module):
         while [name for name, _ in encoder.named_children()] == ["model"]:
             encoder = encoder.model
         return encoder
+
+    def freeze(self, *modules: nn.Module) -> None:
+        """Keeps modules as they are: no gradients, and no training mode.
+
+        So BatchNorm normalises by its running statistics and leaves them unchanged, and there is no
+        dropout, as in evaluation.
+        """
+        self.frozen += modules
+        for module in modules:
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Segmenter:
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
 
     def forward(self, image: Tensor) -> Tensor:
         return self.network(self.normalise(image))

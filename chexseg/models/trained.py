@@ -10,9 +10,11 @@ from chexseg.config.networks import decoders_of
 from chexseg.config.settings import ClassifierSettings, ImageSettings, SegmenterSettings
 from chexseg.errors import InputError, Problem, Problems, nearest
 from chexseg.losses.classification import n_outputs_of
+from chexseg.models.adapters import restore_adapters
 from chexseg.models.classifier import Classifier, Normalise, build_classifier
 from chexseg.models.irnet import IRNet
 from chexseg.models.segmenter import Segmenter, build_segmenter
+from chexseg.models.start import start_segmenter
 from chexseg.models.weights import Checkpoint, initialise, load_checkpoint
 
 
@@ -96,7 +98,7 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Checkpoint]:
     """Reads a trained segmenter and all that its checkpoint tells.
 
     Returns:
-        The model, and the checkpoint: its `classes` name the logits, its `extra` holds
+        The model, with its adapters if it has any, and the checkpoint: its `classes` name the logits, its `extra` holds
         `image_size` and `thresholds`, one per pathology.
 
     Raises:
@@ -111,6 +113,7 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Checkpoint]:
         if len(thresholds) != len(checkpoint.classes):
             raise ValueError(f"{len(thresholds)} thresholds")
         model = segmenter_of(settings, len(checkpoint.classes))
+        restore_adapters(model, checkpoint.state_dict)
         model.load_state_dict(checkpoint.state_dict)
     return model, checkpoint
 
@@ -130,6 +133,15 @@ def check_weights(initial_weights: str, network: str) -> None:
     else:
         module = build_classifier(network, 1).backbone
     initialise(module, initial_weights, architecture=network)
+
+
+def check_start(settings: SegmenterSettings) -> None:
+    """Looks whether the file that a segmenter starts from fits it, by loading it.
+
+    Raises:
+        InputError: the file cannot be read, or holds another network.
+    """
+    start_segmenter(segmenter_of(settings, 1), settings, settings.initial_weights)
 
 
 def _check_names(path: Path, checkpoint: Checkpoint) -> None:

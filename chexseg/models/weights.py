@@ -6,7 +6,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,6 +21,19 @@ VERSION = 2
 
 
 @dataclass(frozen=True)
+class Epoch:
+    """A model as it was after an epoch.
+
+    Attributes:
+        state_dict: its tensors, on the CPU.
+        extra: what belongs to it, such as thresholds.
+    """
+
+    state_dict: dict[str, Tensor]
+    extra: dict
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A model and what it is.
 
@@ -30,6 +43,7 @@ class Checkpoint:
         classes: names of its outputs, in order.
         state_dict: its tensors, on the CPU.
         extra: whatever else belongs to it, such as thresholds.
+        epochs: kept epochs of its training, by number: tensors and what belongs to them.
     """
 
     kind: str
@@ -37,6 +51,7 @@ class Checkpoint:
     classes: tuple[str, ...]
     state_dict: dict[str, Tensor]
     extra: dict
+    epochs: Mapping[int, Epoch] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -47,6 +62,7 @@ def save_checkpoint(
     settings: Mapping,
     classes: Sequence[str],
     extra: Mapping | None = None,
+    epochs: Mapping[int, Epoch] | None = None,
 ) -> None:
     """Writes a model; equal arguments give equal bytes.
 
@@ -57,30 +73,30 @@ def save_checkpoint(
         settings: values that JSON can hold.
         classes: names of its outputs, in order.
         extra: further values that JSON can hold.
+        epochs: see `Checkpoint`.
 
     Raises:
         TypeError: a value is nothing that JSON can hold.
     """
-    # One string: pickle's bytes depend on which equal strings are one object.
-    description = json.dumps(
-        {
-            "kind": kind,
-            "settings": dict(settings),
-            "classes": list(classes),
-            "extra": dict(extra or {}),
-        },
-        sort_keys=True,
-    )
-    # Cloned, so that a view does not bring all of its storage along.
-    tensors = {name: tensor.detach().cpu().clone() for name, tensor in state_dict.items()}
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
-        "description": description,
-        "state_dict": tensors,
+    description = {
+        "kind": kind,
+        "settings": dict(settings),
+        "classes": list(classes),
+        "extra": dict(extra or {}),
     }
+    content = {"format": FORMAT, "version": VERSION, "state_dict": _cloned(state_dict)}
+    if epochs:
+        description["epochs"] = {str(number): dict(each.extra) for number, each in epochs.items()}
+        content["epochs"] = {str(n): _cloned(each.state_dict) for n, each in epochs.items()}
+    # One string: pickle's bytes depend on which equal strings are one object.
+    content["description"] = json.dumps(description, sort_keys=True)
     with atomic(path) as temporary, temporary.open("wb") as stream:
         torch.save(content, stream)  # a stream, because a path's name would go into the bytes
+
+
+def _cloned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies tensors to the CPU; a view does not bring all of its storage along."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
 
 def load_checkpoint(path: str | Path, *, kind: str) -> Checkpoint:
@@ -114,7 +130,23 @@ def load_checkpoint(path: str | Path, *, kind: str) -> Checkpoint:
         classes=tuple(description["classes"]),
         state_dict=content["state_dict"],
         extra=description["extra"],
+        epochs={
+            int(number): Epoch(content["epochs"][number], extra)
+            for number, extra in description.get("epochs", {}).items()
+        },
     )
+
+
+def kind_of(path: str | Path) -> str:
+    """Returns the kind of model in a file; empty if the file is no checkpoint of this format.
+
+    Raises:
+        InputError: there is no such file, it is damaged, or reading it would run code.
+    """
+    content = read_tensors(path)
+    is_ours = isinstance(content, dict) and content.get("format") == FORMAT
+    description = _description_of(content) if is_ours else None
+    return description["kind"] if description else ""
 
 
 def _description_of(content: Mapping) -> dict | None:
@@ -124,8 +156,11 @@ def _description_of(content: Mapping) -> dict | None:
         forms = {"kind": str, "settings": dict, "classes": list, "extra": dict}
         sound = all(isinstance(description[name], form) for name, form in forms.items())
         sound &= all(isinstance(name, str) for name in description["classes"])
-        tensors = content["state_dict"].items()
-        sound &= all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors)
+        kept = content.get("epochs", {})
+        sound &= kept.keys() == description.get("epochs", {}).keys()
+        sound &= all(number.isdecimal() for number in kept)
+        for tensors in (content["state_dict"], *kept.values()):
+            sound &= all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items())
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         return None
     return description if sound else None

@@ -234,7 +234,11 @@ class CostModel:
         samples = entry.samples_per_epoch or samples
         steps = TRAIN * samples * (2 if entry.consistency > 0 else 1)
         passes = entry.epochs * (steps + self.x_rays.validation - expert)
-        return self._network(self._segmenter(entry) * passes, disk=CHECKPOINTS["segmenter"])
+        disk = CHECKPOINTS["segmenter"] * (1 + len(entry.keep_epochs))
+        return self._network(self._segmenter(entry) * passes, disk=disk)
+
+    def extract_epoch(self, segmenter: str, epoch: str) -> Cost:
+        return Cost(SHORT, disk=CHECKPOINTS["segmenter"])
 
     def predict_masks(self, segmenter: str) -> Cost:
         n = self.x_rays.test
@@ -245,7 +249,7 @@ class CostModel:
     def count_overlaps(self, **_: str) -> Cost:
         return Cost(SHORT)
 
-    list_runs = score_runs = compare_runs = draw_figure = count_overlaps
+    list_runs = list_trainings = score_runs = compare_runs = draw_figure = count_overlaps
 
     # ---- Parts -----------------------------------------------------------------------------
     @cached_property

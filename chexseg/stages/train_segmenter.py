@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
-from chexseg.catalog import load
+from chexseg.config.methods import configured
 from chexseg.config.settings import SegmenterSettings
 from chexseg.data.index import read_index
 from chexseg.errors import InputError, Problem
@@ -17,12 +17,13 @@ from chexseg.evaluation.thresholds import FALLBACK, ThresholdSelection
 from chexseg.files.artifacts import Execution, Output
 from chexseg.files.store import Store
 from chexseg.inference.batching import in_order, to_float
+from chexseg.models.start import start_segmenter
 from chexseg.models.trained import segmenter_of
 from chexseg.training.augmentation import NUMBERS, augment, augment_known
 from chexseg.training.consistency import STRONG_NUMBERS, consistency_loss, strengthen
 from chexseg.training.datasets import Source, Supervised
 from chexseg.training.loop import SCORE
-from chexseg.training.run import Training
+from chexseg.training.run import Training, resolve_weights
 from chexseg.training.sampling import mixed, shuffled
 from chexseg.training.supervision import supervision
 from chexseg.training.targets import unpack
@@ -88,7 +89,7 @@ def run(
     checked = Supervised(store, Source("validation", validation, {"masks": true.__getitem__}))
     soft = any(masks.meta.get("soft", False) for masks in stores)
     task = Segmentation(training, settings, checked, classes, soft=soft)
-    training.initialise(task.model.encoder, settings.encoder, settings.initial_weights, weights)
+    task.start(resolve_weights(settings.initial_weights, weights))
     counts = [len(source.ids) for source in learnt]
     samples = settings.samples_per_epoch or sum(counts)
     training.run(
@@ -101,6 +102,7 @@ def run(
         metrics=metrics,
         classes=classes,
         extra=store.meta,
+        keep=settings.keep_epochs,
     )
 
 
@@ -128,19 +130,42 @@ class Segmentation(Task):
         self.training, self.settings, self.validation = training, settings, validation
         self.classes, self.soft = tuple(classes), soft
         self.numbers = NUMBERS + (STRONG_NUMBERS if settings.consistency > 0 else 0)
-        self.mask_loss = load("loss", settings.loss)
+        self.mask_loss = configured("loss", settings.loss, settings)
+        self.trained: list[tuple[list[nn.Parameter], float]] = []
         selection = settings.selection or self.classes
         self.selected = [self.classes.index(name) for name in selection if name in self.classes]
 
+    def start(self, initial_weights: str) -> None:
+        """Gives the model its first weights, and chooses what of it is trained.
+
+        Args:
+            initial_weights: see `start_segmenter`.
+
+        Raises:
+            InputError: the weights are unavailable, or belong to another network.
+        """
+        report = start_segmenter(self.model, self.settings, initial_weights)
+        self.training.log(str(report or "random weights"))
+        tuning = configured("fine_tuning", self.settings.fine_tuning, self.settings)
+        self.trained = tuning(self.model)
+        number = sum(each.numel() for each in self.model.parameters())
+        trained = sum(each.numel() for parameters, _ in self.trained for each in parameters)
+        self.training.log(f"{trained:,} of {number:,} parameters are trained")
+
+    def parameters(self) -> Iterable[dict[str, Any]]:
+        rate = self.settings.learning_rate
+        return [{"params": each, "lr": rate * factor} for each, factor in self.trained]
+
     def step(self, batch: dict[str, Tensor], noise: Tensor) -> dict[str, Tensor]:
         geometry = noise[:, :NUMBERS]
-        strength, image = self.settings.augmentation, to_float(batch["image"])
+        strength, scales = self.settings.augmentation, self.settings.scale_range
+        image = to_float(batch["image"])
         masks, known = unpack(batch["masks"])
         if known is None:
-            image, masks = augment(image, masks, strength, geometry)
+            image, masks = augment(image, masks, strength, geometry, scales)
         else:
             image, masks, known = augment_known(
-                image, masks, known, strength, geometry, soft=self.soft
+                image, masks, known, strength, geometry, scales, soft=self.soft
             )
         outputs = {"logits": self.model(image), "masks": masks}
         outputs |= {} if known is None else {"known": known}

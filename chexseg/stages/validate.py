@@ -13,7 +13,7 @@ from chexseg.config.study import load_data, load_study
 from chexseg.data.layouts.release import read_release
 from chexseg.errors import GROUPS, InputError, Problem, format_problems
 from chexseg.files.atomic import atomic
-from chexseg.models.trained import check_weights
+from chexseg.models.trained import check_start, check_weights
 from chexseg.stages.check_data import examine
 
 
@@ -41,17 +41,21 @@ def run(
     except InputError as error:
         study = None
         problems += error.problems
-        data, weights = load_data(*configs), []  # the data may still be valid
+        data, weights, segmenters = load_data(*configs), [], ()  # the data may still be valid
     else:
         data, weights = study.data, files_of_weights(study)
+        segmenters = study.segmenters.values()
         head = f"study {study.study!r}: {len(study.segmenters)} segmenters"
         text = "data: the phantom, generated when the workflow runs\n"
     if data is not None and data.root is not None:
         text, data_problems = _examine_data(data, decode, threads)
         problems += data_problems
     for file, architecture in weights:
+        starts = [s for s in segmenters if (s.initial_weights, s.encoder) == (file, architecture)]
         try:
             check_weights(file, architecture)
+            for settings in starts:
+                check_start(settings)
         except InputError as error:
             problems += error.problems
     examined = {"config"} | {problem.group for problem in problems}

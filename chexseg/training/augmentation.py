@@ -26,7 +26,13 @@ def draw_noise(batch: int, generator: torch.Generator, numbers: int = NUMBERS) -
 
 
 def augment(
-    image: Tensor, masks: Tensor | None, strength: float, noise: Tensor, *, soft: bool = False
+    image: Tensor,
+    masks: Tensor | None,
+    strength: float,
+    noise: Tensor,
+    scale_range: tuple[float, float] | None = None,
+    *,
+    soft: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Moves and re-exposes each X-ray at random. It never mirrors, since the heart is on the left.
 
@@ -38,17 +44,23 @@ def augment(
         masks: [B, P, h, w] in [0, 1], of any resolution, transformed alike; or None.
         strength: 0 (nothing changes) to 1.
         noise: [B, NUMBERS], from `draw_noise`.
+        scale_range: smallest and largest scale, instead of 1 +- 0.25 and whatever the strength;
+            their logarithm is uniform, so that half and double are equally likely. At scale 2, an
+            X-ray is twice as large, and its margins are lost.
         soft: whether masks may lie between 0 and 1.
 
     Returns:
         Image and masks, with unchanged shapes and types; masks are again 0 or 1, unless soft.
     """
-    if strength == 0:
+    if strength == 0 and scale_range is None:
         return image, masks
     batch = len(image)
     angle, scale, right, down, contrast, brightness = (noise.to(image.device) * strength).T
-    cosine = torch.cos(angle * ROTATION) * (1 + scale * SCALE)
-    sine = torch.sin(angle * ROTATION) * (1 + scale * SCALE)
+    step = 1 + scale * SCALE  # in the X-ray, for a step of 1 in the result
+    if scale_range is not None:
+        low, high = map(math.log, scale_range)
+        step = torch.exp(-(low + high) / 2 - (high - low) / 2 * noise[:, 1].to(image.device))
+    cosine, sine = torch.cos(angle * ROTATION) * step, torch.sin(angle * ROTATION) * step
     matrix = torch.stack(
         [cosine, -sine, right * 2 * SHIFT, sine, cosine, down * 2 * SHIFT], dim=1
     ).reshape(batch, 2, 3)
@@ -63,7 +75,14 @@ def augment(
 
 
 def augment_known(
-    image: Tensor, masks: Tensor, known: Tensor, strength: float, noise: Tensor, *, soft: bool
+    image: Tensor,
+    masks: Tensor,
+    known: Tensor,
+    strength: float,
+    noise: Tensor,
+    scale_range: tuple[float, float] | None = None,
+    *,
+    soft: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Moves and re-exposes X-rays like `augment`, with masks that are not known everywhere.
 
@@ -71,7 +90,7 @@ def augment_known(
     from outside the X-ray is known to be background.
 
     Args:
-        image, strength, noise, soft: see `augment`.
+        image, strength, noise, scale_range, soft: see `augment`.
         masks: [B, P, H, W] in [0, 1], 0 where they are not known.
         known: [B, P, H, W], 1 or 0.
 
@@ -79,7 +98,7 @@ def augment_known(
         Image, masks and known, with unchanged shapes.
     """
     both = torch.cat([masks, 1 - known], 1)
-    image, both = augment(image, both, strength, noise, soft=True)
+    image, both = augment(image, both, strength, noise, scale_range, soft=True)
     masks, unknown = both.chunk(2, 1)
     masks = masks / (1 - unknown).clamp(min=0.5)
     masks = masks.clamp(max=1) if soft else (masks > 0.5).to(masks.dtype)

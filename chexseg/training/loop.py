@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from chexseg.files.artifacts import Execution
 from chexseg.files.atomic import atomic
 from chexseg.files.progress import progress
 from chexseg.inference.batching import workers
-from chexseg.inference.device import accelerator
+from chexseg.inference.device import accelerator, peak_memory
 from chexseg.inference.signals import Signals, Stopped, ignore_signals
 from chexseg.training.augmentation import draw_noise
 from chexseg.training.datasets import BatchSampler
@@ -89,7 +89,8 @@ def fit(
     metrics: Path,
     file: StateFile,
     threads: int = 1,
-) -> Best:
+    keep: Collection[int] = (),
+) -> tuple[Best, dict[int, Best]]:
     """Trains the model of a task, from the start or from the state in `file`.
 
     The epoch with the highest finite `score` is the best one (the first of equals). If no score is
@@ -106,12 +107,14 @@ def fit(
         dataset: training samples; items and batches are dicts of tensors.
         draw: generator -> item numbers of an epoch; see `BatchSampler`.
         settings: settings of the training.
-        metrics: CSV with one row per epoch: epoch, loss, figures, learning_rate and seconds.
+        metrics: CSV with one row per epoch: epoch, loss, figures, learning_rate, and what it took:
+            steps, trainable_parameters, peak_memory_mb (see `peak_memory`) and seconds.
         file: file of the training's state; discard it once the result is published.
         threads: CPU threads of each process; with a GPU, they load samples.
+        keep: epochs to keep.
 
     Returns:
-        The best epoch.
+        The best epoch, and those that are kept, by number.
 
     Raises:
         InputError: a batch cannot be split evenly.
@@ -139,6 +142,7 @@ def fit(
         bare = nn.SyncBatchNorm.convert_sync_batchnorm(bare) if several else bare
     optimizer = _optimizer(task, settings)
     schedule = _schedule(optimizer, settings, settings.epochs * steps)
+    trainable = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
     task.model, optimizer = fabric.setup(bare, optimizer)
     model = task.model
     if fabric.global_rank:  # every process draws different dropout
@@ -197,6 +201,8 @@ def fit(
                 figures, extra = task.validate()
             row = {"epoch": epoch, "loss": float(state.total) / steps, **figures}
             row["learning_rate"] = schedule.get_last_lr()[0]
+            row |= {"steps": steps, "trainable_parameters": trainable}
+            row["peak_memory_mb"] = peak_memory(fabric.device)
             row["seconds"] = round(time.perf_counter() - began, 3)
             print_once(fabric, "  ".join(f"{k} {_short(v)}" for k, v in row.items()))
             state.rows.append(row)
@@ -207,12 +213,14 @@ def fit(
             nothing_better = epoch == settings.epochs and not state.best.epoch
             if score > state.best.score or nothing_better:
                 state.best = Best(epoch, score, _copy(model), extra)
+            if epoch in keep:
+                state.kept[epoch] = Best(epoch, score, _copy(model), extra)
             state.begin(epoch + 1)
         if fabric.is_global_zero and file.path:
             file.write(state.content())  # the caller's next steps may take hours
     task.model = bare
     print_once(fabric, f"best epoch: {state.best.epoch}")
-    return state.best
+    return state.best, state.kept
 
 
 def _resume(fabric: Fabric, state: TrainingState, file: StateFile, steps: int) -> None:
@@ -252,7 +260,7 @@ def _optimizer(task: Task, settings: TrainingSettings) -> torch.optim.Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adam":
         return torch.optim.Adam(groups, lr=rate, weight_decay=decay)
-    return torch.optim.SGD(groups, lr=rate, weight_decay=decay)
+    return torch.optim.SGD(groups, lr=rate, weight_decay=decay, momentum=settings.momentum)
 
 
 def _schedule(
@@ -264,7 +272,7 @@ def _schedule(
             optimizer,
             highest,
             total_steps=steps + 1,
-            cycle_momentum=settings.optimizer == "adam",  # SGD is used without momentum
+            cycle_momentum=settings.optimizer == "adam",  # SGD keeps its own
         )
     power = {"constant": 0.0, "polynomial": 0.9}[settings.schedule]
 

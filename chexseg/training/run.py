@@ -11,7 +11,7 @@ from torch import nn
 from chexseg.config.settings import TrainingSettings
 from chexseg.files.artifacts import Execution
 from chexseg.files.store import Store
-from chexseg.models.weights import initialise, save_checkpoint
+from chexseg.models.weights import Epoch, initialise, save_checkpoint
 from chexseg.training.datasets import Supervised
 from chexseg.training.loop import fit, start
 from chexseg.training.processes import print_once
@@ -88,6 +88,7 @@ class Training:
         metrics: Path,
         classes: Sequence[str],
         extra: dict[str, Any],
+        keep: Sequence[int] = (),
     ) -> None:
         """Trains, from the start or from a saved state, and writes the checkpoint.
 
@@ -101,13 +102,15 @@ class Training:
             metrics: CSV with one row per epoch; see `fit`.
             classes: names of the model's outputs.
             extra: stored in the checkpoint, in addition to the results of the task's validation.
+            keep: epochs that the checkpoint keeps beside the best one, as they are before
+                `Task.finish`.
 
         Raises:
             InputError: a batch cannot be split evenly, or the scratch disk is too small.
             Stopped: by Ctrl-C, SIGTERM or SIGUSR1.
         """
         with staged(self.fabric, self.execution.scratch, stores, [*samples.ids, *validation]):
-            best = fit(
+            best, kept = fit(
                 self.fabric,
                 task,
                 samples,
@@ -116,6 +119,7 @@ class Training:
                 metrics=metrics,
                 file=self.file,
                 threads=self.threads,
+                keep=keep,
             )
             tensors = task.finish(best.state_dict)
         if self.fabric.is_global_zero:
@@ -126,6 +130,7 @@ class Training:
                 settings=self.settings.model_dump(),
                 classes=classes,
                 extra={**best.extra, **extra},
+                epochs={n: Epoch(each.state_dict, each.extra | extra) for n, each in kept.items()},
             )
             self.file.discard()
 

@@ -25,7 +25,7 @@ from chexseg.provenance.digests import Digests
 from chexseg.provenance.record import known_content
 from chexseg.training.processes import gather_rows
 
-FORMAT = "chexseg training state 1"
+FORMAT = "chexseg training state 2"
 
 
 class Stateful(Protocol):
@@ -38,7 +38,7 @@ class Stateful(Protocol):
 
 @dataclasses.dataclass
 class Best:
-    """Holds the best epoch so far.
+    """Holds an epoch: the best so far, or one that is kept.
 
     Attributes:
         epoch: its number, from 1; 0 if there is none yet.
@@ -66,6 +66,7 @@ class TrainingState:
         seconds: its duration so far.
         rows: rows of the metrics, one per finished epoch.
         best: the best of the finished epochs.
+        kept: those of the finished epochs that are kept, by number.
         random: states of torch's generators (used by dropout) after the last step, [processes,
             bytes]; set by `capture_random`.
     """
@@ -78,6 +79,7 @@ class TrainingState:
     seconds: float = 0.0
     rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     best: Best = dataclasses.field(default_factory=Best)
+    kept: dict[int, Best] = dataclasses.field(default_factory=dict)
     random: Tensor | None = None
 
     def begin(self, epoch: int) -> None:
@@ -107,6 +109,7 @@ class TrainingState:
             "trained": {name: part.state_dict() for name, part in self.trained.items()},
             "noise": self.noise.get_state(),
             "best": vars(self.best),
+            "kept": [vars(each) for each in self.kept.values()],
             **{name: getattr(self, name) for name in plain},
         }
 
@@ -117,6 +120,7 @@ class TrainingState:
             self.trained[name].load_state_dict(state)
         self.noise.set_state(content.pop("noise"))
         self.best = Best(**content.pop("best"))
+        self.kept = {each["epoch"]: Best(**each) for each in content.pop("kept")}
         for name, value in content.items():
             setattr(self, name, value)
 

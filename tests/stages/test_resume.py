@@ -89,14 +89,15 @@ def classifier(study, name, **execution):
     )
 
 
-def segmenter(study, name, **execution):
+def segmenter(study, name, settings=SEGMENTER, weights=(), **execution):
     return train_segmenter.run(
         index=study.index,
         images=(study.images,),
         truth=(study.expert,),
         masks=(study.expert,),
         sources=("expert",),
-        settings=SEGMENTER,
+        settings=settings,
+        weights=weights,
         **outputs(study, name),
         execution=Execution(**execution),
     )
@@ -120,7 +121,10 @@ def outputs(study, name):
 
 def rows(study, name):
     with (study.folder / f"{name}.csv").open() as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+        return [
+            {k: v for k, v in row.items() if k not in ("seconds", "peak_memory_mb")}
+            for row in csv.DictReader(file)
+        ]
 
 
 def assert_same(study, name, other):
@@ -152,6 +156,48 @@ def test_a_stopped_stage_goes_on_and_publishes_the_same_bytes(study, monkeypatch
     assert "resumed at epoch" in capsys.readouterr().out
     assert_same(study, name, f"{name}_whole")
     assert not state.exists()
+
+
+PRETRAINING = {
+    "loss": "cross_entropy", "background_weight": 0.1, "optimizer": "sgd", "momentum": 0.9,
+    "weight_decay": 4e-5, "scale_range": (0.5, 2.0), "encoder_learning_rate_factor": 0.1,
+}  # fmt: skip
+TRANSFER = {
+    "pre-training": PRETRAINING,
+    "kept epochs": {"keep_epochs": (1, 2, 3)},
+    "a start": {"initial_weights": "whole"},
+    "a start with the encoder": {"initial_weights": "whole", "parts": "encoder"},
+    "the head": {"initial_weights": "whole", "fine_tuning": "head"},
+    "adapters": {"initial_weights": "whole", "fine_tuning": "adapters", "keep_epochs": (2,)},
+}
+
+
+@pytest.mark.parametrize("stop", [3, 10])
+@pytest.mark.parametrize("changes", TRANSFER)
+def test_a_killed_transfer_goes_on_to_the_same_bytes(
+    study, whole, tmp_path, monkeypatch, changes, stop, capsys
+):
+    """Killed in the first and the last of three epochs, of which each has four steps."""
+    settings = SegmenterSettings(**(SEGMENTER.model_dump() | TRANSFER[changes]))
+    weights = (study.folder / "whole.pt",) if settings.initial_weights == "whole" else ()
+    segmenter(study, "undisturbed", settings, weights)
+    state, original, calls = tmp_path / "state.pt", train_segmenter.augment, []
+
+    class Killed(BaseException):
+        pass
+
+    def augment(*arguments):
+        calls.append(arguments)
+        if len(calls) == stop:
+            raise Killed
+        return original(*arguments)
+
+    monkeypatch.setattr(train_segmenter, "augment", augment)
+    with pytest.raises(Killed):
+        segmenter(study, "killed", settings, weights, state=state, save_every=0)
+    segmenter(study, "killed", settings, weights, state=state)
+    assert "resumed at epoch" in capsys.readouterr().out
+    assert_same(study, "killed", "undisturbed")
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ PIPELINE = [
     "make-masks",
     "score-masks",
     "train-segmenter",
+    "extract-epoch",
     "predict-masks",
 ]
 

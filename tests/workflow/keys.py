@@ -23,6 +23,7 @@ VALUES = {
     "method": ["layercam"], "flip": [True], "scales": [[1.0, 1.5]], "layer": [3],
     "threshold": ["otsu"], "fill": [True], "soft": [True], "certain_background": [0.1], "loss": ["cross_entropy"],
     "metrics": [["iou_image"]], "selection_metric": ["dice"],
+    "parts": ["encoder"], "fine_tuning": ["head"], "scale_range": [[0.5, 2.0]], "keep_epochs": [[1]],
     "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
 }  # fmt: skip
 """Last step of a key -> other values to give it. All other numbers are made larger."""
@@ -70,8 +71,20 @@ NOTHING = {
     "masks.expert.seed": "all X-rays of the split are taken",
     "masks.taught.temperature": "cut masks have none",
     "contrasts.chexseg_vs_full.all_seeds": "no run has another seed",
-    "segmenters.chexseg.confidence": "consistency is 0",
-    "defaults.segmenters.confidence": "likewise",
+    "classifiers.densenet.momentum": "the optimizer is Adam",
+    "defaults.classifiers.momentum": "likewise",
+    **{
+        f"{entry}.{key}": why
+        for entry in ("segmenters.chexseg", "defaults.segmenters")
+        for key, why in {
+            "confidence": "consistency is 0",
+            "momentum": "the optimizer is Adam",
+            "background_weight": "the loss is Dice",
+            "adapter_rank": "there are no adapters",
+            "parts": "it starts from nothing",
+            "initial_epoch": "likewise",
+        }.items()
+    },
 }
 """Keys that change nothing here, and why."""
 

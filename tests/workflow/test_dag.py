@@ -12,7 +12,7 @@ DEMO = {
     "train_classifier": 2, "compute_saliency": 2, "make_masks": 4, "make_masks_on_gpu": 2,
     "label_affinity": 2, "train_irnet": 1, "compute_affinity": 2,
     "score_masks": 1, "train_segmenter": 4, "predict_masks": 4, "count_overlaps": 5, "list_runs": 1,
-    "score_runs": 1, "compare_runs": 1, "draw_figure": 7,
+    "list_trainings": 1, "score_runs": 1, "compare_runs": 1, "draw_figure": 7,
 }  # fmt: skip
 CHEXPERT = {
     **{rule: 16 * count // 2 for rule, count in DEMO.items() if count == 2},
@@ -25,7 +25,8 @@ CHEXPERT = {
 CONFIG = {
     "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 1, "make_masks": 2, "score_masks": 1,
     "train_classifier": 1, "compute_saliency": 1, "train_segmenter": 3, "predict_masks": 3,
-    "count_overlaps": 3, "list_runs": 1, "score_runs": 1, "compare_runs": 1, "draw_figure": 7,
+    "count_overlaps": 3, "list_runs": 1, "list_trainings": 1, "score_runs": 1, "compare_runs": 1,
+    "draw_figure": 7,
 }  # fmt: skip
 SHIPPED = {"demo": DEMO, "chexpert": CHEXPERT, "config": CONFIG}
 

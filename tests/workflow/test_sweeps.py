@@ -17,7 +17,7 @@ SWEEPS = {
 """Of a study that is finished; chexseg has the weight 0.85 anyway."""
 
 BEHIND = {
-    "list_runs", "score_runs", "compare_runs", "draw_figure gallery.png", "draw_figure bars.png",
+    "list_runs", "list_trainings", "score_runs", "compare_runs", "draw_figure gallery.png", "draw_figure bars.png",
     "draw_figure curves.png", "draw_figure table.html", "draw_figure lineage.png",
     "draw_figure comparisons.png",
 }  # fmt: skip

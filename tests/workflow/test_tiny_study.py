@@ -92,7 +92,9 @@ def test_nothing_is_computed_twice(tiny_study):
 
 SCORED = {"score_runs": 1, "compare_runs": 1}
 """What runs behind overlaps, but for figures: six of the seven, behind a training too."""
-TAIL = {"predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 6}
+TAIL = {
+    "list_trainings": 1, "predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 6,
+}  # fmt: skip
 OF_MASKS = {**TAIL, "score_masks": 1, "draw_figure": 7}
 CHANGES = [
     (("segmenters", "full", "epochs"), 2, {"train_segmenter": 1, **TAIL}),

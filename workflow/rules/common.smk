@@ -15,6 +15,7 @@ from chexseg.config.links import HUMAN, runs_of, scored_masks
 from chexseg.config.paths import Paths
 from chexseg.config.runs import table_of_runs
 from chexseg.config.settings import FigureSettings
+from chexseg.config.starts import unused_of_start
 from chexseg.config.study import read_study
 from chexseg.errors import InputError, Problem, format_problems, nearest
 from chexseg.files.artifacts import WORKFLOW
@@ -197,6 +198,12 @@ def mixture_of_segmenter(wildcards):
     words = ["--sources", *names, *(["--mixing", *weights] if weights else [])]
     left_out = entry.left_out()
     return quoted(*words, *(["--leave-out", *left_out] if left_out else []))
+
+
+def flags_of_segmenter(wildcards):
+    """Returns the flags of a segmenter's settings, without those that its start does not need."""
+    entry = study.segmenters[wildcards.segmenter]
+    return flags(entry, without=unused_of_start(study, entry))
 
 
 def flags_of_intervals(wildcards):

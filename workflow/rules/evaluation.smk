@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: predictions and expert masks of the test set.
-# OUTPUTS: the table of runs, scores of all runs, comparisons, and their power.
+# OUTPUTS: the tables of runs and trainings, scores of all runs, comparisons, and their power.
 
 
 rule count_overlaps:
@@ -43,6 +43,28 @@ rule list_runs:
         rows=quoted(*ROWS),
     shell:
         "chexseg list-runs --columns {params.columns} --rows {params.rows} --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule list_trainings:
+    input:
+        [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
+    output:
+        report(
+            f"{RESULTS}/trainings.csv",
+            category="Training",
+            labels={"file": "trainings.csv"},
+            caption="../report/trainings.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/list_trainings.log",
+    resources:
+        mem_mb=memory(1000),
+        runtime=limit("list_trainings"),
+    params:
+        names=quoted(*TRAININGS),
+    shell:
+        "chexseg list-trainings --metrics {input:q} --names {params.names} --out {output:q}"
         " > {log:q} 2>&1"
 
 

@@ -1,5 +1,6 @@
 # REQUIRED INPUTS: the index, the image store, and the masks that each segmenter uses.
-# OUTPUTS: segmenters/<name>/, and predictions/<name>.json: its masks of the test X-rays.
+# OUTPUTS: segmenters/<name>/, with the epochs that are kept for others to start from, and
+# predictions/<name>.json: its masks of the test X-rays.
 
 
 TRAININGS += [f"segmenters/{name}" for name in study.segmenters]
@@ -16,6 +17,7 @@ rule train_segmenter:
         weights=lambda wildcards: PATHS.weights(
             study.segmenters[wildcards.segmenter].initial_weights,
             study.segmenters[wildcards.segmenter].encoder,
+            study.segmenters[wildcards.segmenter].initial_epoch,
         ),
     output:
         checkpoint=f"{RESULTS}/segmenters/{{segmenter}}/checkpoint.pt",
@@ -30,13 +32,30 @@ rule train_segmenter:
         state=f"{RESULTS}/.state/train_segmenter/{{segmenter}}.pt",
         execution=execution,
         mixture=mixture_of_segmenter,
-        flags=lambda wildcards: flags(study.segmenters[wildcards.segmenter]),
+        flags=flags_of_segmenter,
     shell:
         "chexseg train-segmenter --index {input.index:q} --images {input.images:q}"
         " --truth {input.truth:q} --masks {input.masks:q} {params.mixture}"
         " --weights {input.weights:q}"
         " --out {output.checkpoint:q} --metrics {output.metrics:q} {params.flags}"
         " --state {params.state:q} {params.execution} > {log:q} 2>&1"
+
+
+rule extract_epoch:
+    input:
+        rules.train_segmenter.output.checkpoint,
+    output:
+        PATHS.kept("{segmenter}", "{epoch}"),
+    log:
+        f"{RESULTS}/logs/extract_epoch/{{segmenter}}_{{epoch}}.log",
+    wildcard_constraints:
+        epoch=r"[1-9]\d*",
+    resources:
+        mem_mb=memory(2000),
+        runtime=limit("extract_epoch"),
+    shell:
+        "chexseg extract-epoch --checkpoint {input:q} --epoch {wildcards.epoch} --out {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule predict_masks:

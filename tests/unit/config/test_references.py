@@ -69,8 +69,8 @@ def test_weights_of_a_classifier_must_fit_the_network(tmp_path):
     expected = {where: expected for where, _, expected, _ in problems_of(REFERENCES, tmp_path)}
     what = "'none', 'imagenet', a path or a resnet50 classifier: none, imagenet"
     assert expected["14:45"] == what
-    what = "'none', 'imagenet', a path or a resnet18 classifier: none, imagenet, resnet18"
-    assert expected["19:32"] == what
+    what = "'none', 'imagenet', a path, a resnet18 classifier or a segmenter of it: "
+    assert expected["19:32"] == what + "none, imagenet, resnet18, a, b, c, d, e, radiologists"
 
 
 @pytest.mark.parametrize(

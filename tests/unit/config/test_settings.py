@@ -37,11 +37,16 @@ CHANGED = {
     "IRNetSettings": {"learning_rate": 0.05, "radius": 5, "schedule": "constant"},
     "AffinitySettings": {"batch_size": 1},
     "GateSettings": {"uncertain": "ignore", "certain_background": 0.2},
+    "TransferSettings": {
+        "parts": "encoder", "fine_tuning": "adapters", "adapter_rank": 4, "scale_range": (0.5, 2),
+        "keep_epochs": (5, 10),
+    },
     "IRNetMaskSettings": {"beta": 2.5, "blank": "ones"},
     "WalkSettings": {"radius": 5, "beta": 10, "steps_log2": 8, "background": 0.25},
     "SegmenterSettings": {
         "architecture": "unet", "encoder": "densenet121", "decoder_channels": 64,
-        "initial_weights": "none",
+        "initial_weights": "none", "optimizer": "sgd", "momentum": 0.9,
+        "loss": "cross_entropy", "background_weight": 0.1, "encoder_learning_rate_factor": 0.1,
         "samples_per_epoch": 700, "selection": ("Pleural Effusion", "Edema"),
     },
     "PredictionSettings": {"batch_size": 4},

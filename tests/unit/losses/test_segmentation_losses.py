@@ -75,3 +75,32 @@ def test_dice_of_known_pixels_by_hand():
     logits = torch.zeros(1, 1, 1, 3)  # probability 1/2
     truth, known = torch.tensor([[[[1.0, 1.0, 0.0]]]]), torch.tensor([[[[1.0, 0.0, 0.0]]]])
     torch.testing.assert_close(dice_loss(logits, truth, known), torch.tensor(1 / 3))
+
+
+def test_background_weight_by_hand():
+    """A weighted mean: the pixel of the finding has weight 1, that of background 1/10."""
+    logits = torch.tensor([[[[0.0, math.log(3)]]]])  # probabilities 1/2 and 3/4
+    truth = torch.tensor([[[[1.0, 0.0]]]])
+    expected = (math.log(2) + 0.1 * math.log(4)) / 1.1
+    value = cross_entropy_loss(logits, truth, background_weight=0.1)
+    torch.testing.assert_close(value, torch.tensor(expected))
+    known = torch.tensor([[[[0.0, 1.0]]]])
+    value = cross_entropy_loss(logits, truth, known, background_weight=0.1)
+    torch.testing.assert_close(value, torch.tensor(math.log(4)))
+
+
+def test_background_weight_keeps_what_is_not_known_out_and_soft_truth_lowest():
+    logits, truth, known = random_batch()
+    logits.requires_grad_()
+    value = cross_entropy_loss(logits, truth, known, background_weight=0.1)
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert (gradient[known == 0] == 0).all()
+    assert (gradient[known == 1] != 0).all()
+    nothing = cross_entropy_loss(logits, truth, torch.zeros_like(known), background_weight=0.1)
+    assert nothing.item() == 0
+    soft = torch.full((1, 1, 1, 1), 0.25)
+    at = [
+        cross_entropy_loss(torch.full((1, 1, 1, 1), p).logit(), soft, background_weight=0.1)
+        for p in (0.2, 0.25, 0.3)
+    ]
+    assert at[1] < min(at[0], at[2])

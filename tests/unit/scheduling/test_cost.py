@@ -39,7 +39,7 @@ def wildcards_of(rule, study):
     entries = {
         "architecture": ["resnet18"], "shard": ["0001"], "classifier": study.classifiers,
         "saliency": study.saliency, "masks": study.masks, "segmenter": study.segmenters,
-        "run": study.segmenters,
+        "run": study.segmenters, "epoch": ["5"],
         "figure": [f"{name}{load('figure', name).suffix}" for name in names("figure")],
     }  # fmt: skip
     fits = {name: rule.wildcard_constraints.get(name, ".*") for name in rule.wildcard_names}

@@ -144,3 +144,30 @@ def test_exposure_changes_contrast_and_brightness():
     assert middle.max() > 0.2
     assert middle.min() < -0.15
     assert math.isclose(middle.mean(), 0, abs_tol=0.08)
+
+
+def scales_of(strength, scale_range, drawn):
+    """How much larger a square in the middle is, for each X-ray."""
+    masks = torch.zeros(len(drawn), 1, 128, 128)
+    masks[:, :, 48:80, 48:80] = 1
+    _, moved = augment(torch.zeros_like(masks), masks, strength, drawn, scale_range)
+    return (moved.sum((1, 2, 3)) / 32**2).sqrt()
+
+
+def test_scales_by_hand():
+    drawn = torch.zeros(3, 6)
+    drawn[:, 1] = torch.tensor([-1.0, 0.0, 1.0])
+    expected = torch.tensor([0.5, 1.0, 2.0])
+    assert torch.allclose(scales_of(0, (0.5, 2), drawn), expected, atol=0.04)
+    assert torch.allclose(scales_of(0, (1.5, 1.5), drawn), torch.full((3,), 1.5), atol=0.04)
+    assert torch.equal(scales_of(0, None, drawn), torch.ones(3))
+
+
+def test_scales_replace_those_of_the_strength_and_are_uniform_in_their_logarithm():
+    drawn = noise(256)
+    for strength in (0, 0.5):
+        drawn[:, 2:4] = 0  # no shifts, or a part of a square may leave
+        scales = scales_of(strength, (0.5, 2), drawn)
+        assert 0.48 < scales.min() < 0.55
+        assert 1.85 < scales.max() < 2.05
+        assert (scales < 1).float().mean() == pytest.approx(0.5, abs=0.1)

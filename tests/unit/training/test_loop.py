@@ -48,7 +48,15 @@ class Training:
     """One training of a small network, and what came of it."""
 
     def __init__(
-        self, folder, scores=None, number=16, forward=forward, loss=loss_of, dropout=0.0, **changes
+        self,
+        folder,
+        scores=None,
+        number=16,
+        forward=forward,
+        loss=loss_of,
+        dropout=0.0,
+        keep=(),
+        **changes,
     ):
         settings = TrainingSettings(**(SETTINGS | changes))
         fabric = start(settings)
@@ -76,8 +84,8 @@ class Training:
 
         self.metrics = folder / "metrics.csv"
         self.task = Watched(self.model)
-        draw, options = shuffled(number), {"metrics": self.metrics, "file": NOT_KEPT}
-        best = fit(fabric, self.task, items(number), draw, settings, **options)
+        draw, options = shuffled(number), {"metrics": self.metrics, "file": NOT_KEPT, "keep": keep}
+        best, self.kept = fit(fabric, self.task, items(number), draw, settings, **options)
         self.state, self.epoch, self.extra = best.state_dict, best.epoch, best.extra
 
     def rows(self):
@@ -119,6 +127,24 @@ def test_the_first_epoch_with_the_highest_finite_score_wins(tmp_path, scores, be
     assert training.extra == {"validated": best}
     assert equal(training.state, training.states[best - 1])
     assert not equal(training.states[0], training.states[1])
+
+
+def test_epochs_are_kept_beside_the_best(tmp_path):
+    training = Training(tmp_path, scores=[0.1, 0.3, float("nan")], keep=(1, 3))
+    assert [(n, each.epoch) for n, each in training.kept.items()] == [(1, 1), (3, 3)]
+    for number, each in training.kept.items():
+        assert equal(each.state_dict, training.states[number - 1])
+        assert each.extra == {"validated": number}
+    assert training.epoch == 2
+
+
+def test_metrics_tell_what_an_epoch_took(tmp_path):
+    training = Training(tmp_path, scores=[0.25, 0.5, 0.125])
+    rows = training.rows()
+    assert {row["steps"] for row in rows} == {"4"}
+    assert {row["trainable_parameters"] for row in rows} == {str(3 * 8 + 9)}
+    memory = [int(row["peak_memory_mb"]) for row in rows]
+    assert 50 < memory[0] <= memory[1] <= memory[2] < 50_000
 
 
 def test_metrics_have_a_row_per_epoch(tmp_path):
@@ -235,60 +261,7 @@ def test_only_given_parameters_are_trained(tmp_path):
             return [{"params": list(model[1].parameters())}]
 
     options = {"metrics": tmp_path / "metrics.csv", "file": NOT_KEPT}
-    best = fit(start(settings), Last(model), items(), shuffled(16), settings, **options)
+    best, _ = fit(start(settings), Last(model), items(), shuffled(16), settings, **options)
     state = best.state_dict
     assert torch.equal(state["0.weight"], before["0.weight"])
     assert not torch.equal(state["1.weight"], before["1.weight"])
-
-
-# The learning rate
-
-
-def rates_of(tmp_path, monkeypatch, groups=False, **changes):
-    """The learning rates at each step, and the momentum of the last."""
-    rates, momenta = [], []
-    name = {"adam": "Adam", "sgd": "SGD"}[changes.get("optimizer", "adam")]
-    base = getattr(torch.optim, name)
-
-    class Watched(base):
-        def step(self, *arguments, **options):
-            rates.append(self.param_groups[0]["lr"])
-            momenta.append(self.param_groups[0].get("momentum"))
-            return super().step(*arguments, **options)
-
-    monkeypatch.setattr(torch.optim, name, Watched)
-    Training(tmp_path, learning_rate=0.1, **changes)
-    assert len(rates) == 4 * changes.get("epochs", 3)
-    return rates, momenta
-
-
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_constant_rate(tmp_path, monkeypatch, optimizer):
-    rates, _ = rates_of(tmp_path, monkeypatch, optimizer=optimizer)
-    assert rates == [0.1] * 12
-
-
-def test_a_polynomial_rate_falls_with_power_nine_tenths(tmp_path, monkeypatch):
-    rates, _ = rates_of(tmp_path, monkeypatch, schedule="polynomial")
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[6] == pytest.approx(0.1 * 0.5**0.9)
-    assert rates[11] == pytest.approx(0.1 * (1 / 12) ** 0.9)
-
-
-def test_one_cycle_rises_to_the_rate_and_falls_to_almost_nothing(tmp_path, monkeypatch):
-    rates, _ = rates_of(tmp_path, monkeypatch, schedule="onecycle", epochs=5)
-    assert rates[0] == pytest.approx(0.1 / 25)
-    assert max(rates) == pytest.approx(0.1, rel=0.01)
-    assert 4 <= rates.index(max(rates)) <= 6
-    assert rates[-1] < 0.1 / 50
-
-
-def test_one_cycle_of_a_single_step(tmp_path):
-    training = Training(tmp_path, schedule="onecycle", epochs=1, number=4, scores=[1.0])
-    assert training.epoch == 1
-
-
-@pytest.mark.parametrize("schedule", ["constant", "onecycle", "polynomial"])
-def test_plain_sgd_has_no_momentum(tmp_path, monkeypatch, schedule):
-    _, momenta = rates_of(tmp_path, monkeypatch, optimizer="sgd", schedule=schedule)
-    assert set(momenta) == {0}

@@ -22,7 +22,8 @@ class Results:
     def rows(self, name):
         with (self.folder / f"{name}.csv").open() as file:
             return [
-                {k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)
+                {k: v for k, v in row.items() if k not in ("seconds", "peak_memory_mb")}
+                for row in csv.DictReader(file)
             ]
 
     def result(self, name):

@@ -55,7 +55,7 @@ def train(folder, act=lambda moment: None, *, every=1e9, kept=True, **changes):
             act(f"validation {epoch}")
             return {SCORE: SCORES[epoch - 1]}, {"thresholds": [epoch / 10]}
 
-    best = fit(
+    best, _ = fit(
         fabric,
         Toy(nn.Sequential(*layers)),
         [{"x": point, "y": (point[:1] > 0).float()} for point in points],
@@ -66,7 +66,10 @@ def train(folder, act=lambda moment: None, *, every=1e9, kept=True, **changes):
     )
     file.discard()
     with (folder / "metrics.csv").open() as stream:
-        rows = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
+        rows = [
+            {k: v for k, v in row.items() if k not in ("seconds", "peak_memory_mb")}
+            for row in csv.DictReader(stream)
+        ]
     return best, rows
 
 

@@ -54,7 +54,7 @@ def train(
     file = StateFile(state, 1e9, "train-segmenter", settings, ())
     data = [{"image": image, "masks": mask} for image, mask in zip(images, masks, strict=True)]
     options = {"metrics": folder / f"{name}.csv", "file": file}
-    best = fit(fabric, Toy(model), data, shuffled(18), settings, **options)
+    best, _ = fit(fabric, Toy(model), data, shuffled(18), settings, **options)
     if fabric.is_global_zero:
         torch.save({"state_dict": best.state_dict, "seen": seen}, folder / f"{name}.pt")
     return seen
