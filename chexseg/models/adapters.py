@@ -67,8 +67,8 @@ class AdaptedConv2d(nn.Conv2d):
 def add_adapters(module: nn.Module, rank: int) -> list[nn.Parameter]:
     """Puts an adapter beside every convolution in a module that is wider than the adapter.
 
-    Grouped convolutions get none, nor do those that compute more than a convolution, such as timm's
-    with dynamic padding.
+    Grouped convolutions get none, nor do those that compute more than a convolution, such as those
+    that pad by themselves, or that are frozen: a segmenter does not run all of them.
 
     Args:
         module: the module, changed in place.
@@ -143,6 +143,7 @@ def _tensors(adapter: Adapter) -> tuple[Tensor, Tensor]:
 def _takes_adapter(module: nn.Module, rank: int) -> bool:
     return (
         type(module) is nn.Conv2d
+        and module.weight.requires_grad
         and module.groups == 1
         and 2 * rank <= min(module.in_channels, module.out_channels)
     )

@@ -98,7 +98,14 @@ def test_methods_of_another_package_make_a_study(study):
     folder = study[0].folder / "results" / "more"
     with (folder / "summary.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["run"] for row in rows} == {"full", "weak", "student", "linked", "focused", "normed"}
+    assert {row["run"] for row in rows} == {
+        "full",
+        "weak",
+        "student",
+        "linked",
+        "focused",
+        "normed",
+    }
     assert {row["metric"] for row in rows} == {"iou_dataset", "area_ratio"}
     for row in (row for row in rows if row["pathology"] == "mean"):
         iou = next(other["value"] for other in rows if other["metric"] == "iou_dataset"

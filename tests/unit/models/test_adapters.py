@@ -49,6 +49,9 @@ def test_adapters_stand_beside_convolutions_that_are_wider_than_they_are():
         (2, 4, 3, 3), (6, 2, 1, 1), (2, 6, 1, 1), (4, 2, 1, 1),
     ]  # fmt: skip
     assert add_adapters(network(), 3) == []
+    frozen = network()
+    frozen[0].requires_grad_(False)
+    assert len(add_adapters(frozen, 2)) == 2
 
 
 def test_a_network_starts_as_it_was_and_its_tensors_keep_names_and_bits():

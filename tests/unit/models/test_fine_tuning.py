@@ -6,6 +6,7 @@ import torch
 from chexseg import catalog
 from chexseg.config.methods import configured, settings_of
 from chexseg.config.settings import SegmenterSettings
+from chexseg.errors import InputError
 from chexseg.models.trained import segmenter_of
 
 WAYS = catalog.names("fine_tuning")
@@ -96,6 +97,15 @@ def test_how_many_parameters_are_trained():
         e.numel() for parameters, _ in tuned("adapters", adapter_rank=4)[1] for e in parameters
     )
     assert numbers["head"] < half < numbers["adapters"]
+
+
+def test_an_encoder_without_a_convolution_that_takes_adapters():
+    """smp's EfficientNets pad in convolutions of their own."""
+    with pytest.raises(InputError, match="no convolution in the encoder") as caught:
+        tuned("adapters", encoder="efficientnet-b0")
+    assert len(caught.value.problems) == 1
+    with pytest.raises(InputError, match="found no convolution in the decoder .* rank 32"):
+        tuned("adapters", adapter_rank=32)
 
 
 def test_the_encoder_has_a_learning_rate_of_its_own():

@@ -6,6 +6,7 @@ from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.errors import InputError
 from chexseg.models.segmenter import build_segmenter
 from chexseg.models.trained import (
+    check_start,
     check_weights,
     classifier_of,
     load_classifier,
@@ -116,6 +117,17 @@ def test_files_of_an_encoders_weights(tmp_path):
     check_weights(str(tmp_path / "encoder.pt"), "tu-mobilenetv3_small_050")
     with pytest.raises(InputError, match="another architecture"):
         check_weights(str(tmp_path / "encoder.pt"), "mobilenet_v2")
+
+
+def test_the_file_of_a_segmenter_to_start_from(save):
+    path = str(save("segmenter"))
+    form = SEGMENTER.model_dump() | {"initial_weights": path}
+    check_start(SegmenterSettings(**form))
+    other = form | {"architecture": "unet"}
+    with pytest.raises(InputError, match="expected architecture unet") as caught:
+        check_start(SegmenterSettings(**other))
+    assert len(caught.value.problems) == 1
+    check_start(SegmenterSettings(**(other | {"parts": "encoder"})))
 
 
 def test_files_of_initial_weights(save, tmp_path):
