@@ -30,7 +30,9 @@ rule train_segmenter:
         state=f"{RESULTS}/.state/train_segmenter/{{segmenter}}.pt",
         execution=execution,
         mixture=mixture_of_segmenter,
-        flags=lambda wildcards: flags(study.segmenters[wildcards.segmenter]),
+        flags=lambda wildcards: flags(
+            study.segmenters[wildcards.segmenter], without=("scored",)
+        ),
     shell:
         "chexseg train-segmenter --index {input.index:q} --images {input.images:q}"
         " --truth {input.truth:q} --masks {input.masks:q} {params.mixture}"
