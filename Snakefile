@@ -38,6 +38,7 @@ rule all:
         ],
         [path for name in study.saliency for path in PATHS.store(f"saliency/{name}")],
         [path for name in NAMED_MASKS for path in PATHS.store(f"masks/{name}")],
+        rules.list_agreement.output if VOTED_MASKS else [],
         rules.score_masks.output if SCORED_MASKS and PATHS.own_masks() else [],
         [
             rules.list_runs.output,
@@ -46,7 +47,7 @@ rule all:
             rules.compare_runs.output,
             [f"{RESULTS}/figures/{figure}" for figure in FIGURES],
         ]
-        if study.segmenters
+        if SCORED
         else [],
 
 

@@ -64,6 +64,8 @@ COMMANDS = (
     f"make-masks --source threshold {STORES} --saliency saliency.h5 --out threshold.h5",
     f"make-masks --source irnet {STORES} --saliency saliency.h5 --affinity affinity.h5"
     " --out irnet.h5",
+    f"make-masks --source consensus {STORES} --saliency saliency.h5 saliency.h5"
+    f" --thresholds {'otsu ' * 10} --certain-backgrounds {'none ' * 10} --out consensus.h5",
     "score-masks --index index.csv --truth drawn.h5 --masks threshold.h5 irnet.h5"
     " --names cam irnet --splits expert,validation expert,validation"
     " --metrics iou_dataset precision recall --out mask_quality.csv",

@@ -54,6 +54,7 @@ STAGES = (
     ),
     Stage("compute-affinity", gpu=True),
     Stage("make-masks", methods={"source": "mask_source"}, gpu=True, cpu_too=True),
+    Stage("list-agreement"),
     Stage("score-masks", methods={"metrics": "metric"}),
     Stage(
         "train-segmenter",
@@ -115,6 +116,7 @@ METHODS: dict[str, dict[str, str]] = {
         "threshold": "chexseg.mask_sources.threshold:Threshold",
         "irnet": "chexseg.mask_sources.irnet:IRNet",
         "segmenter": "chexseg.mask_sources.segmenter:Segmenter",
+        "consensus": "chexseg.mask_sources.consensus:Consensus",
     },
     "metric": {
         "iou_dataset": "chexseg.evaluation.metrics.iou_dataset:iou_dataset",

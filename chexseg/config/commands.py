@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from chexseg import catalog
 from chexseg.config.contrasts import contrasts_of
 from chexseg.config.defaults import EXPERT
-from chexseg.config.links import Place, runs_of
+from chexseg.config.links import Place, runs_of, scored_segmenters
 from chexseg.config.paths import Paths
 from chexseg.config.runs import table_of_runs
 from chexseg.errors import Problems
@@ -54,7 +54,7 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     def stores(*names: str) -> int:
         return sum(len(paths.shard(name, "0000")) + 1 for name in names) * len(paths.shards)
 
-    runs, segmenters = runs_of(study), tuple(study.segmenters)
+    runs, scored = runs_of(study), scored_segmenters(study)
     columns, lines = table_of_runs(study)
     yield "list-runs", 0, _length([*columns, *lines])
     overlaps = _length([f"{results}/overlaps/{run}.csv" for run in runs]) + _length(runs)
@@ -65,13 +65,15 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     yield "compare-runs", 0, _length(sides) + _length(contrasts_of(study))
     masks = [f"masks/{name}" for name in study.masks]
     yield "score-masks", stores(f"masks/{EXPERT}", *masks) + _length(study.masks), 0
+    voted = [name for name, source in study.masks.items() if source.voters()]
+    yield "list-agreement", stores(*[f"masks/{name}" for name in voted]) + _length(voted), 0
     for name, entry in study.segmenters.items():
         own = (*entry.mixture()[0], entry.validation)
         yield f"train-segmenter of {name}", stores("images", *[f"masks/{n}" for n in own]), 0
     made = [name for name, source in study.masks.items() if source.made]
     trainings = [f"classifiers/{name}" for name in study.classifiers]
     trainings += [f"affinity/{name}" for name in sorted({*paths.owners.values()})]
-    trainings += [f"segmenters/{name}" for name in segmenters]
+    trainings += [f"segmenters/{name}" for name in study.segmenters]
     of_stores = {
         "images": stores("images"),
         "saliency": stores(*[f"saliency/{name}" for name in study.saliency])
@@ -80,8 +82,8 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     }
     of_runs = {
         "overlaps": overlaps,
-        "predictions": _length([f"{results}/predictions/{name}.json" for name in segmenters])
-        + _length(segmenters),
+        "predictions": _length([f"{results}/predictions/{name}.json" for name in scored])
+        + _length(scored),
         "trainings": _length([f"{results}/{each}/metrics.csv" for each in trainings])
         + _length(trainings),
     }

@@ -176,17 +176,17 @@ def check_data(study: Study, place: Place, problems: Problems) -> None:
     if study.classifiers and not data.findings:
         where, remedy = place("data", "findings"), "Name the label columns that they learn."
         problems.add(where, "classifiers, but no findings", "one or more findings", remedy)
-    elif study.saliency:
-        _check_names(data.pathologies, data.findings, "data.findings", place, problems)
-    for section, key in (("classifiers", "findings"), ("segmenters", "pathologies")):
+    elif any(not entry.classes for entry in study.saliency.values()):
+        check_names(data.pathologies, data.findings, "data.findings", place, problems)
+    for section, key in (("classifiers", "selection"), ("saliency", "classes")):
         for name, entry in getattr(study, section).items():
-            here, there = (section, name, "selection"), getattr(data, key)
-            _check_names(entry.selection, there, f"data.{key}", place, problems, here)
+            here, named = (section, name, key), getattr(entry, key)
+            check_names(named, data.findings, "data.findings", place, problems, here)
     if study.phantom is not None:
         _check_phantom(study, place, problems)
 
 
-def _check_names(
+def check_names(
     names: tuple[str, ...],
     among: tuple[str, ...],
     what: str,

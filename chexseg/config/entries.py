@@ -37,7 +37,14 @@ class SegmenterEntry(SegmenterSettings):
         {}, description="Names of masks -> pathologies of which they teach nothing."
     )
     validation: Annotated[Name, Reference("masks", swept=False)] = Field(
-        "expert", description="The masks by which epoch and thresholds are chosen."
+        "expert",
+        description="The masks by which epoch and thresholds are chosen; a class that they lack has "
+        "the threshold 0.5.",
+    )
+    scored: bool = Field(
+        True,
+        description="Predict the test X-rays, and score them; false: the segmenter only starts or "
+        "teaches others, and may have other classes than the study's pathologies.",
     )
 
     initial_epoch: int | None = Field(

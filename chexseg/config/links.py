@@ -8,10 +8,11 @@ loop here checks them all.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chexseg.config.classes import Place, check_classes
 from chexseg.config.data import check_data
 from chexseg.config.defaults import EXPERT
 from chexseg.config.entries import SECTIONS
@@ -36,8 +37,6 @@ WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
 TAKEN = {HUMAN: "the human benchmark", EXPERT: "the experts' masks", "X-ray": "the X-ray itself"}
 """Names that a segmenter cannot have, since tables and figures call something else by them."""
 
-Place = Callable[..., str]
-"""Steps of a location in the config -> `file:row:column`."""
 Node = tuple[str, str]
 """Section and name of an entry."""
 
@@ -53,7 +52,8 @@ def check_links(study: Study, place: Place, problems: Problems) -> None:
         for field, network, mark in _weights(entry):
             where = place(section, name, field)
             _check_weights(study, getattr(entry, field), network, mark, where, problems)
-    for cycle in _cycles(study):
+    cycles = list(_cycles(study))
+    for cycle in cycles:
         section, name = cycle[0]
         chain = " -> ".join(f"{s}.{n}" for s, n in (*cycle, cycle[0]))
         expected = "entries that do not need themselves"
@@ -61,26 +61,33 @@ def check_links(study: Study, place: Place, problems: Problems) -> None:
     for name, entry in study.segmenters.items():
         _check_segmenter(study, name, entry, place, problems)
         check_start(study, name, entry, place, problems)
+    if not cycles:
+        check_classes(study, place, problems)
 
 
 def runs_of(study: Study) -> tuple[str, ...]:
-    """Returns what is scored: the segmenters, and the human benchmark if there is one."""
+    """Returns what is scored: segmenters, and the human benchmark if there is one."""
     readers = study.data.mask_files("", "test")[1:]
-    return (*study.segmenters, *[HUMAN] * bool(readers))
+    return (*scored_segmenters(study), *[HUMAN] * bool(readers))
+
+
+def scored_segmenters(study: Study) -> tuple[str, ...]:
+    """Returns the segmenters that predict the test X-rays."""
+    return tuple(name for name, entry in study.segmenters.items() if entry.scored)
 
 
 def scored_masks(study: Study) -> dict[str, tuple[str, ...]]:
     """Returns the sources of masks that are compared with the experts', and on which splits.
 
-    These are the sources of the same classes. The entry `expert` is what they are compared with,
-    even if its files are not the data's own.
+    These are the sources that share a class with them. The entry `expert` is what they are compared
+    with, even if its files are not the data's own.
     """
-    classes = study.masks[EXPERT].classes_of(study)
+    classes = set(study.masks[EXPERT].classes_of(study))
     others = {name: source for name, source in study.masks.items() if name != EXPERT}
     return {
         name: splits
         for name, source in others.items()
-        if (splits := source.scored_on(study)) and source.classes_of(study) == classes
+        if (splits := source.scored_on(study)) and classes & {*source.classes_of(study)}
     }
 
 
@@ -204,8 +211,12 @@ def _cycles(study: Study) -> Iterator[list[Node]]:
 
 
 def _check_data(study: Study, place: Place, problems: Problems) -> None:
-    for part, purpose in (("validation", "select epochs"), ("test", "score")):
-        if study.segmenters and not study.data.mask_files("", part):
+    needed = {
+        "validation": (study.segmenters, "select epochs"),
+        "test": (scored_segmenters(study), "score"),
+    }
+    for part, (segmenters, purpose) in needed.items():
+        if segmenters and not study.data.mask_files("", part):
             found = f"segmenters, but no masks of the {part} X-rays"
             remedy = f"Take a layout that has them: they {purpose}."
             problems.add(place("data"), found, "masks of validation and test X-rays", remedy)
@@ -249,23 +260,13 @@ def _check_segmenter(study, name, entry, place: Place, problems: Problems) -> No
     for mask in dict.fromkeys(mask for mask in masks if masks.count(mask) > 1):
         where = place("segmenters", name, "masks")
         problems.add(where, f"{mask!r} twice", "each once", "Give weights instead.")
-    for mask in dict.fromkeys([*masks, entry.validation]):
-        source = study.masks.get(mask)
-        if source is not None and source.classes_of(study) != study.data.pathologies:
-            key = "masks" if mask in masks else "validation"
-            found, remedy = f"{mask!r} with other classes", "Name masks of the same classes."
-            where = place("segmenters", name, key)
-            problems.add(where, found, "masks of data.pathologies, in their order", remedy)
-    for mask, left_out in entry.leave_out.items():
+    for mask in entry.leave_out:
         if mask not in masks and mask in study.masks:
             where = place("segmenters", name, "leave_out", mask)
             expected = f"one of {', '.join(masks)}"
             problems.add(
                 where, f"{mask!r}, from which {name} does not learn", expected, "Delete it."
             )
-        for number, pathology in enumerate(left_out):
-            where = place("segmenters", name, "leave_out", mask, number)
-            check_name(pathology, study.data.pathologies, "data.pathologies", where, problems)
     if (source := study.masks.get(entry.validation)) is not None and source.graded:
         where, found = place("segmenters", name, "validation"), f"{entry.validation!r}, whose masks"
         found += " are soft or partly unknown"

@@ -29,15 +29,12 @@ def table_of_runs(study: Study) -> tuple[tuple[str, ...], list[str]]:
     belongs to another sweep. Its cell is empty for the other runs.
     """
     table = _Table(study)
+    runs = runs_of(study)
     swept = {run for points in study.unfolded.points.values() for run in points}
     made = study.unfolded.copies.made
-    rows = [
-        table.row(run)
-        for run in runs_of(study)
-        if run not in swept or ("segmenters", run) not in made
-    ]
+    rows = [table.row(run) for run in runs if run not in swept or ("segmenters", run) not in made]
     for sweep, points in study.unfolded.points.items():
-        rows += [table.row(run, sweep, values) for run, values in points.items()]
+        rows += [table.row(run, sweep, values) for run, values in points.items() if run in runs]
     return table.columns, [_line(row) for row in rows]
 
 

@@ -29,14 +29,17 @@ def check_shards(
 
 
 def open_sources(
-    shards: Sequence[Path], names: Sequence[str], classes: Sequence[str], problems: Problems
+    shards: Sequence[Path],
+    names: Sequence[str],
+    classes: Sequence[str] | None,
+    problems: Problems,
 ) -> dict[str, Store]:
     """Opens the stores of sources, and adds a problem for each with other classes.
 
     Args:
         shards: shards of all sources that `check_shards` has found no fault with.
         names: names of the sources.
-        classes: names of the mask channels, the same for all sources.
+        classes: names of the mask channels, the same for all sources; None: each has its own.
         problems: gets what is wrong.
 
     Returns:
@@ -49,7 +52,7 @@ def open_sources(
     for number, name in enumerate(names):
         store = Store(shards[number * each : (number + 1) * each], *MASK_KINDS)
         stores[name] = store
-        if tuple(store.meta["classes"]) != tuple(classes):
+        if classes is not None and tuple(store.meta["classes"]) != tuple(classes):
             found, expected = ", ".join(store.meta["classes"]), ", ".join(classes)
             remedy = "Use sources with the same classes, in the same order."
             problems.add(store.paths[0], f"masks of {found}", f"masks of {expected}", remedy)

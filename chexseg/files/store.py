@@ -3,7 +3,7 @@
 Schema (version 1), readable with plain h5py:
 
     /                attributes: schema "chexseg-store", version, kind, complete, and the `meta`
-                     of the writer, as JSON text
+                     and `notes` of the writer, as JSON text
     /id       [N]    UTF-8 strings: cxr_id of each X-ray, unique over all shards
     /values   [N, …] the arrays, one X-ray per chunk, gzip; masks are packed bits along the last
                      axis (`numpy.packbits`), `meta["columns"]` is then its length in pixels
@@ -64,10 +64,16 @@ class _Disk(io.FileIO):
 
 
 class StoreWriter:
-    """Appends items to a store; create one with `write_store`."""
+    """Appends items to a store; create one with `write_store`.
+
+    Attributes:
+        ids: cxr_id of the items so far.
+        notes: JSON-serializable facts about the items of this shard, such as counts.
+    """
 
     def __init__(self, file: h5py.File, kind: Kind, disk: _Disk):
         self.file, self.kind, self.disk, self.ids = file, kind, disk, []
+        self.notes: dict = {}
 
     def append(self, cxr_id: str, item: np.ndarray) -> None:
         """Adds the array of one X-ray. All items of a store have the same shape."""
@@ -113,6 +119,8 @@ def write_store(path: str | Path, kind: str, meta: dict | None = None) -> Iterat
             file.create_dataset("id", data=writer.ids, dtype=h5py.string_dtype())
             file.attrs.update(schema=SCHEMA, version=VERSION, kind=kind, complete=True)
             file.attrs["meta"] = json.dumps(meta or {}, sort_keys=True)
+            if writer.notes:
+                file.attrs["notes"] = json.dumps(writer.notes, sort_keys=True)
         disk.check()
 
 
@@ -130,6 +138,7 @@ class Store:
         kind: the kind of the shards.
         ids: cxr_id of all items, in the order of the shards.
         meta: the writer's facts about all items; the same in every shard.
+        notes: of each shard, the writer's facts about its items; none: an empty dict.
 
     Raises:
         InputError: a shard is missing, not an HDF5 file, of another kind or version, or
@@ -142,6 +151,7 @@ class Store:
         self._files: dict[int, h5py.File] = {}
         self._process = None
         self._where: dict[str, tuple[int, int]] = {}
+        self.notes: list[dict] = []
         problems, metas = Problems(), []
         for number, path in enumerate(self.paths):
             try:
@@ -151,6 +161,7 @@ class Store:
                         kinds = (file.attrs["kind"],)  # all shards are of the same
                     ids = [] if mismatch else file["id"].asstr()[:]
                     metas += [] if mismatch else [file.attrs["meta"]]
+                    self.notes += [] if mismatch else [json.loads(file.attrs.get("notes", "{}"))]
             except MemoryError:  # sizes were checked, so this machine is too small
                 raise
             except Exception as error:  # HDF5 raises whatever damaged bytes lead it to

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from chexseg.config.classes import classes_of_saliency
 from chexseg.config.paths import Paths
 from chexseg.config.settings import (
     Backbone,
@@ -111,6 +112,9 @@ class IRNet(MaskSource, GateSettings):
     }
     gpu: ClassVar = True
     core_seconds: ClassVar = 0.008
+
+    def classes_of(self, study: Study) -> tuple[str, ...]:
+        return classes_of_saliency(study, self.saliency)
 
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         return {

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from chexseg.config.classes import classes_of_segmenter
 from chexseg.config.networks import classifier_gflop, segmenter_gflop
 from chexseg.config.paths import Paths
 from chexseg.config.settings import Fraction, Name, Reference, Settings, misfit
 from chexseg.mask_sources.gate import GateSettings, gate_of, partly_known, value_of
-from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Shard
+from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Misfit, Shard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +101,17 @@ class Segmenter(MaskSource, GateSettings):
             found = "least_agreement of a single teacher"
             raise misfit(found, "several teachers", "Name more segmenters, or delete it.")
         return self
+
+    def classes_of(self, study: Study) -> tuple[str, ...]:
+        return classes_of_segmenter(study, self.segmenters[0])
+
+    def find_misfits(self, study: Study) -> Iterator[Misfit]:
+        classes = self.classes_of(study)
+        for number, name in enumerate(self.segmenters):
+            if classes_of_segmenter(study, name) != classes:
+                found, remedy = f"{name!r} with other classes", "Average teachers of one kind."
+                expected = f"the classes of {self.segmenters[0]!r}, in their order"
+                yield ("segmenters", number), found, expected, remedy
 
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         files = {"teachers": [paths.checkpoint("segmenters", each) for each in self.segmenters]}

@@ -32,6 +32,9 @@ Saliency = Annotated[Name, Reference("saliency")]
 """The name of a saliency entry."""
 
 
+Misfit = tuple[tuple[str | int, ...], str, str, str]
+"""Place in the entry, found, expected and remedy of what is wrong."""
+
 BATCH = 32
 """X-rays whose masks are made at once."""
 
@@ -90,6 +93,17 @@ class MaskSource(Settings):
     def classes_of(self, study: Study) -> tuple[str, ...]:
         """Returns the channels of the masks."""
         return study.data.pathologies
+
+    def find_misfits(self, study: Study) -> Iterator[Misfit]:
+        """Yields what does not fit to other entries; names of entries are checked elsewhere."""
+        yield from ()
+
+    def voters(self) -> tuple[str, ...]:
+        """Returns the names of what votes on each mask; none: nothing does.
+
+        The notes of a source with voters are those of `chexseg.mask_sources.votes`.
+        """
+        return ()
 
     def gflop(self, study: Study) -> float:
         """Returns billions of operations of networks for an X-ray of 320 px, for the cost model."""
@@ -155,6 +169,7 @@ class Masks:
             they are graded (see `chexseg.data.levels`).
         graded: whether they are levels.
         soft: whether levels are probabilities, and not only sure, surely not, and not known.
+        notes: returns what else the store tells of these X-rays, once all items are made.
     """
 
     classes: tuple[str, ...]
@@ -162,6 +177,7 @@ class Masks:
     items: Iterator[tuple[str, np.ndarray]]
     graded: bool = False
     soft: bool = False
+    notes: Callable[[], dict[str, Any]] = dict
 
 
 @dataclass
@@ -221,6 +237,8 @@ class Shard:
         classes: tuple[str, ...],
         masks_of: Callable[[list[str], torch.Tensor], torch.Tensor],
         gate: GateSettings,
+        *,
+        graded: bool | None = None,
     ) -> Masks:
         """Makes masks for the classes that each X-ray is labelled with, batch by batch.
 
@@ -231,6 +249,7 @@ class Shard:
             masks_of: (cxr_ids, bool [B, C]: which classes may have masks) -> masks
                 [B, C, S, S]: bool, or levels if `gate` has a band between two cuts.
             gate: what the labels say.
+            graded: whether masks are levels; None: if `gate` says so.
         """
         import numpy as np
         import torch
@@ -241,7 +260,8 @@ class Shard:
         from chexseg.files.store_format import UNKNOWN
 
         values = value_of(gate.uncertain), value_of(gate.blank)
-        gates, graded = gate_of(class_labels(self.rows, classes), *values), partly_known(gate)
+        gates = gate_of(class_labels(self.rows, classes), *values)
+        graded = partly_known(gate) if graded is None else graded
 
         def items() -> Iterator[tuple[str, np.ndarray]]:
             starts = range(0, len(self.ids), BATCH)

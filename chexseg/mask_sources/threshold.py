@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from chexseg.config.classes import classes_of_saliency
 from chexseg.config.paths import Paths
 from chexseg.config.settings import NUMBER, WORD, Fraction, Settings
 from chexseg.mask_sources.gate import GateSettings, check_band, partly_known
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Saliency, Shard
+
+if TYPE_CHECKING:
+    from chexseg.config.study import Study
 
 Cut = Annotated[
     Annotated[Fraction, Tag(NUMBER)] | Annotated[Literal["otsu"], Tag(WORD)],
@@ -41,6 +45,9 @@ class Threshold(MaskSource, GateSettings):
     @property
     def graded(self) -> bool:
         return partly_known(self)
+
+    def classes_of(self, study: Study) -> tuple[str, ...]:
+        return classes_of_saliency(study, self.saliency)
 
     def inputs(self, paths: Paths, name: str, shard: str) -> dict[str, list[str]]:
         return {"saliency": [paths.shard(f"saliency/{self.saliency}", shard)]}

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from chexseg.config.data import ClassName
 from chexseg.config.flags import command_settings
 from chexseg.config.settings import Name, Reference, Settings, misfit
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from chexseg.config.study import Study
     from chexseg.saliency.explainer import Explainer
 
 
@@ -38,6 +40,9 @@ class SaliencyMethod(Settings):
     classifiers: tuple[Annotated[Name, Reference("classifiers")], ...] = Field(
         min_length=1, description="Names of classifiers."
     )
+    classes: tuple[ClassName, ...] = Field(
+        (), description="Findings to explain; none: the study's pathologies."
+    )
     batch_size: int = Field(32, ge=1, description="X-rays in a forward pass.")
     flip: bool = Field(False, description="Average with the maps of the mirrored X-rays.")
     scales: Annotated[
@@ -48,6 +53,16 @@ class SaliencyMethod(Settings):
         description="Factors of the X-ray's side over whose maps the mean is taken, 1 among them; "
         "sides are rounded to multiples of 32 pixels.",
     )
+
+    @model_validator(mode="after")
+    def _explains_each_class_once(self) -> SaliencyMethod:
+        if len(set(self.classes)) < len(self.classes):
+            raise misfit("a class twice", "each class once", "Delete one of the two.")
+        return self
+
+    def classes_of(self, study: Study) -> tuple[str, ...]:
+        """Returns the findings that are explained, in the order of the maps."""
+        return self.classes or study.data.pathologies
 
     def pixels_per_cell(self, stride: int) -> int:
         """Returns the side of a map's cell in pixels, for the cost model.
@@ -68,7 +83,7 @@ class SaliencyMethod(Settings):
     @classmethod
     def command_settings(cls) -> type[Settings]:
         """Returns the model of the settings that `explainer` takes."""
-        return command_settings(cls, "method")
+        return command_settings(cls, "method", "classes")
 
     def settings(self) -> Settings:
         """Returns the settings that `explainer` takes."""

@@ -181,7 +181,7 @@ class CostModel:
         maps = self.study.saliency[saliency]
         entries = [self.study.classifiers[name] for name in maps.classifiers]
         gflop = sum(classifier_gflop(entry.architecture, entry.stride) for entry in entries)
-        gflop *= maps.forward_passes(len(self.study.data.pathologies))
+        gflop *= maps.forward_passes(len(maps.classes_of(self.study)))
         gflop *= (1 + maps.flip) * sum(scale**2 for scale in maps.scales)
         finer = (32 / min(maps.pixels_per_cell(entry.stride) for entry in entries)) ** 2
         n = self._in_shard(self.x_rays.number)
@@ -249,7 +249,8 @@ class CostModel:
     def count_overlaps(self, **_: str) -> Cost:
         return Cost(SHORT)
 
-    list_runs = list_trainings = score_runs = compare_runs = draw_figure = count_overlaps
+    list_agreement = list_runs = list_trainings = count_overlaps
+    score_runs = compare_runs = draw_figure = count_overlaps
 
     # ---- Parts -----------------------------------------------------------------------------
     @cached_property

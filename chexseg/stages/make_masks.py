@@ -48,4 +48,5 @@ def run(
         for cxr_id, mask in masks.items:
             writer.append(cxr_id, mask)
             nonempty += int(certain_masks(mask).any((1, 2)).sum())
+        writer.notes = masks.notes()
     print(f"{nonempty} nonempty masks of {len(writer.ids)} X-rays.")

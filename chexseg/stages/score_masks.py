@@ -9,6 +9,7 @@ import pandas as pd
 
 from chexseg.config.links import BLIND
 from chexseg.config.settings import EvaluationSettings
+from chexseg.data.channels import Channels
 from chexseg.data.index import findings_of, positives_of, read_index
 from chexseg.errors import Problems
 from chexseg.evaluation.mask_quality import BlindMean, count_stored, score_masks
@@ -41,6 +42,8 @@ def run(
     as not drawn. The row blind_mean is a mask that does not look at the X-ray: the mean of the
     experts' masks of the split expert, cut at its best threshold there and scored on validation,
     where the X-ray has the label. A pathology without a column of labels in the index gates nothing.
+    Of a source with other classes, those that the experts drew are scored, and their mean only if
+    they are all.
 
     Args:
         index: The study's index.
@@ -52,7 +55,8 @@ def run(
             "expert,validation". A source that learnt from experts must not be scored on theirs.
 
     Raises:
-        InputError: names, shards and splits do not fit together, or a source has other classes.
+        InputError: names, shards and splits do not fit together, or a source and the experts have no
+            class in common.
     """
     drawn = Store(truth, "masks")
     classes = tuple(drawn.meta["classes"])
@@ -63,8 +67,14 @@ def run(
         split: dict(rows.loc[rows["split"] == split, "patient"].astype(str)) for split in SPLITS
     }
     blind = BlindMean(drawn, _labels(rows, classes), patients["expert"])
+    common = {name: _common(classes, store) for name, (store, _) in sources.items()}
     jobs = [
-        (name, split, store, {i: p for i, p in patients[split].items() if i in store})
+        (
+            name,
+            split,
+            Channels(store, common[name]),
+            {i: p for i, p in patients[split].items() if i in store},
+        )
         for name, (store, scored) in sources.items()
         for split in scored
     ]
@@ -72,8 +82,12 @@ def run(
     parts = []
     for name, split, made, of_split in jobs:
         if of_split:
-            overlaps = count_stored(drawn, made, patients=of_split, pathologies=classes)
+            these = common.get(name, classes)
+            true = Channels(drawn, these)
+            overlaps = count_stored(true, made, patients=of_split, pathologies=these)
             scores = score_masks(overlaps, **settings.model_dump())
+            if these != classes:
+                scores = scores[scores["pathology"] != MEAN]
             parts.append(scores.assign(masks=name, split=split)[list(COLUMNS)])
     scored = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
     with atomic(out) as temporary:
@@ -92,6 +106,10 @@ def _labels(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, np.ndarra
     return dict(zip(rows.index, positive, strict=True))
 
 
+def _common(classes: tuple[str, ...], store: Store) -> tuple[str, ...]:
+    return tuple(name for name in classes if name in store.meta["classes"])
+
+
 def _sources(
     shards: tuple[Path, ...],
     names: tuple[str, ...],
@@ -105,7 +123,12 @@ def _sources(
         found, expected = f"{len(splits)} lists of splits", f"one for each of {len(names)} sources"
         problems.add("--splits", found, expected, "Correct --names or --splits.")
     problems.raise_if_any()
-    stores = open_sources(shards, names, classes, problems)
+    stores = open_sources(shards, names, None, problems)
+    for name, store in stores.items():
+        if not _common(classes, store):
+            found, expected = ", ".join(store.meta["classes"]), f"a class of {', '.join(classes)}"
+            remedy = f"Leave {name!r} out."
+            problems.add(store.paths[0], f"masks of {found}", expected, remedy)
     sources = {
         name: (stores[name], tuple(scored.split(",")))
         for name, scored in zip(names, splits, strict=True)

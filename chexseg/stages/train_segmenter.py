@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from chexseg.config.methods import configured
 from chexseg.config.settings import SegmenterSettings
+from chexseg.data.channels import Channels
 from chexseg.data.index import read_index
 from chexseg.errors import InputError, Problem
 from chexseg.evaluation.thresholds import FALLBACK, ThresholdSelection
 from chexseg.files.artifacts import Execution, Output
 from chexseg.files.store import Store
+from chexseg.files.store_format import MASK_KINDS
 from chexseg.inference.batching import in_order, to_float
 from chexseg.models.start import start_segmenter
 from chexseg.models.trained import segmenter_of
@@ -50,7 +52,9 @@ def run(
     Each source of masks defines the splits whose X-rays may be used for training; the split
     `validation` never is. After each epoch, the candidate thresholds are tried on that split. The
     score of an epoch is the mean of `selection_metric` over `selection`, with each class at its best
-    threshold. The best epoch and its thresholds are kept.
+    threshold. The best epoch and its thresholds are kept. A class without truth on that split, or
+    that the masks for validation lack, has the threshold 0.5 and no score; if no class of
+    `selection` has a score, all that have one select, and if none has, the last epoch is kept.
 
     Args:
         index: The study's index.
@@ -75,7 +79,7 @@ def run(
     named = {"sources": sources, "mixing": mixing, "leave_out": leave_out}
     training = Training("segmenter", settings, execution, inputs, **named)
     store, true = Store(images, "images"), Store(truth, "masks")
-    classes = tuple(true.meta["classes"])
+    classes = _classes_of(masks)
     learnt, stores = supervision(index, masks, sources, mixing, classes, leave_out)
     for source in learnt:
         training.log(f"{source.name}: {len(source.ids)} X-rays")
@@ -84,9 +88,10 @@ def run(
         found, remedy = "no masks of validation X-rays", "Validate on other masks."
         raise InputError([Problem(str(truth[0]), found, "masks of one or more", remedy)])
     training.log(f"validation: {len(validation)} X-rays")
-    _log_unseen(training, true, validation)
+    drawn = Channels(true, classes)
+    _log_unseen(training, drawn, classes, validation)
 
-    checked = Supervised(store, Source("validation", validation, {"masks": true.__getitem__}))
+    checked = Supervised(store, Source("validation", validation, {"masks": drawn.__getitem__}))
     soft = any(masks.meta.get("soft", False) for masks in stores)
     task = Segmentation(training, settings, checked, classes, soft=soft)
     task.start(resolve_weights(settings.initial_weights, weights))
@@ -197,12 +202,21 @@ class Segmentation(Task):
         thresholds, scores = thresholding.best()
         names = (f"{metric} {name}" for name in self.classes)
         figures = dict(zip(names, scores.tolist(), strict=True))
-        figures[SCORE] = float(scores[self.selected].nanmean())
+        selecting = scores[self.selected]
+        selecting = scores if selecting.isnan().all() else selecting
+        figures[SCORE] = float(selecting.nanmean())
         return figures, {"thresholds": thresholds.tolist()}
 
 
-def _log_unseen(training: Training, truth: Store, validation: Sequence[str]) -> None:
+def _classes_of(masks: Sequence[Path]) -> tuple[str, ...]:
+    """Returns the classes of the first masks for training; the others must have the same."""
+    return tuple(Store(masks[:1], *MASK_KINDS).meta["classes"]) if masks else ()
+
+
+def _log_unseen(
+    training: Training, truth: Channels, classes: Sequence[str], validation: Sequence[str]
+) -> None:
     seen = np.any([truth[cxr_id].any((1, 2)) for cxr_id in validation], axis=0)
     if not seen.all():
-        unseen = ", ".join(np.array(truth.meta["classes"])[~seen])
+        unseen = ", ".join(np.array(classes)[~seen])
         training.log(f"no truth in validation, so their threshold is {FALLBACK}: {unseen}")

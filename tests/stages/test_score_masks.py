@@ -109,11 +109,11 @@ def test_names_shards_and_splits_belong_together(files, tmp_path, wrong, told):
 
 
 def test_all_that_is_wrong_with_the_sources(files, tmp_path):
-    other = write_masks(tmp_path / "other.h5", {"v1": TOP}, ("Edema", "Fracture"))
+    other = write_masks(tmp_path / "other.h5", {"v1": TOP}, ("Mass", "Fracture"))
     with pytest.raises(InputError) as caught:
         scored(files, tmp_path / "q.csv", masks=(*files["masks"], other), names=("cam", "other"),
                splits=("expert,test", "validation"))  # fmt: skip
     assert [problem.found for problem in caught.value.problems] == [
-        "masks of Edema, Fracture", "'test'"
+        "masks of Mass, Fracture", "'test'"
     ]  # fmt: skip
     assert not (tmp_path / "q.csv").exists()

@@ -24,7 +24,7 @@ def benchmarks_import_each_other(monkeypatch):
 
 def rows_of_stages(sources):
     """Names of the rows that tables have of the stages that read X-rays."""
-    others = ("fetch-weights", "extract-epoch", "list-runs", "list-trainings")
+    others = ("fetch-weights", "extract-epoch", "list-runs", "list-trainings", "list-agreement")
     rows = [name for name in NAMES if name not in others]
     at = rows.index("make-masks")
     return {*rows[:at], *(f"make-masks {source}" for source in sources), *rows[at + 1 :]}

@@ -26,6 +26,7 @@ PIPELINE = [
     "train-irnet",
     "compute-affinity",
     "make-masks",
+    "list-agreement",
     "score-masks",
     "train-segmenter",
     "extract-epoch",

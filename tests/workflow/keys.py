@@ -9,6 +9,7 @@ ENTRY = {
     "classifiers": "densenet", "segmenters": "chexseg", "contrasts": "chexseg_vs_full",
     "sweeps": "more", "GradCAM": "gradcam", "LayerCAM": "gradcam", "Drawn": "expert",
     "Threshold": "cam", "IRNet": "irnet", "Segmenter": "taught",
+    "Consensus": "voted",
 }  # fmt: skip
 """Section, or the model of a method -> the entry of the demo whose keys are changed."""
 
@@ -21,7 +22,7 @@ VALUES = {
     "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
     "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
     "method": ["layercam"], "flip": [True], "scales": [[1.0, 1.5]], "layer": [3],
-    "threshold": ["otsu"], "fill": [True], "soft": [True], "certain_background": [0.1], "loss": ["cross_entropy"],
+    "threshold": ["otsu", "quantile 0.9"], "fill": [True], "soft": [True], "certain_background": [0.1], "loss": ["cross_entropy"],
     "metrics": [["iou_image"]], "selection_metric": ["dice"],
     "parts": ["encoder"], "fine_tuning": ["head"], "scale_range": [[0.5, 2.0]], "keep_epochs": [[1]],
     "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
@@ -57,6 +58,7 @@ DIRECTLY = {
     **{f"masks.irnet.{key}": ("make_masks_on_gpu irnet",)
        for key in ("walk", "uncertain", "blank", "certain_background")},
     "masks.taught": ("make_masks_on_gpu taught",),
+    "masks.voted": ("make_masks voted",),
     "segmenters.chexseg": ("train_segmenter chexseg",),
     **{f"segmenters.chexseg.{key}": ("train_segmenter chexseg", "list_runs") for key in LISTED},
     "prediction": ("predict_masks",),
@@ -93,6 +95,8 @@ ALONE = {
     "masks.expert.split": ("train", "split: train, but no files"),
     # Segmenters learn the study's pathologies.
     "masks.expert.classes": (["Edema"], "expert"),
+    # Runs that are compared must be scored.
+    "defaults.segmenters.scored": (False, "expected one of the runs"),
     "defaults.segmenters.leave_out": ({"irnet": ["Edema"]}, "from which full does not learn"),
 }
 """Keys that cannot be changed alone -> a value that is refused, and part of the error."""
@@ -144,6 +148,38 @@ ANOTHER = {
     "masks.irnet.backbone_architecture": (
         {"masks": {"irnet": {"backbone": "none", "backbone_architecture": "resnet50"}}},
         ["train_irnet irnet"],
+    ),
+    "masks.voted.source": (
+        {"masks": {"voted": {"source": "segmenter", "segmenters": ["full"], "saliency": ...}}},
+        ["make_masks_on_gpu voted"],
+    ),
+    "masks.voted.saliency": (
+        {"masks": {"voted": {"saliency": ["gradcam"]}}}, ["make_masks voted"],
+    ),
+    **{
+        f"masks.voted.{key}": ({"masks": {"voted": {key: {"Edema": 0.3}}}}, ["make_masks voted"])
+        for key in ("threshold_of", "certain_background_of")
+    },
+    "saliency.gradcam.classes": (
+        # What mixes other masks with those of these maps is changed too.
+        {
+            "saliency": {"gradcam": {"classes": [*FINDINGS]}},
+            "masks": {"voted": {"saliency": ["layer"]}, "taught": {"segmenters": ["full"]}},
+            "segmenters": {"chexseg": {"masks": ["expert"]}},
+        },
+        [
+            "compute_saliency gradcam", "make_masks voted", "make_masks_on_gpu taught",
+            "train_segmenter chexseg", "list_runs",
+        ],
+    ),
+    "segmenters.chexseg.scored": (
+        {
+            "segmenters": {"chexseg": {"scored": False}},
+            "contrasts": {
+                "chexseg_vs_full": ..., "chexseg_vs_weak_irnet": ..., "radiologists_vs_chexseg": ...,
+            },
+        },
+        ["list_runs", "score_runs", "draw_figure gallery.png", "draw_figure bars.png"],
     ),
     "masks.taught.source": (
         {"masks": {"taught": {"source": "threshold", "segmenters": ..., "saliency": "gradcam"}}},

@@ -13,8 +13,11 @@ from chexseg.stages import load
 
 ROOT = Path(__file__).parents[2]
 OTHER_METHODS = {
-    "masks": "  taught: {source: segmenter, segmenters: [full, weak_cam]}",
-    "segmenters": "  student: {masks: {expert: 0.5, taught: 0.5}}",
+    "saliency": "  layer: {method: layercam, classifiers: [resnet18], layer: 3}",
+    "masks": "  taught: {source: segmenter, segmenters: [full, weak_cam]}\n"
+    "  voted: {source: consensus, saliency: [gradcam, layer]}",
+    "segmenters": "  student: {masks: {expert: 0.5, taught: 0.5}}\n"
+    "  start: {masks: [voted], scored: false}",
 }
 """Entries of the methods that the demo does not use, by section."""
 

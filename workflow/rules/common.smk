@@ -11,7 +11,7 @@ import chexseg
 from chexseg.config.contrasts import SEPARATOR, contrasts_of
 from chexseg.config.defaults import EXPERT
 from chexseg.config.flags import flags
-from chexseg.config.links import HUMAN, runs_of, scored_masks
+from chexseg.config.links import HUMAN, runs_of, scored_masks, scored_segmenters
 from chexseg.config.paths import Paths
 from chexseg.config.runs import table_of_runs
 from chexseg.config.settings import FigureSettings
@@ -77,10 +77,15 @@ PATHOLOGIES = study.data.pathologies
 TEST_MASKS = [str(path) for path in study.data.mask_files(DATA, "test")]
 NAMED_MASKS = [name for name in study.masks if name != EXPERT]
 MADE_MASKS = [name for name, source in study.masks.items() if source.made]
+# Those on which several voters agree, and the voters' names.
+VOTED_MASKS = {
+    name: source.voters() for name, source in study.masks.items() if source.voters()
+}
 # Those that are compared with the experts' masks, and on which splits.
 SCORED_MASKS = scored_masks(study)
 TRAININGS = []  # folders with a metrics.csv; each rule file adds its own
 RUNS = runs_of(study)
+SCORED = scored_segmenters(study)
 
 
 def check_rule_names(rules):
@@ -201,9 +206,9 @@ def mixture_of_segmenter(wildcards):
 
 
 def flags_of_segmenter(wildcards):
-    """Returns the flags of a segmenter's settings, without those that its start does not need."""
+    """Returns the flags of a segmenter's settings, without those that its training does not need."""
     entry = study.segmenters[wildcards.segmenter]
-    return flags(entry, without=unused_of_start(study, entry))
+    return flags(entry, without=("scored", *unused_of_start(study, entry)))
 
 
 def flags_of_intervals(wildcards):

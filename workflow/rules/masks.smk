@@ -1,5 +1,6 @@
 # REQUIRED INPUTS: the index, the image store, and the inputs of each source of masks.
-# OUTPUTS: masks/<name>/<shard>.h5, for every source; mask_quality.csv, which scores them.
+# OUTPUTS: masks/<name>/<shard>.h5, for every source; mask_quality.csv, which scores them; and
+# mask_agreement.csv: how far the voters of a consensus agree.
 
 
 rule make_masks:
@@ -34,6 +35,29 @@ use rule make_masks as make_masks_on_gpu with:
         mem_mb=memory(8000),
         runtime=limit("make_masks"),
         gpu=1,
+
+
+rule list_agreement:
+    input:
+        [path for name in VOTED_MASKS for path in PATHS.store(f"masks/{name}")],
+    output:
+        report(
+            f"{RESULTS}/mask_agreement.csv",
+            category="Masks",
+            labels={"file": "mask_agreement.csv"},
+            caption="../report/mask_agreement.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/list_agreement.log",
+    resources:
+        mem_mb=memory(1000),
+        runtime=limit("list_agreement"),
+    params:
+        names=quoted(*VOTED_MASKS),
+        voters=quoted(*map(",".join, VOTED_MASKS.values())),
+    shell:
+        "chexseg list-agreement --masks {input:q} --names {params.names}"
+        " --voters {params.voters} --out {output:q} > {log:q} 2>&1"
 
 
 rule score_masks:

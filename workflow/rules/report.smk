@@ -18,24 +18,24 @@ FILES = {
     "mask_quality": rules.score_masks.output,
     "false_positives": rules.score_runs.output.false_positives,
     "overlaps": expand(rules.count_overlaps.output, run=RUNS),
-    "predictions": expand(rules.predict_masks.output, segmenter=study.segmenters),
+    "predictions": expand(rules.predict_masks.output, segmenter=SCORED),
     "trainings": [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
     "saliency": [p for name in study.saliency for p in PATHS.store(f"saliency/{name}")],
     "masks": [p for name in MADE_MASKS for p in PATHS.store(f"masks/{name}")],
 }
 ENTRIES = {
     "overlaps": RUNS,
-    "predictions": study.segmenters,
+    "predictions": SCORED,
     "trainings": TRAININGS,
     "saliency": study.saliency,
     "masks": MADE_MASKS,
 }
 # Role -> its entries, for figures that show only so many.
 BOUNDED = {
-    "summary": [f"segmenters/{name}" for name in study.segmenters],
+    "summary": [f"segmenters/{name}" for name in SCORED],
     "comparisons": [f"contrasts/{name}" for name in CONTRASTS],
     "mask_quality": [f"masks/{name}" for name in SCORED_MASKS],
-    "predictions": [f"segmenters/{name}" for name in study.segmenters],
+    "predictions": [f"segmenters/{name}" for name in SCORED],
     "trainings": TRAININGS,
     "saliency": [f"saliency/{name}" for name in study.saliency],
     "masks": [f"masks/{name}" for name in MADE_MASKS],

@@ -20,7 +20,9 @@ rule compute_saliency:
     params:
         method=lambda wildcards: study.saliency[wildcards.saliency].method,
         flags=lambda wildcards: flags(study.saliency[wildcards.saliency].settings()),
-        classes=quoted(*study.data.pathologies),
+        classes=lambda wildcards: quoted(
+            *study.saliency[wildcards.saliency].classes_of(study)
+        ),
     shell:
         "chexseg compute-saliency --method {params.method:q} --images {input.images:q} --classifiers {input.classifiers:q}"
         " --out {output:q} {params.flags} --classes {params.classes}"

@@ -258,6 +258,6 @@ def test_the_example_of_the_page_about_the_config():
     assert {name: list(points) for name, points in study.unfolded.points.items()} == {
         "rho": [f"chexseg{weight}{seed}" for weight in weights for seed in seeds],
         "experts": [f"full{number}{seed}" for number in numbers for seed in seeds],
-        "starts": ["full", "full-initial_weights_resnet18"],
+        "starts": ["full-initial_weights_none", "full"],
         "labels": ["weak_cam-labelled_200", "weak_cam-labelled_400"],
     }

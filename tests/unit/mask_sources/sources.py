@@ -7,7 +7,10 @@ CLASSES = ("Edema", "Atelectasis")
 SPLITS = ["train"] * 4 + ["expert"] * 6 + ["validation"] * 2 + ["test"] * 2
 IDS = [f"cxr{number:02d}" for number in range(len(SPLITS))]
 
-SETTINGS = {"drawn": {"classes": CLASSES}}
+SETTINGS = {
+    "drawn": {"classes": CLASSES},
+    "consensus": {"thresholds": ("0.5", "0.5"), "certain_backgrounds": ("none", "none")},
+}
 
 
 def make(source, inputs, shard, **settings):

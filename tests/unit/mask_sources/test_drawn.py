@@ -84,12 +84,12 @@ def test_drawn_entries_that_do_not_fit_together(entry, found):
         read_study(good(masks={"few": {"source": "drawn", **entry}}))
 
 
-def test_a_segmenter_learns_masks_of_the_studys_pathologies():
+def test_a_scored_segmenter_learns_masks_of_the_studys_pathologies():
     lungs = {"source": "drawn", "files": ["lungs.json"], "classes": ["Left Lung"]}
     assert "lungs" in read_study(good(masks={"lungs": lungs})).masks
     for segmenter in ({"masks": ["lungs"]}, {"masks": ["expert"], "validation": "lungs"}):
         config = good(
             masks={"lungs": lungs}, segmenters={"x": {**segmenter, "initial_weights": "none"}}
         )
-        with pytest.raises(InputError, match="'lungs' with other classes"):
+        with pytest.raises(InputError, match="'lungs' without Enlarged Cardiomediastinum, "):
             read_study(config)

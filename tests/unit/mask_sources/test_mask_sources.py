@@ -30,9 +30,13 @@ def test_a_source_makes_masks_of_the_images_size_that_never_teach_with_held_out_
 
 @pytest.mark.parametrize("source", catalog.names("mask_source"))
 def test_a_source_says_which_files_it_reads(source):
-    config = good(masks={"taught": {"source": "segmenter", "segmenters": ["full"]}})
-    study = read_study(config)
-    name = {"drawn": "expert", "threshold": "cam", "segmenter": "taught"}.get(source, source)
+    others = {
+        "taught": {"source": "segmenter", "segmenters": ["full"]},
+        "voted": {"source": "consensus", "saliency": ["gradcam"]},
+    }
+    study = read_study(good(masks=others))
+    names = {"drawn": "expert", "threshold": "cam", "segmenter": "taught", "consensus": "voted"}
+    name = names.get(source, source)
     entry = study.masks[name]
     files = entry.inputs(Paths(study), name, "0000")
     assert set(files) == set(type(entry).roles)
@@ -72,7 +76,7 @@ def test_a_threshold_by_otsu_and_filled_masks(inputs, shard):
     assert np.array_equal(filled[IDS[0]], otsu[IDS[0]])
 
 
-@pytest.mark.parametrize("source", ["threshold", "irnet", "segmenter"])
+@pytest.mark.parametrize("source", ["threshold", "irnet", "segmenter", "consensus"])
 def test_made_masks_are_gated_by_the_labels(source, inputs, shard):
     made, masks = make(source, inputs, shard)
     assert made.splits == ("train",)
@@ -83,7 +87,7 @@ def test_made_masks_are_gated_by_the_labels(source, inputs, shard):
         assert [channel.any() for channel in mask] == [number % 2 == 0, number % 2 == 1]
 
 
-@pytest.mark.parametrize("source", ["threshold", "irnet"])
+@pytest.mark.parametrize("source", ["threshold", "irnet", "consensus"])
 def test_masks_may_be_made_of_fewer_train_x_rays(source, inputs, shard):
     few = Shard(shard.index, shard.images, train_images=2)
     _, masks = make(source, inputs, few)
@@ -103,7 +107,7 @@ def test_the_number_of_train_x_rays_is_a_setting_of_made_masks():
     assert [study.masks["cam"].teaching(study, train, 60) for train in (5, 700)] == [5, 9]
 
 
-@pytest.mark.parametrize("source", ["threshold", "irnet", "segmenter"])
+@pytest.mark.parametrize("source", ["threshold", "irnet", "segmenter", "consensus"])
 def test_made_masks_of_labels_that_are_not_known(source, inputs, shard):
     shard.index.loc[IDS[0], "Atelectasis"] = -1  # was 0
     shard.index.loc[IDS[1], "Edema"] = np.nan  # was 0
