@@ -7,8 +7,10 @@ message.
 
 from __future__ import annotations
 
+import io
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import apply_modality_lut, apply_voi_lut, get_decoder, pixel_array
+from pydicom.uid import UID, RLELossless
 
 from chexseg.data.images import LONGEST_SIDE, MOST_PIXELS
 from chexseg.errors import InputError, Problem
@@ -45,6 +48,9 @@ MOST_STRETCH = 4.0
 SAME_SIDES = 0.01
 """Pixels are square if their sides differ by less than this share."""
 
+CHUNK = 2**16
+"""Number of bytes that may be read without asking how many there are."""
+
 DARKEST, BRIGHTEST = -1e12, 1e12
 """Values beyond any pixel's: what a window makes of them are the ends of its range."""
 
@@ -70,11 +76,7 @@ def open_dicom(path: str | Path) -> tuple[Image.Image, int, int]:
         header = _read(path)
         _check(path, header, pixels=True)
         down, right = stretch_of(header)
-        with _silent():
-            stored = pixel_array(header)
-        if stored.shape != (header.Rows, header.Columns):
-            raise ValueError("pixels of another size than the header's")
-        image = Image.fromarray(_grey(header, stored))
+        image = Image.fromarray(_grey(header, _stored(header)))
         height, width = round(image.height * down), round(image.width * right)
         if (height, width) != (image.height, image.width):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
@@ -151,18 +153,47 @@ def _errors_of(path: str | Path) -> Iterator[None]:
 def _silent() -> Iterator[None]:
     """Silences warnings and logs of pydicom in a block, since they may quote values of the header."""
     logger = logging.getLogger("pydicom")
-    before, logger.disabled = logger.disabled, True
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)  # its children have no level of their own
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = before
+        logger.setLevel(before)
+
+
+class _Bounded(io.BufferedReader):
+    """Reads a file; a damaged length of 4 GB asks for no more memory than the file has bytes."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > CHUNK:
+            size = min(size, os.fstat(self.fileno()).st_size - self.tell())
+        return super().read(size)
 
 
 def _read(path: str | Path, *, stop_before_pixels: bool = False) -> Dataset:
+    with _silent(), _Bounded(io.FileIO(os.fspath(path))) as file:
+        return dcmread(file, stop_before_pixels=stop_before_pixels, specific_tags=[*ELEMENTS])
+
+
+def _stored(header: Dataset) -> np.ndarray:
+    """Returns the pixels as integers, as they are in the file: [H, W].
+
+    Raises:
+        Exception: of any kind, if they are damaged.
+    """
+    # Other decoders of run lengths may be installed; which one decodes must not depend on that.
+    own = {"decoding_plugin": "pydicom"} if _syntax(header) == RLELossless else {}
     with _silent():
-        return dcmread(path, stop_before_pixels=stop_before_pixels, specific_tags=[*ELEMENTS])
+        stored = pixel_array(header, **own)
+    if stored.shape != (header.Rows, header.Columns) or stored.dtype.itemsize > 2:
+        raise ValueError("pixels of another size than the header's, or of more than 16 bits")
+    return stored
+
+
+def _syntax(header: Dataset) -> UID:
+    return header.file_meta.TransferSyntaxUID
 
 
 def _check(path: str | Path, header: Dataset, *, pixels: bool) -> None:
@@ -201,7 +232,7 @@ def _fault(header: Dataset, *, pixels: bool) -> tuple[str, str, str] | None:
 
 def _missing_plugin(header: Dataset) -> tuple[str, str, str] | None:
     """Returns what is wrong if no installed plugin decodes the pixels of a file."""
-    syntax = header.file_meta.TransferSyntaxUID
+    syntax = _syntax(header)
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
@@ -219,29 +250,36 @@ def _missing_plugin(header: Dataset) -> tuple[str, str, str] | None:
 def _grey(header: Dataset, stored: np.ndarray) -> np.ndarray:
     """Returns the pixels as they would be shown: uint8 [H, W].
 
+    It computes the grey of each value that occurs, of which there are few, and looks it up.
+
     Args:
         header: the header.
-        stored: integers [H, W] as in the file.
+        stored: integers of at most 16 bits, [H, W].
     """
-    padding = _padding(header, stored)
+    first = int(stored.min())
+    place = stored.astype(np.int32) - first
+    occurs = np.zeros(int(place.max()) + 1, bool)
+    occurs[place] = True
+    values = (np.flatnonzero(occurs) + first).astype(stored.dtype)
+    padding = _padding(header, values)
     with _silent():
-        values = apply_modality_lut(stored, header)
-        shown, (low, high) = _windowed(header, values, padding)
+        shown, (low, high) = _windowed(header, apply_modality_lut(values, header), padding)
     shares = (
-        (shown.astype(np.float64) - low) / (high - low) if high > low else np.zeros(stored.shape)
+        (shown.astype(np.float64) - low) / (high - low) if high > low else np.zeros(len(values))
     )
     if header.PhotometricInterpretation == "MONOCHROME1":
         shares = 1 - shares
     shares[padding] = 0
+    levels = np.zeros(len(occurs), np.uint8)
     # Rounded twice, so that an image and its inverted twin agree on what lies between two levels.
-    levels = np.floor((shares.clip(0, 1) * 255).round(6) + 0.5)
-    return levels.astype(np.uint8)
+    levels[occurs] = np.floor((shares.clip(0, 1) * 255).round(6) + 0.5)
+    return levels[place]
 
 
 def _windowed(
     header: Dataset, values: np.ndarray, padding: np.ndarray
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Applies the first VOI LUT or window; returns the values, and which are black and white."""
+    """Applies the first VOI LUT or window; returns the values, and those of black and white."""
     if header.get("VOILUTSequence"):
         table = header.VOILUTSequence[0]
         return apply_voi_lut(values, header, index=0), (0, 2 ** int(table.LUTDescriptor[2]) - 1)
@@ -252,10 +290,10 @@ def _windowed(
     return values, (float(kept.min()), float(kept.max())) if kept.size else (0.0, 0.0)
 
 
-def _padding(header: Dataset, stored: np.ndarray) -> np.ndarray:
-    """Returns the stored pixels that are padding and not part of the X-ray: bool [H, W]."""
+def _padding(header: Dataset, values: np.ndarray) -> np.ndarray:
+    """Returns which stored values are padding and not part of the X-ray: bool, as `values`."""
     value = header.get("PixelPaddingValue")
     if value is None:
-        return np.zeros(stored.shape, bool)
+        return np.zeros(values.shape, bool)
     low, high = sorted((int(value), int(header.get("PixelPaddingRangeLimit", value))))
-    return (stored >= low) & (stored <= high)
+    return (values >= low) & (values <= high)

@@ -235,5 +235,11 @@ def test_nothing_of_the_header_is_read_logged_or_warned_of(path, caplog):
     with warnings.catch_warnings(record=True) as caught, caplog.at_level(logging.DEBUG):
         warnings.simplefilter("always")
         shown(path)
+        header = pydicom.dcmread(dicom(path, noise()))
+        caught.clear()
+        as_jpeg_lossless(header, noise())
+        header.PixelData = header.PixelData.replace(b"\xff\xc4", b"\xff\xd0")
+        header.save_as(path)
+        assert refusal(path).found == "damaged or truncated content (RuntimeError)"
     assert caught == []
     assert caplog.records == []
