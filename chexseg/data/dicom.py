@@ -130,10 +130,11 @@ def stretch_of(header: Dataset) -> tuple[float, float]:
 
 @contextmanager
 def _errors_of(path: str | Path) -> Iterator[None]:
-    """Raises all errors of a block as InputError, without the text of the original."""
+    """Raises all errors of a block as InputError, without the text of the original, and silences it."""
     found, remedy = "", "Fetch the file again."
     try:
-        yield
+        with _silent():  # all of it, since pydicom converts values only when they are used
+            yield
     except (InputError, MemoryError):
         raise
     except FileNotFoundError:
@@ -173,7 +174,7 @@ class _Bounded(io.BufferedReader):
 
 
 def _read(path: str | Path, *, stop_before_pixels: bool = False) -> Dataset:
-    with _silent(), _Bounded(io.FileIO(os.fspath(path))) as file:
+    with _Bounded(io.FileIO(os.fspath(path))) as file:
         return dcmread(file, stop_before_pixels=stop_before_pixels, specific_tags=[*ELEMENTS])
 
 
@@ -185,8 +186,7 @@ def _stored(header: Dataset) -> np.ndarray:
     """
     # Other decoders of run lengths may be installed; which one decodes must not depend on that.
     own = {"decoding_plugin": "pydicom"} if _syntax(header) == RLELossless else {}
-    with _silent():
-        stored = pixel_array(header, **own)
+    stored = pixel_array(header, **own)
     if stored.shape != (header.Rows, header.Columns) or stored.dtype.itemsize > 2:
         raise ValueError("pixels of another size than the header's, or of more than 16 bits")
     return stored
@@ -198,8 +198,7 @@ def _syntax(header: Dataset) -> UID:
 
 def _check(path: str | Path, header: Dataset, *, pixels: bool) -> None:
     """Raises InputError if a file is not one grey frame of an X-ray that can be decoded."""
-    with _silent():
-        fault = _fault(header, pixels=pixels)
+    fault = _fault(header, pixels=pixels)
     if fault:
         raise InputError([Problem(str(path), *fault, "X-rays")])
 
@@ -262,8 +261,7 @@ def _grey(header: Dataset, stored: np.ndarray) -> np.ndarray:
     occurs[place] = True
     values = (np.flatnonzero(occurs) + first).astype(stored.dtype)
     padding = _padding(header, values)
-    with _silent():
-        shown, (low, high) = _windowed(header, apply_modality_lut(values, header), padding)
+    shown, (low, high) = _windowed(header, apply_modality_lut(values, header), padding)
     shares = (
         (shown.astype(np.float64) - low) / (high - low) if high > low else np.zeros(len(values))
     )

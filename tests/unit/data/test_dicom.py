@@ -241,5 +241,10 @@ def test_nothing_of_the_header_is_read_logged_or_warned_of(path, caplog):
         header.PixelData = header.PixelData.replace(b"\xff\xc4", b"\xff\xd0")
         header.save_as(path)
         assert refusal(path).found == "damaged or truncated content (RuntimeError)"
+        dicom(path, noise(), PixelAspectRatio=[2, 1])
+        caught.clear()
+        path.write_bytes(path.read_bytes().replace(b"2\\1 ", b"Z\\1 "))
+        for reader in (open_dicom, dicom_size, dicom_stretch):
+            assert refusal(path, reader).found == "damaged or truncated content (ValueError)"
     assert caught == []
     assert caplog.records == []
