@@ -101,6 +101,7 @@ METHODS: dict[str, dict[str, str]] = {
     "loss": {
         "dice": "chexseg.losses.dice:dice_loss",
         "cross_entropy": "chexseg.losses.cross_entropy:cross_entropy_loss",
+        "focal": "chexseg.losses.focal:focal_loss",
     },
     "fine_tuning": {
         "full": "chexseg.models.fine_tuning.full:full",

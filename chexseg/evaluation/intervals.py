@@ -22,10 +22,13 @@ def resample(sums: np.ndarray, number: int, seed: int) -> np.ndarray:
     Returns:
         [..., R, pathologies] float64.
     """
-    patients = sums.shape[-2]
+    return draw(sums.shape[-2], number, seed).astype(np.float64) @ sums
+
+
+def draw(patients: int, number: int, seed: int) -> np.ndarray:
+    """Returns how often each patient is in each of `number` resamples: int64 [number, patients]."""
     share = np.full(patients, 1 / patients)
-    drawn = np.random.default_rng(seed).multinomial(patients, share, size=number)
-    return drawn.astype(np.float64) @ sums
+    return np.random.default_rng(seed).multinomial(patients, share, size=number)
 
 
 def interval(replicates: np.ndarray, confidence: float) -> dict[str, float]:

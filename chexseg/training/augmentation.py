@@ -54,16 +54,8 @@ def augment(
     """
     if strength == 0 and scale_range is None:
         return image, masks
-    batch = len(image)
-    angle, scale, right, down, contrast, brightness = (noise.to(image.device) * strength).T
-    step = 1 + scale * SCALE  # in the X-ray, for a step of 1 in the result
-    if scale_range is not None:
-        low, high = map(math.log, scale_range)
-        step = torch.exp(-(low + high) / 2 - (high - low) / 2 * noise[:, 1].to(image.device))
-    cosine, sine = torch.cos(angle * ROTATION) * step, torch.sin(angle * ROTATION) * step
-    matrix = torch.stack(
-        [cosine, -sine, right * 2 * SHIFT, sine, cosine, down * 2 * SHIFT], dim=1
-    ).reshape(batch, 2, 3)
+    matrix = _matrix(strength, noise.to(image.device), scale_range)
+    contrast, brightness = (noise.to(image.device) * strength).T[4:]
     image = _move(image, matrix)
     mean = image.mean((1, 2, 3), keepdim=True)
     image = (image - mean) * (1 + contrast * CONTRAST).reshape(-1, 1, 1, 1) + mean
@@ -104,6 +96,61 @@ def augment_known(
     masks = masks.clamp(max=1) if soft else (masks > 0.5).to(masks.dtype)
     known = (unknown < 0.5).to(masks.dtype)
     return image, masks * known, known
+
+
+def move_boxes(
+    boxes: Tensor,
+    side: int,
+    strength: float,
+    noise: Tensor,
+    scale_range: tuple[float, float] | None = None,
+) -> Tensor:
+    """Moves boxes as `augment` moves the X-rays, with the same strength, noise and scales.
+
+    A turned box is no longer upright. Its outer box becomes the smallest upright one around it, in
+    which its lesion surely lies. Its inner box becomes the smallest one around the ellipse that it
+    encloses, as if that were its lesion. What leaves the X-ray is cut off; an inner box of which less
+    than half stays is dropped, since its lesion may be in the other half.
+
+    Args:
+        boxes: [B, N, 2, 4], see `chexseg.data.box_fusion.padded_boxes`.
+        side: of the X-rays, in pixels.
+        strength, noise, scale_range: see `augment`.
+
+    Returns:
+        Boxes of the same shape, NaN where a box has left the X-ray.
+    """
+    if strength == 0 and scale_range is None:
+        return boxes
+    matrix = _matrix(strength, noise.to(boxes.device), scale_range)[:, None]
+    turn = torch.linalg.inv(matrix[..., :2])
+    places = boxes.float() * 2 / side - 1
+    centre, half = (places[..., 2:] + places[..., :2]) / 2, (places[..., 2:] - places[..., :2]) / 2
+    centre = torch.einsum("bnij,bnkj->bnki", turn, centre - matrix[:, :, None, :, 2])
+    around = torch.einsum("bnij,bnj->bni", turn.abs(), half[:, :, 1])
+    ellipse = torch.einsum("bnij,bnj->bni", turn**2, half[:, :, 0] ** 2).sqrt()
+    half = torch.stack([ellipse, around], dim=2)
+    moved = (torch.cat([centre - half, centre + half], dim=-1) + 1) * side / 2
+    cut = moved.clamp(0, side)
+    left, whole = ((each[..., 2:] - each[..., :2]).prod(-1) for each in (cut, moved))
+    gone = torch.stack([left[..., 0] < whole[..., 0] / 2, left[..., 1] <= 0], dim=-1)
+    gone[..., 0] |= gone[..., 1]
+    return cut.masked_fill(gone[..., None], torch.nan).to(boxes.dtype)
+
+
+def _matrix(
+    strength: float, noise: Tensor, scale_range: tuple[float, float] | None = None
+) -> Tensor:
+    """Returns the moves of a batch, [B, 2, 3], from a new place to the old one, sides from -1 to 1."""
+    angle, scale, right, down = (noise * strength).T[:4]
+    step = 1 + scale * SCALE  # in the X-ray, for a step of 1 in the result
+    if scale_range is not None:
+        low, high = map(math.log, scale_range)
+        step = torch.exp(-(low + high) / 2 - (high - low) / 2 * noise[:, 1])
+    cosine, sine = torch.cos(angle * ROTATION) * step, torch.sin(angle * ROTATION) * step
+    return torch.stack(
+        [cosine, -sine, right * 2 * SHIFT, sine, cosine, down * 2 * SHIFT], dim=1
+    ).reshape(len(noise), 2, 3)
 
 
 def _move(maps: Tensor, matrix: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from chexseg import catalog
 from chexseg.losses.cross_entropy import cross_entropy_loss
 from chexseg.losses.dice import dice_loss
+from chexseg.losses.focal import focal_loss
 
 LOSSES = [pytest.param(catalog.load("loss", name), id=name) for name in catalog.names("loss")]
 
@@ -103,4 +104,26 @@ def test_background_weight_keeps_what_is_not_known_out_and_soft_truth_lowest():
         cross_entropy_loss(torch.full((1, 1, 1, 1), p).logit(), soft, background_weight=0.1)
         for p in (0.2, 0.25, 0.3)
     ]
+    assert at[1] < min(at[0], at[2])
+
+
+def test_focal_by_hand():
+    logits = torch.tensor([[[[0.0, math.log(3)]]]])  # probabilities 1/2 and 3/4
+    truth = torch.tensor([[[[1.0, 0.0]]]])
+    terms = 0.25 * 0.5**2 * math.log(2), 0.75 * 0.75**2 * math.log(4)
+    torch.testing.assert_close(focal_loss(logits, truth), torch.tensor(sum(terms) / 2))
+    known = torch.tensor([[[[0.0, 1.0]]]])
+    torch.testing.assert_close(focal_loss(logits, truth, known), torch.tensor(terms[1]))
+
+
+def test_focal_equals_torchvision_for_hard_masks():
+    ops = pytest.importorskip("torchvision.ops")
+    logits, truth, _ = random_batch()
+    expected = ops.sigmoid_focal_loss(logits, truth, alpha=0.25, gamma=2, reduction="mean")
+    torch.testing.assert_close(focal_loss(logits, truth), expected)
+
+
+def test_soft_focal_is_lowest_at_the_truth():
+    truth = torch.full((1, 1, 1, 1), 0.25)
+    at = [focal_loss(torch.full((1, 1, 1, 1), p).logit(), truth) for p in (0.2, 0.25, 0.3)]
     assert at[1] < min(at[0], at[2])

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from chexseg.training.augmentation import augment, draw_noise
+from chexseg.training.augmentation import augment, draw_noise, move_boxes
 
 
 def noise(batch=8, seed=0):
@@ -171,3 +171,50 @@ def test_scales_replace_those_of_the_strength_and_are_uniform_in_their_logarithm
         assert 0.48 < scales.min() < 0.55
         assert 1.85 < scales.max() < 2.05
         assert (scales < 1).float().mean() == pytest.approx(0.5, abs=0.1)
+
+
+def one_box(inner, outer=None):
+    """Boxes of one X-ray with a single box, then none."""
+    return torch.tensor([[[inner, outer or inner], [[math.nan] * 4] * 2]], dtype=torch.float32)
+
+
+def test_boxes_by_hand():
+    box = one_box((16, 16, 48, 32))
+    assert move_boxes(box, 64, 0, noise(1)) is box
+    left = move_boxes(box, 64, 1, torch.tensor([[0.0, 0, 1, 0, 0, 0]]))
+    torch.testing.assert_close(left, one_box((6.4, 16, 38.4, 32)), equal_nan=True)
+    smaller = move_boxes(box, 64, 0.8, torch.tensor([[0.0, 1, 0, 0, 0, 0]]))  # by a factor of 1.2
+    wanted = (32 - 16 / 1.2, 32 - 16 / 1.2, 32 + 16 / 1.2, 32)
+    torch.testing.assert_close(smaller, one_box(wanted), equal_nan=True)
+    cosine, sine = math.cos(math.radians(20)), math.sin(math.radians(20))
+    turned = move_boxes(one_box((16, 24, 48, 40)), 64, 1, torch.tensor([[1.0, 0, 0, 0, 0, 0]]))
+    outer = 16 * cosine + 8 * sine, 16 * sine + 8 * cosine
+    inner = math.hypot(16 * cosine, 8 * sine), math.hypot(16 * sine, 8 * cosine)
+    wanted = [(32 - x, 32 - y, 32 + x, 32 + y) for x, y in (inner, outer)]
+    torch.testing.assert_close(turned, one_box(*wanted), equal_nan=True)
+
+
+def test_boxes_that_leave_the_x_ray_are_cut_and_then_dropped():
+    left = torch.tensor([[0.0, 0, 1, 0, 0, 0]])  # by 9.6 pixels
+    cut = move_boxes(one_box((4.6, 0, 24.6, 9)), 64, 1, left)
+    torch.testing.assert_close(cut, one_box((0, 0, 15, 9)), equal_nan=True)
+    half = move_boxes(one_box((0, 0, 19, 9)), 64, 1, left)
+    torch.testing.assert_close(half, one_box((math.nan,) * 4, (0, 0, 9.4, 9)), equal_nan=True)
+    gone = move_boxes(one_box((0, 0, 9, 9)), 64, 1, left)
+    assert gone.isnan().all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_boxes_go_where_their_masks_go(seed):
+    side, drawn = 128, noise(16, seed)
+    place = torch.arange(side) + 0.5
+    ellipse = ((place[:, None] - 60) / 14) ** 2 + ((place[None] - 70) / 24) ** 2 <= 1
+    masks = ellipse.float().expand(16, 1, side, side)
+    _, moved = augment(masks, masks, 1, drawn)
+    boxes = move_boxes(one_box((46, 46, 94, 74)).expand(16, 2, 2, 4), side, 1, drawn)
+    for mask, (inner, outer) in zip(moved[:, 0], boxes[:, 0], strict=True):
+        rows, columns = torch.nonzero(mask, as_tuple=True)
+        found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        torch.testing.assert_close(inner, torch.tensor(found).float(), atol=1.5, rtol=0)
+        assert (outer[:2] <= inner[:2]).all()
+        assert (outer[2:] >= inner[2:]).all()
