@@ -24,7 +24,12 @@ from pydantic_core import (
 from chexseg import catalog
 from chexseg.config.settings import Folder, ImageSettings, IndexSettings, Settings
 from chexseg.data.layouts.layout import FIXED_COLUMNS, Layout
-from chexseg.data.phantom.files import PHANTOM_FILES, PHANTOM_LAYOUT
+from chexseg.data.phantom.files import (
+    PHANTOM_ANATOMY,
+    PHANTOM_FILES,
+    PHANTOM_LAYOUT,
+    PHANTOM_ORGANS,
+)
 from chexseg.errors import Problems, nearest
 
 if TYPE_CHECKING:
@@ -214,17 +219,24 @@ def _check_phantom(study: Study, place: Place, problems: Problems) -> None:
         )
         problems.add(where, repr(data.layout), expected, remedy)
         return
+    with_masks = {role for roles in data.layout_settings.masks.values() for role in roles}
+    organs = {role for role, file in PHANTOM_ANATOMY.items() if getattr(data, role) == file}
     for role in data.layout_settings.roles:
         named, written = getattr(data, role), PHANTOM_FILES[role]
-        if named is not None and named not in written:
+        if named is not None and role not in organs and named not in written:
             where, expected = place("data", role), f"{written[0]}, as the phantom writes it"
             problems.add(where, repr(named), expected, f"Delete {role!r}, or write this name.")
+        if organs and named is not None and role in with_masks - organs:
+            where, found = place("data", role), "masks of pathologies beside those of organs"
+            problems.add(where, found, "masks of organs", f"Name the file of organs, or delete {role!r}.")
     layout = catalog.load("layout", PHANTOM_LAYOUT)
-    for key in ("pathologies", "findings"):
+    classes = PHANTOM_ORGANS if organs else layout.pathologies
+    for key, written in (("pathologies", classes), ("findings", layout.findings)):
         for number, name in enumerate(getattr(data, key)):
-            if name not in (written := getattr(layout, key)):
+            if name not in written:
                 where, remedy = (
                     place("data", key, number),
                     f"Did you mean {nearest(name, written)!r}?",
                 )
-                problems.add(where, repr(name), f"one of the {key} of the phantom", remedy)
+                what = "organs" if written is PHANTOM_ORGANS else key
+                problems.add(where, repr(name), f"one of the {what} of the phantom", remedy)

@@ -74,7 +74,12 @@ class InitialWeights:
 
 
 class PhantomSettings(Settings):
-    """The phantom data set: synthetic chest X-rays in the layouts of CheXpert and CheXlocalize."""
+    """The phantom data set: synthetic chest X-rays in the layouts of CheXpert and CheXlocalize.
+
+    To segment its organs, set `data.val_masks` and `data.test_masks` to
+    `anatomy/segmentations_val.json` and `anatomy/segmentations_test.json`, and `data.pathologies` to
+    some of Left Lung, Right Lung, Heart, Ribs, Spine, Clavicles and Diaphragm.
+    """
 
     train_images: int = Field(700, ge=1, le=60_000, description="Frontal X-rays with labels only.")
     # Of one person there are up to three, and it takes two persons to divide them.

@@ -7,7 +7,7 @@ if study.phantom:
 
     rule make_phantom:
         output:
-            *[f"{DATA}/{name}" for name in PHANTOM_ANATOMY],
+            *[f"{DATA}/{name}" for name in PHANTOM_ANATOMY.values()],
             **{
                 role: [f"{DATA}/{name}" for name in names]
                 for role, names in PHANTOM_FILES.items()

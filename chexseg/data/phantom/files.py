@@ -15,5 +15,13 @@ PHANTOM_FILES = {
 }
 """Role in the layout -> its file."""
 
-PHANTOM_ANATOMY = ("anatomy/segmentations_val.json", "anatomy/segmentations_test.json")
-"""Masks of lungs, heart and bones, in CheXlocalize's format."""
+PHANTOM_ANATOMY = {
+    "val_masks": "anatomy/segmentations_val.json",
+    "test_masks": "anatomy/segmentations_test.json",
+}
+"""Role in the layout -> its file of organs instead of pathologies, in CheXlocalize's format."""
+
+PHANTOM_ORGANS = (
+    *("Left Lung", "Right Lung", "Heart", "Ribs", "Spine", "Clavicles", "Diaphragm"),
+)
+"""Classes of the masks in PHANTOM_ANATOMY."""

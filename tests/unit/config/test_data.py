@@ -159,3 +159,30 @@ def test_the_phantom_shows_no_other_pathologies():
     assert [each for each, _ in found] == ["'Fracture'"]
     found = found_in(good(data={"findings": [*FINDINGS, "Tuberculosis"]}))
     assert [each for each, _ in found] == ["'Tuberculosis'"]
+
+
+ORGANS = {
+    "val_masks": "anatomy/segmentations_val.json",
+    "test_masks": "anatomy/segmentations_test.json",
+    "pathologies": ["Left Lung", "Clavicles"],
+}
+
+
+def test_the_organs_of_the_phantom_can_be_segmented():
+    study = read_study(
+        good(data=ORGANS, saliency={}, masks={}, segmenters={"full": {"masks": ["expert"]}})
+    )
+    assert study.data.pathologies == ("Left Lung", "Clavicles")
+
+
+def test_organs_and_pathologies_of_the_phantom_cannot_be_mixed(tmp_path):
+    text = "study: s\nphantom: {}\ndata:\n  val_masks: anatomy/segmentations_val.json\n"
+    text += "  radiologist_masks: CheXlocalize/hb_segmentations_test.json\n"
+    text += "  pathologies: [Heart, Edema]\n"
+    mixed, wanted = "masks of pathologies beside those of organs", "masks of organs"
+    remedy = "Name the file of organs, or delete {!r}.".format
+    assert problems_of(text, tmp_path) == [
+        ("3:1", mixed, wanted, remedy("test_masks")),
+        ("5:3", mixed, wanted, remedy("radiologist_masks")),
+        ("6:24", "'Edema'", "one of the organs of the phantom", "Did you mean 'Heart'?"),
+    ]
