@@ -233,9 +233,8 @@ class CostModel:
         )
         samples = entry.samples_per_epoch or samples
         steps = TRAIN * samples * (2 if entry.consistency > 0 else 1)
-        passes = entry.epochs * (steps + self.x_rays.validation - expert)
-        disk = CHECKPOINTS["segmenter"] * (1 + len(entry.keep_epochs))
-        return self._network(self._segmenter(entry) * passes, disk=disk)
+        gflop = self._segmenter(entry) * entry.epochs * (steps + self.x_rays.validation - expert)
+        return self._network(gflop, disk=CHECKPOINTS["segmenter"] * (1 + len(entry.keep_epochs)))
 
     def extract_epoch(self, segmenter: str, epoch: str) -> Cost:
         return Cost(SHORT, disk=CHECKPOINTS["segmenter"])
@@ -249,8 +248,8 @@ class CostModel:
     def count_overlaps(self, **_: str) -> Cost:
         return Cost(SHORT)
 
-    list_agreement = list_runs = list_trainings = count_overlaps
-    score_runs = compare_runs = draw_figure = count_overlaps
+    list_agreement = list_runs = list_trainings = score_runs = compare_runs = count_overlaps
+    draw_figure = count_overlaps
 
     # ---- Parts -----------------------------------------------------------------------------
     @cached_property

@@ -170,7 +170,7 @@ ORGANS = {
 
 def test_the_organs_of_the_phantom_can_be_segmented():
     study = read_study(
-        good(data=ORGANS, saliency={}, masks={}, segmenters={"full": {"masks": ["expert"]}})
+        {"study": "s", "phantom": {}, "data": ORGANS, "segmenters": {"full": {"masks": ["expert"]}}}
     )
     assert study.data.pathologies == ("Left Lung", "Clavicles")
 
