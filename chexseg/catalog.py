@@ -45,6 +45,7 @@ STAGES = (
     Stage("check-data", methods={"layout": "layout"}),
     Stage("build-index", methods={"layout": "layout"}),
     Stage("store-images"),
+    Stage("average-images"),
     Stage("fetch-weights"),
     Stage("train-classifier", methods={"architecture": "architecture"}, gpu=True, training=True),
     Stage("compute-saliency", methods={"method": "saliency"}, gpu=True),
@@ -97,6 +98,7 @@ METHODS: dict[str, dict[str, str]] = {
     "saliency": {
         "gradcam": "chexseg.saliency.methods.gradcam:GradCAM",
         "layercam": "chexseg.saliency.methods.layercam:LayerCAM",
+        "integrated_gradients": "chexseg.saliency.methods.integrated_gradients:IntegratedGradients",
     },
     "mask_source": {
         "drawn": "chexseg.mask_sources.drawn:Drawn",

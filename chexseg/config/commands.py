@@ -56,6 +56,7 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
 
     runs, segmenters = runs_of(study), tuple(study.segmenters)
     columns, lines = table_of_runs(study)
+    yield "average-images", stores("images"), 0
     yield "list-runs", 0, _length([*columns, *lines])
     overlaps = _length([f"{results}/overlaps/{run}.csv" for run in runs]) + _length(runs)
     yield "score-runs", 0, overlaps

@@ -47,6 +47,11 @@ class Paths:
             owners |= dict.fromkeys(names, owner)
         return owners
 
+    @property
+    def mean_image(self) -> str:
+        """The mean train X-ray."""
+        return f"{self.results}/mean_image.h5"
+
     def data(self, file: str) -> str:
         """Returns the path of one of the data's own files, which the config gives below the root."""
         return f"{self.root}/{file}"
