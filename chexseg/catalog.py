@@ -45,7 +45,6 @@ STAGES = (
     Stage("check-data", methods={"layout": "layout"}),
     Stage("build-index", methods={"layout": "layout"}),
     Stage("store-images"),
-    Stage("average-images"),
     Stage("fetch-weights"),
     Stage("train-classifier", methods={"architecture": "architecture"}, gpu=True, training=True),
     Stage("compute-saliency", methods={"method": "saliency"}, gpu=True),

@@ -48,9 +48,9 @@ class Paths:
         return owners
 
     @property
-    def mean_image(self) -> str:
-        """The mean train X-ray."""
-        return f"{self.results}/mean_image.h5"
+    def index(self) -> str:
+        """Returns the index of the X-rays."""
+        return f"{self.results}/index.csv"
 
     def data(self, file: str) -> str:
         """Returns the path of one of the data's own files, which the config gives below the root."""

@@ -166,9 +166,6 @@ class CostModel:
         part = 1 / self.study.data.index.shards
         return self._files(FILE, part, disk=part * self._bytes("images"))
 
-    def average_images(self) -> Cost:
-        return Cost(SHORT + EACH * self.x_rays.train * self._area)
-
     # ---- Classifiers and their maps --------------------------------------------------------
     def fetch_weights(self, architecture: str) -> Cost:
         return Cost(SHORT, disk=bytes_of_weights(architecture))

@@ -19,7 +19,6 @@ PIPELINE = [
     "check-data",
     "build-index",
     "store-images",
-    "average-images",
     "fetch-weights",
     "train-classifier",
     "compute-saliency",

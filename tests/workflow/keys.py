@@ -7,7 +7,8 @@ from chexseg.data.layouts.chexpert import FINDINGS
 
 ENTRY = {
     "classifiers": "densenet", "segmenters": "chexseg", "contrasts": "chexseg_vs_full",
-    "sweeps": "more", "GradCAM": "gradcam", "LayerCAM": "gradcam", "Drawn": "expert",
+    "sweeps": "more", "GradCAM": "gradcam", "LayerCAM": "gradcam", "IntegratedGradients": "attributions",
+    "Drawn": "expert",
     "Threshold": "cam", "IRNet": "irnet", "Segmenter": "taught",
 }  # fmt: skip
 """Section, or the model of a method -> the entry of the demo whose keys are changed."""
@@ -21,6 +22,7 @@ VALUES = {
     "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
     "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
     "method": ["layercam"], "flip": [True], "scales": [[1.0, 1.5]], "layer": [3],
+    "baseline": ["black"], "values": ["absolute"], "cell": [8],
     "threshold": ["otsu"], "fill": [True], "soft": [True], "certain_background": [0.1], "loss": ["cross_entropy"],
     "metrics": [["iou_image"]], "selection_metric": ["dice"],
     "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
@@ -44,7 +46,8 @@ DIRECTLY = {
         "check_data", "build_index", "compute_saliency", "make_masks expert", "count_overlaps",
     ),
     "classifiers.densenet": ("train_classifier densenet",),
-    "saliency.gradcam": ("compute_saliency",),
+    "saliency.gradcam": ("compute_saliency gradcam",),
+    "saliency.attributions": ("compute_saliency attributions",),
     "masks.expert": ("make_masks expert",),
     "masks.cam": ("make_masks cam",),
     "masks.irnet.images": ("label_affinity irnet", "make_masks_on_gpu irnet"),
@@ -69,6 +72,8 @@ DIRECTLY = {
 NOTHING = {
     "masks.expert.seed": "all X-rays of the split are taken",
     "masks.taught.temperature": "cut masks have none",
+    "saliency.attributions.blur": "the baseline is noise",
+    "saliency.attributions.noise": "there are no noisy copies",
     "contrasts.chexseg_vs_full.all_seeds": "no run has another seed",
     "segmenters.chexseg.confidence": "consistency is 0",
     "defaults.segmenters.confidence": "likewise",
@@ -101,7 +106,15 @@ ANOTHER = {
         ["check_data", "build_index", "list_runs"],
     ),
     "saliency.gradcam.classifiers": (
-        {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
+        {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency gradcam"],
+    ),
+    "saliency.attributions.classifiers": (
+        {"saliency": {"attributions": {"classifiers": ["resnet18"]}}},
+        ["compute_saliency attributions"],
+    ),
+    "saliency.attributions.method": (
+        {"saliency": {"attributions": {"method": "layercam", "baseline": ...}}},
+        ["compute_saliency attributions"],
     ),
     "masks.expert.files": (
         {"masks": {"expert": {

@@ -13,6 +13,7 @@ from chexseg.stages import load
 
 ROOT = Path(__file__).parents[2]
 OTHER_METHODS = {
+    "saliency": "  attributions: {method: integrated_gradients, classifiers: [densenet], baseline: noise}",
     "masks": "  taught: {source: segmenter, segmenters: [full, weak_cam]}",
     "segmenters": "  student: {masks: {expert: 0.5, taught: 0.5}}",
 }

@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: tables, X-rays and masks of the data, or a section `phantom` in the config.
-# OUTPUTS: the data report, the index and the image store, and the mean X-ray if a method needs it.
+# OUTPUTS: the data report, the index and the image store.
 
 from chexseg.data.phantom.files import PHANTOM_ANATOMY, PHANTOM_FILES
 
@@ -95,19 +95,3 @@ rule store_images:
         "chexseg store-images --index {input.index:q} --root {params.root:q}"
         " --shard {wildcards.shard} --out {output:q} {params.flags}"
         " --threads {threads} > {log:q} 2>&1"
-
-
-rule average_images:
-    input:
-        index=rules.build_index.output,
-        images=PATHS.store("images"),
-    output:
-        PATHS.mean_image,
-    log:
-        f"{RESULTS}/logs/average_images.log",
-    resources:
-        mem_mb=memory(2000),
-        runtime=limit("average_images"),
-    shell:
-        "chexseg average-images --index {input.index:q} --images {input.images:q}"
-        " --out {output:q} > {log:q} 2>&1"
