@@ -35,10 +35,10 @@ def mean_of(explanations: Sequence[Explanation]) -> Explanation:
 class Explainer(ABC):
     """Explains a classifier by a map for each image and output.
 
-    A method is a subclass that implements `raw_maps`, and `raw_explanation` if it measures something
-    of each map, such as its error. It can rely on the classifier being in
-    evaluation mode and on autograd being disabled, and may enable it. Its maps may be signed:
-    each method decides whether negative evidence counts.
+    A method is a subclass that implements `raw_maps`, and `raw_explanation` if it measures
+    something of each map, such as its error. It can rely on the classifier being in evaluation mode
+    and on autograd being disabled, and may enable it. Its maps may be signed: each method decides
+    whether negative evidence counts.
 
     Args:
         classifier: images [B, 1, H, W] to logits [B, n_outputs].

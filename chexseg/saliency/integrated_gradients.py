@@ -97,15 +97,14 @@ class IntegratedGradients(Explainer):
         self, image: Tensor, outputs: list[int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns maps [B, C, H, W], their completeness errors and differences of logits, [B, C]."""
-        ends = image[:, None].expand(-1, self.baseline.number, -1, -1, -1).flatten(0, 1)
-        starts = self.baseline.of(image).flatten(0, 1)
-        attributions, differences = self.of_paths(starts, ends, outputs)
-        errors = (attributions.sum((2, 3)) - differences).abs()
-        means = (
-            each.unflatten(0, (len(image), self.baseline.number)).mean(1)
-            for each in (attributions, errors, differences)
-        )
-        return tuple(means)
+        sums = [torch.zeros(()), torch.zeros(()), torch.zeros(())]
+        starts = self.baseline.of(image).unbind(1)
+        for start in starts:
+            attributions, difference = self.of_paths(start, image, outputs)
+            error = (attributions.sum((2, 3)) - difference).abs()
+            found = (attributions, error, difference)
+            sums = [total.to(each) + each for total, each in zip(sums, found, strict=True)]
+        return tuple(total / len(starts) for total in sums)
 
     def of_paths(
         self, starts: Tensor, ends: Tensor, outputs: Sequence[int]

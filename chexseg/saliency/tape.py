@@ -107,10 +107,11 @@ class Tape:
             for node, part in zip(each.inputs, parts, strict=True):
                 if node in ours:
                     found[node].add_(part)
-                else:
-                    found[node] = found[node] + part if node in found else part
-                    if node in ours or not shared or found[node] is not part:
-                        ours.add(node)
+                    continue
+                first = node not in found
+                found[node] = part if first else found[node] + part
+                if not (first and shared):
+                    ours.add(node)
         return found[self._start]
 
 
