@@ -49,7 +49,7 @@ def attributions(files, tmp_path):
     """Computes a store of attributions of two steps; returns it."""
 
     def compute(classifiers=(files.classifier,), inputs=None, classes=CLASSES, **settings):
-        out = tmp_path / "attributions.h5"
+        out = tmp_path / f"attributions{len([*tmp_path.iterdir()])}.h5"
         compute_maps(
             "integrated_gradients", files.images[0], classifiers, out, classes, inputs=inputs,
             **{"steps": 2, "cell": 16, **settings},

@@ -71,12 +71,12 @@ class IntegratedGradients(SaliencyMethod):
         4, description="Side of a stored cell in pixels; attributions are summed over cells."
     )
     memory: int = Field(
-        1000,
+        4000,
         ge=1,
         le=1_000_000,
         description="Memory for the copies in the network, in MB; the network itself and what "
-        "every job needs is not part of it. One copy with one observation always goes through. On "
-        "a GPU, more is faster.",
+        "every job needs is not part of it. One copy with one observation always goes through. "
+        "More is faster on a GPU; a CPU hardly needs it.",
     )
     seed: Seed = Field(0, description="Seed of the noise, which is the same for all X-rays.")
 
