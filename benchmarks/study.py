@@ -88,7 +88,7 @@ class Study:
         n_all, n_train = len(read_index(self.index)), len(read_index(self.index, "train"))
         self.measure(
             "compute-saliency", compute_saliency.run, n_all, maps,
-            images=images, classifiers=(folder / "classifier.pt",), method="gradcam",
+            images=images, classifiers=(folder / "classifier.pt",), inputs={}, method="gradcam",
             settings=catalog.load("saliency", "gradcam").command_settings()(batch_size=8),
             classes=PATHOLOGIES, threads=threads,
         )  # fmt: skip

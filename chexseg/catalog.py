@@ -111,6 +111,7 @@ METHODS: dict[str, dict[str, str]] = {
     "saliency": {
         "gradcam": "chexseg.saliency.methods.gradcam:GradCAM",
         "layercam": "chexseg.saliency.methods.layercam:LayerCAM",
+        "integrated_gradients": "chexseg.saliency.methods.integrated_gradients:IntegratedGradients",
     },
     "mask_source": {
         "drawn": "chexseg.mask_sources.drawn:Drawn",

@@ -56,6 +56,9 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
 
     runs, scored = runs_of(study), scored_segmenters(study)
     columns, lines = table_of_runs(study)
+    for name, entry in study.saliency.items():
+        files = [file for each in entry.inputs(paths).values() for file in each]
+        yield f"compute-saliency of {name}", _length(files), 0
     yield "list-runs", 0, _length([*columns, *lines])
     overlaps = _length([f"{results}/overlaps/{run}.csv" for run in runs]) + _length(runs)
     yield "score-runs", 0, overlaps

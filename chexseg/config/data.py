@@ -228,7 +228,9 @@ def _check_phantom(study: Study, place: Place, problems: Problems) -> None:
             problems.add(where, repr(named), expected, f"Delete {role!r}, or write this name.")
         if organs and named is not None and role in with_masks - organs:
             where, found = place("data", role), "masks of pathologies beside those of organs"
-            problems.add(where, found, "masks of organs", f"Name the file of organs, or delete {role!r}.")
+            problems.add(
+                where, found, "masks of organs", f"Name the file of organs, or delete {role!r}."
+            )
     layout = catalog.load("layout", PHANTOM_LAYOUT)
     classes = PHANTOM_ORGANS if organs else layout.pathologies
     for key, written in (("pathologies", classes), ("findings", layout.findings)):

@@ -47,6 +47,11 @@ class Paths:
             owners |= dict.fromkeys(names, owner)
         return owners
 
+    @property
+    def index(self) -> str:
+        """Returns the index of the X-rays."""
+        return f"{self.results}/index.csv"
+
     def data(self, file: str) -> str:
         """Returns the path of one of the data's own files, which the config gives below the root."""
         return f"{self.root}/{file}"

@@ -7,6 +7,7 @@ Schema (version 1), readable with plain h5py:
     /id       [N]    UTF-8 strings: cxr_id of each X-ray, unique over all shards
     /values   [N, …] the arrays, one X-ray per chunk, gzip; masks are packed bits along the last
                      axis (`numpy.packbits`), `meta["columns"]` is then its length in pixels
+    /measures/<name> [N, C] numbers for each map, if there are any: see `chexseg.files.measures`
 
 `KINDS` in `store_format` lists the kinds. `complete` is written last: a store without it was cut
 off and is rejected.
@@ -28,6 +29,7 @@ import numpy as np
 from chexseg.errors import InputError, Problem, Problems
 from chexseg.files.artifacts import WORKFLOW
 from chexseg.files.atomic import atomic
+from chexseg.files.measures import read_measures, write_measures
 from chexseg.files.store_format import KINDS, SCHEMA, VERSION, Kind, find_mismatch
 
 
@@ -74,9 +76,18 @@ class StoreWriter:
     def __init__(self, file: h5py.File, kind: Kind, disk: _Disk):
         self.file, self.kind, self.disk, self.ids = file, kind, disk, []
         self.notes: dict = {}
+        self.measures: list[Mapping[str, np.ndarray]] = []
 
-    def append(self, cxr_id: str, item: np.ndarray) -> None:
-        """Adds the array of one X-ray. All items of a store have the same shape."""
+    def append(
+        self, cxr_id: str, item: np.ndarray, measures: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Adds the array of one X-ray. All items of a store have the same shape.
+
+        Args:
+            cxr_id: of the X-ray.
+            item: its array.
+            measures: name -> numbers for each map, [C]; the same names for all X-rays.
+        """
         if self.kind.bits:
             item = np.packbits(item, axis=-1)
         item = np.asarray(item, dtype=self.kind.dtype)
@@ -97,6 +108,7 @@ class StoreWriter:
         values.resize(len(self.ids) + 1, axis=0)
         values[len(self.ids)] = item
         self.ids.append(cxr_id)
+        self.measures.append(measures or {})
         self.disk.check()
 
 
@@ -117,6 +129,7 @@ def write_store(path: str | Path, kind: str, meta: dict | None = None) -> Iterat
             writer = StoreWriter(file, KINDS[kind], disk)
             yield writer
             file.create_dataset("id", data=writer.ids, dtype=h5py.string_dtype())
+            write_measures(file, writer.measures)
             file.attrs.update(schema=SCHEMA, version=VERSION, kind=kind, complete=True)
             file.attrs["meta"] = json.dumps(meta or {}, sort_keys=True)
             if writer.notes:
@@ -213,6 +226,12 @@ class Store:
         """Returns the arrays of several X-rays, stacked to [B, ...]; float16 becomes float32."""
         values = np.stack([self[cxr_id] for cxr_id in ids])
         return values.astype(np.float32) if values.dtype == np.float16 else values
+
+    def measures(self) -> dict[str, np.ndarray]:
+        """Returns the numbers that the store holds for each map, name -> [N, C], as `ids`."""
+        shards = [read_measures(self._file(number)) for number in range(len(self.paths))]
+        names = shards[0] if shards else {}
+        return {name: np.concatenate([shard[name] for shard in shards]) for name in names}
 
     def shards_of(self, ids: Iterable[str]) -> list[Path]:
         """Returns the shards that hold these X-rays; unknown ids are ignored."""

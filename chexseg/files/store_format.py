@@ -90,6 +90,8 @@ def find_mismatch(file: h5py.File, *kinds: str) -> tuple[str, str] | None:
         return "no list of ids", "one id per X-ray"
     if bad := _find_bad_ids(file["id"]):
         return bad, f"variable-length strings of at most {WIDEST_ID} bytes"
+    if bad := _find_bad_measures(file, n_items):
+        return bad, f"float32 numbers for each map of {n_items} X-rays"
     if "values" not in names:
         return ("no values", f"{n_items} arrays") if n_items else None
     values, of_kind = file["values"], KINDS[kind]
@@ -106,6 +108,25 @@ def find_mismatch(file: h5py.File, *kinds: str) -> tuple[str, str] | None:
     columns = meta.get("columns")
     if of_kind.bits and not (type(columns) is int and -(-columns // 8) == values.shape[-1]):
         return f"masks of {columns} columns in {values.shape[-1]} bytes", "8 columns per byte"
+    return None
+
+
+def _find_bad_measures(file: h5py.File, n_items: int) -> str | None:
+    """Returns what is wrong with the numbers of each map; see `chexseg.files.measures`."""
+    if "measures" not in file:
+        return None
+    if not isinstance(file.get("measures", getlink=True), h5py.HardLink):
+        return "measures stored outside the file"
+    if not isinstance(group := file["measures"], h5py.Group):
+        return "measures that are no group"
+    for name in group:
+        if not _is_stored_inside(group, name):
+            return f"{name!r} stored outside the file"
+        shape = group[name].shape
+        if group[name].dtype != "float32" or len(shape) != 2 or shape[0] != n_items:
+            return f"{name!r} of {group[name].dtype} {list(shape)}"
+        if group[name].nbytes > MOST_BYTES:
+            return f"{name!r} of {group[name].nbytes} bytes"
     return None
 
 
@@ -126,7 +147,7 @@ def _find_bad_ids(ids: h5py.Dataset) -> str | None:
     return f"an id of {lengths.max()} bytes" if lengths.max() > WIDEST_ID else None
 
 
-def _is_stored_inside(file: h5py.File, name: str) -> bool:
+def _is_stored_inside(file: h5py.Group, name: str) -> bool:
     """Returns whether an array is stored in this file with no filters but HDF5's own."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         return False

@@ -38,14 +38,14 @@ def device_for_inference(threads: int) -> torch.device:
 
 
 def infer(
-    compute: Callable[[Tensor], Tensor],
+    compute: Callable[[Tensor], Tensor | tuple[Tensor, ...]],
     dataset: Dataset,
     *,
     batch_size: int,
     device: torch.device,
     threads: int = 1,
     what: str = "inference",
-) -> Iterator[Tensor]:
+) -> Iterator[Tensor | tuple[Tensor, ...]]:
     """Yields the result of every X-ray, on the CPU, in the order of the data set.
 
     The last batch is padded with copies, whose results are dropped. Kernels are chosen by batch
@@ -53,7 +53,8 @@ def infer(
     a store on its number of shards.
 
     Args:
-        compute: images [B, 1, S, S] in [0, 1] on the device -> results [B, ...].
+        compute: images [B, 1, S, S] in [0, 1] on the device -> results [B, ...], or several of
+            them, of which each X-ray gets a tuple.
         dataset: items are images, uint8 [1, S, S].
         batch_size: B.
         device: where to compute.
@@ -65,8 +66,11 @@ def infer(
         missing = batch_size - len(batch)
         filled = torch.cat([batch, batch[-1:].expand(missing, -1, -1, -1)])
         with torch.no_grad():  # not around the yield: the caller runs in between
-            results = compute(to_float(filled.to(device)))[: len(batch)].cpu()
-        yield from results
+            results = compute(to_float(filled.to(device)))
+        if isinstance(results, tuple):
+            yield from zip(*(each[: len(batch)].cpu() for each in results), strict=True)
+        else:
+            yield from results[: len(batch)].cpu()
 
 
 def evaluation_mode(model: nn.Module, device: torch.device) -> nn.Module:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from chexseg.saliency.explainer import Explainer
+from chexseg.saliency.explainer import Explainer, Explanation, mean_of
 
 STEP = 32
 """Sides of scaled images are multiples of so many pixels, as networks halve them five times."""
@@ -29,7 +29,8 @@ class Averaged(Explainer):
     network does; so maps of a scaled image are multiplied by how many more cells they have.
 
     The map of a flipped image is flipped back. Maps of scaled images are resized to the grid of
-    the unscaled image (bilinear, with antialiasing where they shrink).
+    the unscaled image (bilinear, with antialiasing where they shrink). Measures of the maps are
+    averaged.
 
     Args:
         explainer: gives the maps of one image.
@@ -42,20 +43,28 @@ class Averaged(Explainer):
         self.explainer, self.flip, self.scales = explainer, flip, scales
 
     def raw_maps(self, image: Tensor, outputs: list[int]) -> Tensor:
-        total = self._flipped_too(image, outputs)
-        grid, cells = total.shape[-2:], total[0, 0].numel()
+        return self.raw_explanation(image, outputs).maps
+
+    def raw_explanation(self, image: Tensor, outputs: list[int]) -> Explanation:
+        copies = [self._flipped_too(image, outputs)]
+        grid, cells = copies[0].maps.shape[-2:], copies[0].maps[0, 0].numel()
         for scale in self.scales:
             if scale != 1:
-                maps = self._flipped_too(_scaled(image, scale), outputs)
-                more = maps[0, 0].numel() / cells
-                total = total + more * _resized(maps, grid)
-        return total / len(self.scales)
+                found = self._flipped_too(_scaled(image, scale), outputs)
+                more = found.maps[0, 0].numel() / cells
+                copies.append(Explanation(more * _resized(found.maps, grid), found.measures))
+        return mean_of(copies)
 
-    def _flipped_too(self, image: Tensor, outputs: list[int]) -> Tensor:
-        maps = self.explainer.raw_maps(image, outputs).float()
+    def _flipped_too(self, image: Tensor, outputs: list[int]) -> Explanation:
+        found = _in_float(self.explainer.raw_explanation(image, outputs))
         if not self.flip:
-            return maps
-        return (maps + self.explainer.raw_maps(image.flip(-1), outputs).float().flip(-1)) / 2
+            return found
+        mirrored = _in_float(self.explainer.raw_explanation(image.flip(-1), outputs))
+        return mean_of([found, Explanation(mirrored.maps.flip(-1), mirrored.measures)])
+
+
+def _in_float(found: Explanation) -> Explanation:
+    return Explanation(found.maps.float(), found.measures)
 
 
 def _scaled(image: Tensor, scale: float) -> Tensor:

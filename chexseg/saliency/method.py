@@ -6,18 +6,21 @@ Snakefile imports these files in every job, so import torch where maps are compu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from chexseg.config.data import ClassName
 from chexseg.config.flags import command_settings
+from chexseg.config.paths import Paths
 from chexseg.config.settings import Name, Reference, Settings, misfit
 
 if TYPE_CHECKING:
     from torch import nn
 
     from chexseg.config.study import Study
+    from chexseg.files.artifacts import Inputs
     from chexseg.saliency.explainer import Explainer
 
 
@@ -33,7 +36,12 @@ class SaliencyMethod(Settings):
     """Settings of an entry of the section `saliency`: the mean map of the listed classifiers.
 
     A subclass restricts `method` to its own name and adds its settings. Every method can average
-    its maps over flips and scales: `chexseg.saliency.averaged` does it.
+    its maps over flips and scales: `chexseg.saliency.averaged` does it. A method that reads files
+    declares their roles, and says in `inputs` which they are.
+
+    Attributes:
+        roles: role -> what its files are. Each is a flag of `chexseg compute-saliency`.
+        optional_roles: roles that may have no file.
     """
 
     method: str
@@ -54,6 +62,9 @@ class SaliencyMethod(Settings):
         "sides are rounded to multiples of 32 pixels.",
     )
 
+    roles: ClassVar[Mapping[str, str]] = {}
+    optional_roles: ClassVar[tuple[str, ...]] = ()
+
     @model_validator(mode="after")
     def _explains_each_class_once(self) -> SaliencyMethod:
         if len(set(self.classes)) < len(self.classes):
@@ -63,6 +74,10 @@ class SaliencyMethod(Settings):
     def classes_of(self, study: Study) -> tuple[str, ...]:
         """Returns the findings that are explained, in the order of the maps."""
         return self.classes or study.data.pathologies
+
+    def inputs(self, paths: Paths) -> dict[str, list[str]]:
+        """Returns the files that the method reads besides X-rays and classifiers, by role."""
+        return {}
 
     def pixels_per_cell(self, stride: int) -> int:
         """Returns the side of a map's cell in pixels, for the cost model.
@@ -91,11 +106,12 @@ class SaliencyMethod(Settings):
         return model(**{name: getattr(self, name) for name in model.model_fields})
 
     @staticmethod
-    def explainer(settings: Any, classifier: nn.Module) -> Explainer:
+    def explainer(settings: Any, classifier: nn.Module, inputs: Inputs) -> Explainer:
         """Returns the explainer that computes the maps of a classifier.
 
         Args:
             settings: an instance of `command_settings()`.
             classifier: in evaluation mode, on its device.
+            inputs: the files of `inputs`, by role.
         """
         raise NotImplementedError

@@ -4,11 +4,12 @@ from chexseg import catalog
 from chexseg.stages import compute_saliency, make_masks
 
 
-def compute_maps(method, images, classifiers, out, classes, threads=1, **settings):
-    """Runs `compute-saliency`; the settings are the method's."""
+def compute_maps(method, images, classifiers, out, classes, threads=1, inputs=None, **settings):
+    """Runs `compute-saliency`; the settings are the method's, `inputs` are its files by role."""
     compute_saliency.run(
         images=images,
         classifiers=classifiers,
+        inputs=inputs or {},
         out=out,
         method=method,
         settings=catalog.load("saliency", method).command_settings()(**settings),

@@ -7,7 +7,8 @@ from chexseg.data.layouts.chexpert import FINDINGS
 
 ENTRY = {
     "classifiers": "densenet", "segmenters": "chexseg", "contrasts": "chexseg_vs_full",
-    "sweeps": "more", "GradCAM": "gradcam", "LayerCAM": "gradcam", "Drawn": "expert",
+    "sweeps": "more", "GradCAM": "gradcam", "LayerCAM": "gradcam", "IntegratedGradients": "attributions",
+    "Drawn": "expert",
     "Threshold": "cam", "IRNet": "irnet", "Segmenter": "taught",
     "Consensus": "voted",
 }  # fmt: skip
@@ -23,6 +24,7 @@ VALUES = {
     "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
     "method": ["layercam"], "flip": [True], "scales": [[1.0, 1.5]], "layer": [3],
     "threshold": ["otsu", "quantile 0.9"], "fill": [True], "soft": [True], "certain_background": [0.1], "loss": ["cross_entropy"],
+    "baseline": ["black"], "values": ["absolute"], "cell": [8],
     "metrics": [["iou_image"]], "selection_metric": ["dice"],
     "parts": ["encoder"], "fine_tuning": ["head"], "scale_range": [[0.5, 2.0]], "keep_epochs": [[1]],
     "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
@@ -46,7 +48,8 @@ DIRECTLY = {
         "check_data", "build_index", "compute_saliency", "make_masks expert", "count_overlaps",
     ),
     "classifiers.densenet": ("train_classifier densenet",),
-    "saliency.gradcam": ("compute_saliency",),
+    "saliency.gradcam": ("compute_saliency gradcam",),
+    "saliency.attributions": ("compute_saliency attributions",),
     "masks.expert": ("make_masks expert",),
     "masks.cam": ("make_masks cam",),
     "masks.irnet.images": ("label_affinity irnet", "make_masks_on_gpu irnet"),
@@ -72,6 +75,8 @@ DIRECTLY = {
 NOTHING = {
     "masks.expert.seed": "all X-rays of the split are taken",
     "masks.taught.temperature": "cut masks have none",
+    "saliency.attributions.blur": "the baseline is noise",
+    "saliency.attributions.noise": "there are no noisy copies",
     "contrasts.chexseg_vs_full.all_seeds": "no run has another seed",
     "classifiers.densenet.momentum": "the optimizer is Adam",
     "defaults.classifiers.momentum": "likewise",
@@ -83,7 +88,7 @@ NOTHING = {
             "momentum": "the optimizer is Adam",
             "background_weight": "the loss is Dice",
             "adapter_rank": "there are no adapters",
-            "parts": "it starts from nothing",
+            "parts": "a classifier has an encoder alone",
             "initial_epoch": "likewise",
         }.items()
     },
@@ -118,7 +123,15 @@ ANOTHER = {
         ["check_data", "build_index", "list_runs"],
     ),
     "saliency.gradcam.classifiers": (
-        {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency"],
+        {"saliency": {"gradcam": {"classifiers": ["densenet", "resnet18"]}}}, ["compute_saliency gradcam"],
+    ),
+    "saliency.attributions.classifiers": (
+        {"saliency": {"attributions": {"classifiers": ["resnet18"]}}},
+        ["compute_saliency attributions"],
+    ),
+    "saliency.attributions.method": (
+        {"saliency": {"attributions": {"method": "layercam", "baseline": ...}}},
+        ["compute_saliency attributions"],
     ),
     "masks.expert.files": (
         {"masks": {"expert": {

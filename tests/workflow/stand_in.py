@@ -13,7 +13,8 @@ from chexseg.stages import load
 
 ROOT = Path(__file__).parents[2]
 OTHER_METHODS = {
-    "saliency": "  layer: {method: layercam, classifiers: [resnet18], layer: 3}",
+    "saliency": "  layer: {method: layercam, classifiers: [resnet18], layer: 3}\n"
+    "  attributions: {method: integrated_gradients, classifiers: [densenet], baseline: noise}",
     "masks": "  taught: {source: segmenter, segmenters: [full, weak_cam]}\n"
     "  voted: {source: consensus, saliency: [gradcam, layer]}",
     "segmenters": "  student: {masks: {expert: 0.5, taught: 0.5}}\n"

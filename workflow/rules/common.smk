@@ -179,6 +179,11 @@ def execution(wildcards, resources, threads):
     return quoted(*words)
 
 
+def files_of_method(wildcards):
+    """Returns the files that a saliency method reads besides X-rays and classifiers: role -> files."""
+    return study.saliency[wildcards.saliency].inputs(PATHS)
+
+
 def files_of_source(wildcards):
     """Returns the files from which a shard of masks is made: role -> files."""
     return study.masks[wildcards.masks].inputs(PATHS, wildcards.masks, wildcards.shard)

@@ -1,9 +1,10 @@
-# REQUIRED INPUTS: classifiers and the image store.
+# REQUIRED INPUTS: classifiers, the image store, and the inputs of each method.
 # OUTPUTS: saliency/<name>/<shard>.h5.
 
 
 rule compute_saliency:
     input:
+        unpack(files_of_method),
         images=f"{RESULTS}/images/{{shard}}.h5",
         classifiers=lambda wildcards: [
             PATHS.checkpoint("classifiers", name)
@@ -19,11 +20,12 @@ rule compute_saliency:
         gpu=1,
     params:
         method=lambda wildcards: study.saliency[wildcards.saliency].method,
+        files=lambda wildcards: flags_of_files(files_of_method(wildcards)),
         flags=lambda wildcards: flags(study.saliency[wildcards.saliency].settings()),
         classes=lambda wildcards: quoted(
             *study.saliency[wildcards.saliency].classes_of(study)
         ),
     shell:
         "chexseg compute-saliency --method {params.method:q} --images {input.images:q} --classifiers {input.classifiers:q}"
-        " --out {output:q} {params.flags} --classes {params.classes}"
+        " {params.files} --out {output:q} {params.flags} --classes {params.classes}"
         " --threads {threads} > {log:q} 2>&1"

@@ -21,7 +21,5 @@ PHANTOM_ANATOMY = {
 }
 """Role in the layout -> its file of organs instead of pathologies, in CheXlocalize's format."""
 
-PHANTOM_ORGANS = (
-    *("Left Lung", "Right Lung", "Heart", "Ribs", "Spine", "Clavicles", "Diaphragm"),
-)
+PHANTOM_ORGANS = (*("Left Lung", "Right Lung", "Heart", "Ribs", "Spine", "Clavicles", "Diaphragm"),)
 """Classes of the masks in PHANTOM_ANATOMY."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from chexseg.saliency.methods.layer_method import LayerMethod, module_of
 
 if TYPE_CHECKING:
+    from chexseg.files.artifacts import Inputs
     from chexseg.models.classifier import Classifier
     from chexseg.saliency.explainer import Explainer
 
@@ -19,7 +20,7 @@ class GradCAM(LayerMethod):
     method: Literal["gradcam"] = Field(description="How maps are computed.")
 
     @staticmethod
-    def explainer(settings: Any, classifier: Classifier) -> Explainer:
+    def explainer(settings: Any, classifier: Classifier, inputs: Inputs) -> Explainer:
         from chexseg.saliency import gradcam
 
         return gradcam.GradCAM(classifier, layer=module_of(classifier, settings.layer))

@@ -84,6 +84,22 @@ def test_an_empty_shard_is_a_store(tmp_path, kind):
     assert (len(store), store.ids, store.meta) == (0, [], meta_of(kind))
 
 
+def test_measures_are_read_in_the_order_of_the_ids(tmp_path):
+    parts, items = [], items_of("saliency", 3)
+    for number, rows in enumerate(([0, 1], [2])):
+        parts.append(tmp_path / f"{number}.h5")
+        with write_store(parts[-1], "saliency", {"of": "maps"}) as store:
+            for row in rows:
+                store.append(f"cxr{row}", items[row], {"error": np.array([row, 0.5, -row])})
+    measures = Store(parts, "saliency").measures()
+    assert {name: values.tolist() for name, values in measures.items()} == {
+        "error": [[0, 0.5, 0], [1, 0.5, -1], [2, 0.5, -2]]
+    }
+    assert measures["error"].dtype == np.float32
+    plain = write(tmp_path / "plain.h5", "saliency", items)
+    assert Store([plain], "saliency").measures() == {}
+
+
 def test_same_items_same_bytes(tmp_path):
     items = items_of("saliency", 3)
     first = write(tmp_path / "a.h5", "saliency", items).read_bytes()

@@ -124,6 +124,33 @@ def test_an_x_ray_that_is_not_there_is_told_with_the_files(tmp_path):
         store["cxr7"]
 
 
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (np.zeros((2, 3)), "'error' of float64 [2, 3]"),
+        (np.zeros((3, 3), np.float32), "'error' of float32 [3, 3]"),
+        (np.zeros(2, np.float32), "'error' of float32 [2]"),
+    ],
+    ids=["type", "X-rays", "axes"],
+)
+def test_measures_of_another_shape_are_refused(tmp_path, values, found):
+    path = write(tmp_path / "a.h5", "images", items_of("images", 2))
+    with h5py.File(path, "r+") as file:
+        file["measures/error"] = values
+    assert problems_of([path]) == [(str(path), found)]
+
+
+def test_measures_that_lie_elsewhere_are_refused(tmp_path):
+    path = write(tmp_path / "a.h5", "images", items_of("images", 2))
+    with h5py.File(path, "r+") as file:
+        file["measures"] = h5py.ExternalLink("b.h5", "values")
+    assert problems_of([path]) == [(str(path), "measures stored outside the file")]
+    with h5py.File(path, "r+") as file:
+        del file["measures"]
+        file["measures/error"] = h5py.SoftLink("/values")
+    assert problems_of([path]) == [(str(path), "'error' stored outside the file")]
+
+
 # What a store may not make the process do
 
 

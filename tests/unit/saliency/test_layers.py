@@ -31,7 +31,7 @@ def images(batch=2):
 
 def explainer_of(method, classifier, layer):
     method = catalog.load("saliency", method)
-    return method.explainer(method.command_settings()(layer=layer), classifier)
+    return method.explainer(method.command_settings()(layer=layer), classifier, {})
 
 
 def gradcam_by_hand(activations, gradient):

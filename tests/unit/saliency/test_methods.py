@@ -17,7 +17,7 @@ def classifier():
 @pytest.mark.parametrize("name", catalog.names("saliency"))
 def test_a_method_gives_finite_maps_that_do_not_depend_on_the_batch(name, classifier):
     method = catalog.load("saliency", name)
-    explainer = method.explainer(method.command_settings()(), classifier)
+    explainer = method.explainer(method.command_settings()(), classifier, {})
     image = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(1))
     before = {key: value.clone() for key, value in classifier.state_dict().items()}
     maps = explainer.maps(image, [4, 0])
