@@ -245,7 +245,8 @@ class CostModel:
     def count_overlaps(self, **_: str) -> Cost:
         return Cost(SHORT)
 
-    list_runs = score_runs = compare_runs = draw_figure = count_overlaps
+    list_runs = score_runs = average_seeds = compare_runs = count_overlaps
+    draw_figure = write_table = count_overlaps
 
     # ---- Parts -----------------------------------------------------------------------------
     @cached_property
