@@ -177,7 +177,7 @@ def test_a_study_that_has_not_begun(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     demo = {"configfile": (Path("config/demo.yaml"),), "config": ("study=never_begun",)}
     status.run(**demo)
-    assert "0 of 44 jobs done" in capsys.readouterr().out
+    assert "0 of 50 jobs done" in capsys.readouterr().out
     status.run(**demo, plan=True)
     assert "44 jobs, " in capsys.readouterr().out
     status.run(**demo, plan=True, profile=("slurm",), json=True)

@@ -36,7 +36,7 @@ PHANTOM_STUDY = {
     "compare_runs": 1, "draw_figure": 16, "write_table": 9,
 }  # fmt: skip
 CHEXPERT_STUDY = {
-    "check_data": 1, "build_index": 1, "store_images": 16, "score_masks": 1, "fetch_weights": 5,
+    "check_data": 1, "build_index": 1, "store_images": 16, "score_masks": 1, "fetch_weights": 3,
     "train_classifier": 6, "compute_saliency": 48, "label_affinity": 16, "train_irnet": 1,
     "compute_affinity": 16, "make_masks": 128, "make_masks_on_gpu": 144, "train_segmenter": 99,
     "predict_masks": 99, "count_overlaps": 99, "list_runs": 1, "score_runs": 1, "average_seeds": 1,
