@@ -80,7 +80,6 @@ COMMANDS = (
     " --replicates-out replicates.npz --false-positives false_positives.csv",
     "compare-runs --replicates replicates.npz --out comparisons.csv --power power.csv --contrasts itself"
     " --runs segmenter --against segmenter",
-    "average-seeds --replicates replicates.npz --runs segmenter --out averages.csv",
     f"draw-figure --figure gallery --out gallery.png {STORES}"
     f" --truth {TRUTH} --overlaps overlaps.csv --overlaps-names segmenter"
     " --predictions predictions.json --predictions-names segmenter"

@@ -54,7 +54,8 @@ def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
         axes.grid(axis="y", lw=0.4, alpha=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    labels = [name.replace(" ", "\n") for name in pathologies]
+    counted = averages[averages["metric"] == metrics[0]].groupby("pathology")["n_images"].max()
+    labels = [f"{name.replace(' ', chr(10))}\nn = {counted[name]:.0f}" for name in pathologies]
     panels[-1].set_xticks(range(len(pathologies)), labels, fontsize=8)
     panels[-1].set_xlim(-0.6, len(pathologies) - 0.4)
     columns = columns_of_legend(picture, runs)
@@ -73,6 +74,6 @@ BARS = Figure(
     title="scores, as bars",
     description="Scores on the test set by pathology, averaged over training seeds, with intervals "
     "over patients and, with several seeds, over seeds; the metrics are explained with "
-    "summary.csv. Grey: a second reader, scored like a model. At most 16 runs are shown, and none of "
+    "summary.csv. Grey: a second reader, scored like a model. n: X-rays that count for the first metric. At most 16 runs are shown, and none of "
     "sweeps if there are more; averages.csv has all.",
 )

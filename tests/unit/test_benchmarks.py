@@ -20,8 +20,12 @@ def benchmarks_import_each_other(monkeypatch):
 
 
 def rows_of_stages(sources):
-    """Names of the rows that tables have of the stages that read X-rays."""
-    rows = [name for name in NAMES if name not in ("fetch-weights", "list-runs")]
+    """Names of the rows that tables have of the stages that read X-rays, or their scores.
+
+    average-seeds reads what compare-runs reads, and does less with it.
+    """
+    others = ("fetch-weights", "list-runs", "average-seeds")
+    rows = [name for name in NAMES if name not in others]
     at = rows.index("make-masks")
     return {*rows[:at], *(f"make-masks {source}" for source in sources), *rows[at + 1 :]}
 
