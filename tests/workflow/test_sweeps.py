@@ -94,6 +94,7 @@ def test_a_sweep_over_a_saliency_map_shares_what_does_not_depend_on_it(finished,
         ("make_masks_on_gpu", irnet),
     )]  # fmt: skip
     scored = {"score_masks", "draw_figure mask_quality"}
+    scored |= {"draw_figure sweep-maps", "write_table sweep_table-maps"}
     expected = scored | {
         f"{rule} {name} {shard}" for rule, name in shards for shard in ("0000", "0001")
     }
@@ -136,4 +137,7 @@ def test_a_sweep_that_names_only_what_there_is_lists_it_and_computes_nothing(fin
     monkeypatch.chdir(finished)
     config = swept()
     config["sweeps"]["again"] = {"of": "chexseg", "expert": [0.5], "encoder": ["resnet18"]}
-    assert running(read(config)) == {"list_runs"}
+    of_sweeps = ("rho", "experts", "again")
+    listed = {"list_runs", "write_table result"}  # and all that show the table of runs
+    listed |= {f"draw_figure sweep-{name}" for name in of_sweeps}
+    assert running(read(config)) == listed | {f"write_table sweep_table-{n}" for n in of_sweeps}

@@ -224,8 +224,8 @@ def test_keys_set_together_are_one_factor():
 def test_keys_set_together_have_the_first_values_then_the_second():
     network = {"encoder": ["resnet18", "resnet34"], "initial_weights": ["res18", "imagenet"]}
     study = swept({"of": "both", "network": network})
-    assert runs(study) == ["both", "both-network_resnet34_imagenet"]
-    entry = study.segmenters["both-network_resnet34_imagenet"]
+    assert runs(study) == ["both", "both-network_resnet34"]
+    entry = study.segmenters["both-network_resnet34"]
     assert (entry.encoder, entry.initial_weights) == ("resnet34", "imagenet")
 
 
