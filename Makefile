@@ -1,4 +1,4 @@
-# make demo | test | test-fast | test-slurm | test-faults | lint | bench | bench-memory | evidence | reference
+# make demo | study | test | test-fast | test-slurm | test-faults | lint | bench | bench-memory | evidence | reference
 # | encoder-table: each sets up .venv by itself.
 
 VENV := .venv
@@ -11,7 +11,7 @@ export MPLBACKEND ?= Agg
 
 READY := $(VENV)/.ready
 
-.PHONY: demo evidence test test-fast test-slurm test-faults lint format bench bench-memory reference encoder-table clean
+.PHONY: demo study evidence test test-fast test-slurm test-faults lint format bench bench-memory reference encoder-table clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -26,6 +26,13 @@ demo: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/demo.yaml
 	$(VENV)/bin/snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html
 	@echo Open results/demo/report.html
+
+# The paper's experiments on the phantom, three seeds for each point: at most 100 minutes of two idle
+# cores. Then results/phantom-study/report.html.
+study: $(READY)
+	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/phantom-study.yaml
+	$(VENV)/bin/snakemake --cores 1 --configfile config/phantom-study.yaml --report results/phantom-study/report.html
+	@echo Open results/phantom-study/report.html
 
 # The same study with three seeds, and their table.
 evidence: $(READY)

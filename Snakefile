@@ -44,8 +44,9 @@ rule all:
             rules.list_runs.output,
             rules.list_trainings.output,
             rules.score_runs.output,
+            rules.average_seeds.output,
             rules.compare_runs.output,
-            [f"{RESULTS}/figures/{figure}" for figure in FIGURES],
+            [f"{RESULTS}/figures/{file}" for file in FIGURE_FILES],
         ]
         if SCORED
         else [],

@@ -73,6 +73,7 @@ STAGES = (
     Stage("list-runs"),
     Stage("list-trainings"),
     Stage("score-runs", methods={"metrics": "metric"}),
+    Stage("average-seeds"),
     Stage("compare-runs"),
     Stage("draw-figure", methods={"figure": "figure"}),
 )
@@ -131,7 +132,13 @@ METHODS: dict[str, dict[str, str]] = {
         "false_positives": "chexseg.evaluation.metrics.false_positives:false_positives",
     },
     "figure": {
+        "result": "chexseg.report.result:RESULT",
+        "human": "chexseg.report.human:HUMAN_FIGURE",
+        "sweep": "chexseg.report.sweep:SWEEP",
+        "sweep_table": "chexseg.report.sweep:SWEEP_TABLE",
         "gallery": "chexseg.report.gallery:GALLERY",
+        "gallery_best": "chexseg.report.gallery:GALLERY_BEST",
+        "gallery_worst": "chexseg.report.gallery:GALLERY_WORST",
         "bars": "chexseg.report.bars:BARS",
         "mask_quality": "chexseg.report.mask_quality:MASK_QUALITY",
         "curves": "chexseg.report.curves:CURVES",

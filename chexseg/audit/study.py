@@ -168,4 +168,4 @@ def entry_of(path: str) -> str:
     """Returns the name of the entry that an artifact belongs to: `full`, `gradcam`, `images`."""
     parts = Path(store_of(path)).parts
     name = parts[1] if len(parts) > 1 and "*" not in parts[1] else parts[0]
-    return Path(name).stem
+    return name if len(parts) > 2 else Path(name).stem  # a folder may have dots in its name

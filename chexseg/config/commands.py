@@ -16,6 +16,7 @@ from chexseg.config.defaults import EXPERT
 from chexseg.config.links import Place, runs_of, scored_segmenters
 from chexseg.config.paths import Paths
 from chexseg.config.runs import table_of_runs
+from chexseg.config.seeds import groups_of_seeds
 from chexseg.errors import Problems
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     yield "list-runs", 0, _length([*columns, *lines])
     overlaps = _length([f"{results}/overlaps/{run}.csv" for run in runs]) + _length(runs)
     yield "score-runs", 0, overlaps
+    groups = [",".join(group) for group in groups_of_seeds(study).values()]
+    yield "average-seeds", 0, _length(groups)
     sides = [
         ",".join(side) for each in contrasts_of(study).values() for side in (each.run, each.against)
     ]

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from chexseg.config.links import HUMAN, Place, check_name, runs_of
+from chexseg.config.seeds import seeds_of_runs
 from chexseg.errors import Problems
 
 if TYPE_CHECKING:
@@ -51,19 +52,8 @@ def runs_of_side(study: Study, entry: ContrastEntry, side: str) -> tuple[str, ..
     runs = (named,) if isinstance(named, str) else tuple(named)
     if not entry.all_seeds:
         return runs
-    return tuple(dict.fromkeys(each for run in runs for each in _seeds_of(study, run)))
-
-
-def _seeds_of(study: Study, run: str) -> list[str]:
-    """Returns the runs that differ from a run in nothing but their seed, one of each, by seed."""
-    if run not in study.segmenters:
-        return [run]
-    named = study.segmenters[run]
-    wanted, runs = named.model_copy(update={"seed": 0}), {named.seed: run}
-    for name, entry in study.segmenters.items():
-        if entry.model_copy(update={"seed": 0}) == wanted:
-            runs.setdefault(entry.seed, name)
-    return [runs[seed] for seed in sorted(runs)]
+    seeds = seeds_of_runs(study)
+    return tuple(dict.fromkeys(each for run in runs for each in seeds.get(run, (run,))))
 
 
 def check_contrasts(study: Study, place: Place, problems: Problems) -> None:

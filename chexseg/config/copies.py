@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from chexseg.config.defaults import model_for
 from chexseg.config.entries import SECTIONS
@@ -89,6 +89,14 @@ class Copy:
         return "_".join(dict.fromkeys(self.reached[s] for s in settings if s in self.reached))
 
 
+class Group(Protocol):
+    """Settings that are set together, and what names say of them."""
+
+    settings: tuple[Setting, ...]
+
+    def said(self, copy: Copy) -> str: ...
+
+
 @dataclass
 class Copies:
     """The entries of a config, and copies of them.
@@ -150,7 +158,7 @@ class Copies:
         self,
         node: Node,
         settings: tuple[Setting, ...],
-        groups: Mapping[str, tuple[Setting, ...]],
+        groups: Mapping[str, Group],
         where: Location,
     ) -> Copy:
         """Makes an entry with other settings of its own, and of entries that it depends on.
@@ -216,13 +224,11 @@ class Copies:
                     changes[setting] = repr(value)
         return _with_settings(original, changes), after.used, reached, changes
 
-    def _named(
-        self, made: Copy, groups: Mapping[str, tuple[Setting, ...]], where: Location
-    ) -> Copy:
+    def _named(self, made: Copy, groups: Mapping[str, Group], where: Location) -> Copy:
         """Returns a copy with its name: the original's, and what differs, the seed last."""
-        names = {setting: name for name, settings in groups.items() for setting in settings}
+        names = {setting: name for name, group in groups.items() for setting in group.settings}
         parts = {
-            f"{names[s]}_{made.text(groups[names[s]])}"
+            f"{names[s]}_{groups[names[s]].said(made)}"
             if s in names
             else s.part_of_name(made.of, made.reached[s])
             for s in made.changes

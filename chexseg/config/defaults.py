@@ -96,7 +96,7 @@ def _in_order(config: Mapping) -> dict[str, Any]:
 
     ordered = {
         name: dict(sorted(config[name].items(), key=rank))
-        for name in (*SECTIONS, "contrasts", "sweeps")
+        for name in (*SECTIONS, "contrasts", "sweeps", "published")
         if isinstance(config.get(name), Mapping)
     }
     return {**config, **ordered}

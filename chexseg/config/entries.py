@@ -11,6 +11,7 @@ from chexseg import catalog
 from chexseg.config.settings import (
     WORDS,
     ClassifierSettings,
+    Metric,
     Name,
     Reference,
     SegmenterSettings,
@@ -18,6 +19,8 @@ from chexseg.config.settings import (
 )
 
 Weight = Annotated[float, Field(ge=0)]
+Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r{}]*$")]
+"""A line of text; Snakemake would take braces for a placeholder."""
 MaskName = Annotated[Name, Reference("masks")]
 
 
@@ -79,21 +82,22 @@ class SegmenterEntry(SegmenterSettings):
         return names, tuple(self.masks[name] / total for name in names)
 
 
-Side = Annotated[
+Names = Annotated[
     Annotated[Name, Tag("name")] | Annotated[tuple[Name, ...], Field(min_length=1), Tag("list")],
     Discriminator(lambda value: "list" if isinstance(value, (list, tuple)) else "name"),
 ]
-"""One side of a contrast: a run, or runs that differ in nothing but their training seed."""
+"""One name or several: on a side of a contrast, of runs that differ in nothing but their training
+seed; in a sweep, of segmenters."""
 
 
 class ContrastEntry(Settings):
     """Two runs, or two groups of seeds, whose scores are compared on the same resamples."""
 
-    run: Side = Field(
+    run: Names = Field(
         description="Name of a segmenter, or radiologists; or a list of segmenters that differ in "
         "their seed."
     )
-    against: Side = Field(
+    against: Names = Field(
         description="The run whose score is subtracted; or a list, paired with that of `run` by "
         "position."
     )
@@ -102,6 +106,20 @@ class ContrastEntry(Settings):
         description="Take for each run all runs that differ from it only in their seed, such as "
         "those of a sweep with `seeds`.",
     )
+
+
+class PublishedEntry(Settings):
+    """A published score, shown beside those of this study and marked as published."""
+
+    run: Name | None = Field(
+        None, description="The run beside which it is shown; none: it has a row without one."
+    )
+    metric: Metric = Field(
+        "iou_dataset", description="What was scored, as a mean over pathologies."
+    )
+    value: float = Field(description="The published score.")
+    data: Text = Field(description="The data on which it was measured.")
+    source: Text = Field(description="Where it was published.")
 
 
 FACTOR_KEY = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,200}$"
@@ -129,7 +147,9 @@ class SweepEntry(Settings):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Factor]
 
-    of: Name = Field(description="Name of the segmenter.")
+    of: Names = Field(
+        description="Name of the segmenter; or a list of segmenters, each with all combinations."
+    )
     seeds: int | None = Field(
         None,
         ge=1,
@@ -158,6 +178,7 @@ MODELS: dict[str, type[Settings]] = {
     "segmenters": SegmenterEntry,
     "contrasts": ContrastEntry,
     "sweeps": SweepEntry,
+    "published": PublishedEntry,
 }
 """The other sections -> the model of their entries."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from chexseg.config.copies import Copies, Location, Refused, Setting, key_at
+from chexseg.config.copies import Copies, Copy, Location, Refused, Setting, key_at
 from chexseg.config.defaults import model_for
 from chexseg.config.entries import FACTOR_KEY, SECTIONS
 from chexseg.config.mixing import with_share
@@ -32,10 +32,23 @@ class Level:
     Attributes:
         text: the value, as it stands in names.
         settings: the keys that it sets.
+        naming: those whose values stand in names. Of keys that are set together, it is the first
+            if its values differ, or else all.
     """
 
     text: str
     settings: tuple[Setting, ...]
+    naming: tuple[Setting, ...]
+
+    def said(self, copy: Copy) -> str:
+        """Returns the value for an entry; empty if the entry depends on none of the keys."""
+        return copy.text(self.naming) or copy.text(self.settings)
+
+
+def _level(settings: tuple[Setting, ...], naming: int = 1) -> Level:
+    """Returns a value that sets keys, the first `naming` of which stand in names."""
+    said = settings[:naming]
+    return Level("_".join(dict.fromkeys(setting.text for setting in said)), settings, said)
 
 
 class Factors:
@@ -92,7 +105,7 @@ class Factors:
             if "seed" in self.sweep:
                 raise Refused(here, "both 'seeds' and 'seed'", "one of them", "Delete one.")
             for seed in self._seeds(values):
-                yield Level(str(seed), (self._setting("seed", seed, here),))
+                yield _level((self._setting("seed", seed, here),))
         elif isinstance(values, list):
             for number, value in enumerate(values):
                 try:
@@ -100,20 +113,21 @@ class Factors:
                 except Refused as refused:
                     self.mistakes.append(refused.args)
                 else:
-                    yield Level(setting.text, (setting,))
+                    yield _level((setting,))
         else:
             self._check_group(name, here)
             lengths = {len(each) for each in values.values()}
             if len(lengths) > 1:
                 found = f"lists of {' and '.join(map(str, sorted(lengths)))} values"
                 raise Refused(here, found, "as many values for each key", "Complete them.")
+            first = [text_of(value) for value in next(iter(values.values()))]
+            naming = 1 if len({*first}) == len(first) else len(values)
             for number in range(*lengths):
                 settings = tuple(
                     self._setting(key, each[number], (*here, key, number))
                     for key, each in values.items()
                 )
-                texts = dict.fromkeys(setting.text for setting in settings)
-                yield Level("_".join(texts), settings)
+                yield _level(settings, naming)
 
     def _check_group(self, name: str, here: Location) -> None:
         """Raises Refused if keys that are set together have a name that means something else."""

@@ -91,6 +91,14 @@ def scored_masks(study: Study) -> dict[str, tuple[str, ...]]:
     }
 
 
+def check_published(study: Study, place: Place, problems: Problems) -> None:
+    """Adds a problem for each published score beside a run that is none of the study."""
+    for name, entry in study.published.items():
+        if entry.run is not None:
+            where = place("published", name, "run")
+            check_name(entry.run, runs_of(study), "the runs", where, problems)
+
+
 def entries(study: Study) -> Iterator[tuple[str, str, Settings]]:
     """Yields section, name and entry of all named entries of a study."""
     for section in SECTIONS:

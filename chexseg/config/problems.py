@@ -24,6 +24,7 @@ TAGS = {
     ("segmenters", "masks"): ("list", "weights"),
     ("contrasts", "run"): ("name", "list"),
     ("contrasts", "against"): ("name", "list"),
+    ("sweeps", "of"): ("name", "list"),
     ("sweeps", ANY): ("values", "together"),
 }
 """Section and key -> what pydantic puts behind the key: see `chexseg.config.entries`."""

@@ -41,6 +41,7 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
             yield f"{section}.<name>", model_of(section)
     yield "sweeps.<name>", model_of("sweeps")
     yield "contrasts.<name>", model_of("contrasts")
+    yield "published.<name>", model_of("published")
 
 
 def schema() -> dict[str, Any]:

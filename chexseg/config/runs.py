@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +35,21 @@ def table_of_runs(study: Study) -> tuple[tuple[str, ...], list[str]]:
     rows = [table.row(run) for run in runs if run not in swept or ("segmenters", run) not in made]
     for sweep, points in study.unfolded.points.items():
         rows += [table.row(run, sweep, values) for run, values in points.items() if run in runs]
-    return table.columns, [_line(row) for row in rows]
+    return table.columns, [line(row) for row in rows]
 
 
-def _line(cells: list[str]) -> str:
+def factors_of(study: Study, sweep: str) -> tuple[str, ...]:
+    """Returns the columns of the table of runs by which the runs of a sweep differ.
+
+    They are its factors but `seeds`; `of` is one if it sweeps several segmenters, or has no other.
+    """
+    entry = study.sweeps[sweep]
+    factors = tuple(name for name in entry.model_extra or {} if name != "seed")
+    return factors if isinstance(entry.of, str) and factors else ("of", *factors)
+
+
+def line(cells: Iterable[str]) -> str:
+    """Returns cells as a line of a CSV."""
     text = StringIO()
     csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue()
@@ -65,7 +76,7 @@ class _Table:
             values: factor of that sweep -> the text of its value.
         """
         entry = self.study.segmenters.get(run)
-        of = self.study.sweeps[sweep].of if sweep else self._original(("segmenters", run))[1]
+        of = self._original(("segmenters", run))[1]
         values = self._values_of_copy(run) if values is None else values
         cells = {"run": run, "sweep": sweep}
         if entry is not None:

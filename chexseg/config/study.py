@@ -17,8 +17,14 @@ from chexseg.config.commands import check_commands
 from chexseg.config.contrasts import check_contrasts
 from chexseg.config.data import DataSection, with_selections
 from chexseg.config.defaults import inherited, origin
-from chexseg.config.entries import ContrastEntry, SegmenterEntry, SweepEntry, union
-from chexseg.config.links import check_links
+from chexseg.config.entries import (
+    ContrastEntry,
+    PublishedEntry,
+    SegmenterEntry,
+    SweepEntry,
+    union,
+)
+from chexseg.config.links import check_links, check_published
 from chexseg.config.problems import add_problems, check_defaults
 from chexseg.config.settings import (
     ClassifierSettings,
@@ -63,6 +69,9 @@ class Study(Settings):
     contrasts: dict[Name, ContrastEntry] = Field(
         {}, description="What is compared; none: every two runs, if there are at most 6 runs."
     )
+    published: dict[Name, PublishedEntry] = Field(
+        {}, description="Published scores, shown beside those of the study."
+    )
     figures: FigureSettings = Field(FigureSettings(), description="Figures of the report.")
     _unfolded: Unfolded = PrivateAttr(default_factory=lambda: unfold({}))
 
@@ -104,6 +113,7 @@ def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) ->
         study._unfolded = unfolded
         check_links(study, place, problems)
         check_contrasts(study, place, problems)
+        check_published(study, place, problems)
         if not problems.found:
             check_commands(study, place, problems)
     except ValidationError as error:

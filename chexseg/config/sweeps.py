@@ -1,6 +1,6 @@
 """Unfolds the sweeps of a config into ordinary entries, when it is read.
 
-A sweep names a segmenter and factors; each combination of their values is a run. A run differs from
+A sweep names a segmenter, or several, and factors; each combination of their values is a run. A run differs from
 the segmenter by what its values change, and is called so: `chexseg-expert_0.5-seed_1`. A value that
 the segmenter has anyway changes nothing, so that the run with only such values is the segmenter
 itself. Names do not depend on other values, factors and sweeps: adding one only adds runs.
@@ -55,7 +55,9 @@ def unfold(config: Any) -> Unfolded:
     for name, sweep in sweeps.items() if isinstance(sweeps, Mapping) else ():
         try:
             valid = SweepEntry.model_validate(sweep)
-            _unfold(name, {**sweep, "seeds": valid.seeds}, unfolded)
+            for segmenter, where in _segmenters(name, valid.of):
+                of_one = {**sweep, "of": segmenter, "seeds": valid.seeds}
+                _unfold(name, where, of_one, unfolded)
         except ValidationError:
             continue  # reported with the study
         except Refused as refused:
@@ -65,8 +67,30 @@ def unfold(config: Any) -> Unfolded:
     return unfolded
 
 
-def _unfold(name: str, sweep: Mapping[str, Any], unfolded: Unfolded) -> None:
-    """Adds the entries and points of a sweep, and what is wrong with it.
+def _segmenters(sweep: str, of: str | tuple[str, ...]) -> Iterator[tuple[str, Location]]:
+    """Yields the segmenters of a sweep, each with the place of its name.
+
+    Raises:
+        Refused: one is named twice.
+    """
+    if isinstance(of, str):
+        yield of, ("sweeps", sweep, "of")
+        return
+    for number, segmenter in enumerate(of):
+        where = ("sweeps", sweep, "of", number)
+        if segmenter in of[:number]:
+            raise Refused(where, f"{segmenter!r} twice", "each once", "Delete one of the two.")
+        yield segmenter, where
+
+
+def _unfold(name: str, where: Location, sweep: Mapping[str, Any], unfolded: Unfolded) -> None:
+    """Adds the entries and points of one segmenter of a sweep, and what is wrong with them.
+
+    Args:
+        name: of the sweep.
+        where: the place of the segmenter's name in the config.
+        sweep: its factors, and the segmenter.
+        unfolded: receives them.
 
     Raises:
         Refused: something is so wrong that nothing more can be said of the sweep.
@@ -76,14 +100,15 @@ def _unfold(name: str, sweep: Mapping[str, Any], unfolded: Unfolded) -> None:
     if sweep["of"] not in names:
         expected = f"one of segmenters: {', '.join(names) or 'there is none'}"
         remedy = f"Did you mean {nearest(sweep['of'], names)!r}?" if names else "Define it first."
-        raise Refused((*here, "of"), repr(sweep["of"]), expected, remedy)
+        raise Refused(where, repr(sweep["of"]), expected, remedy)
     node = ("segmenters", sweep["of"])
     if not isinstance(copies.original(node), Mapping):
         return  # reported with the study
-    if not [key for key, value in sweep.items() if key != "of" and value is not None]:
+    written = [key for key, value in sweep.items() if key != "of" and value is not None]
+    if not written and where == (*here, "of"):
         raise Refused(here, "no factors", "a factor with its values", "See config/README.md.")
     factors = Factors(here, sweep, copies, unfolded.mistakes).read()
-    if not factors:
+    if written and not factors:
         return
     counts = [len(levels) for levels in factors.values()]
     before = sum(len(runs) for runs in unfolded.points.values())
@@ -100,7 +125,7 @@ def _unfold(name: str, sweep: Mapping[str, Any], unfolded: Unfolded) -> None:
         values = {
             factor: text
             for factor, level in zip(factors, levels, strict=True)
-            if (text := copy.text(level.settings))
+            if (text := level.said(copy))
         }
         same = points.setdefault(copy.name, values)
         points[copy.name] = {key: text for key, text in same.items() if values.get(key) == text}
@@ -134,10 +159,10 @@ def _without_effect(
 
 def _groups(
     sweep: Mapping[str, Any], factors: Mapping[str, list[Level]], levels: tuple[Level, ...]
-) -> dict[str, tuple[Setting, ...]]:
-    """Returns the settings of a point that are set together, by the name of their factor."""
+) -> dict[str, Level]:
+    """Returns the values of a point that set keys together, by the name of their factor."""
     return {
-        name: level.settings
+        name: level
         for name, level in zip(factors, levels, strict=True)
         if isinstance(sweep[name], Mapping)
     }

@@ -1,4 +1,4 @@
-"""Differences between runs, paired by patients and by seeds."""
+"""Averages over training seeds, and differences between runs, paired by patients and by seeds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from chexseg.evaluation.variance import Covariance, Variance, covariance
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Holds the difference of two runs, or of two groups of seeds, in a metric and a pathology.
+class Average:
+    """Holds the mean over seeds of a score, or of a difference, in a metric and a pathology.
 
     Attributes:
         metric: name of the metric.
         pathology: name of the pathology, or MEAN.
-        value: mean over seeds of `run` minus `against`; NaN if a score of either is NaN.
+        value: mean over seeds; NaN if a score of a run is NaN.
         variance: over patients and seeds.
         confidence: coverage of the intervals.
         lower_is_better: whether a lower score is better.
@@ -41,21 +41,31 @@ class Difference:
     n_pathologies: int
     n_left_out: int
 
-    def row(self) -> dict[str, float | str]:
-        """Returns the columns of `comparisons.csv` that tell the difference."""
+    def row(self, name: str = "value") -> dict[str, float | str]:
+        """Returns the columns of a table that tell the mean, called `name`, and its intervals."""
         alone = {"patients": self.variance.of_patients(), "seeds": self.variance.of_seeds()}
-        row = {"metric": self.metric, "pathology": self.pathology, "difference": self.value}
-        for name, variance in ({"ci": self.variance} | alone).items():
+        row = {"metric": self.metric, "pathology": self.pathology, name: self.value}
+        for over, variance in ({"ci": self.variance} | alone).items():
             low, high = variance.interval(self.value, self.confidence)
-            row |= {f"{name}_low": low, f"{name}_high": high}
-        p_value = self.variance.p_value(self.value)
-        better = (self.value < 0) if self.lower_is_better else (self.value > 0)
+            row |= {f"{over}_low": low, f"{over}_high": high}
         return row | {
             "n_images": self.n_images,
             "n_patients": self.n_patients,
             "n_seeds": self.variance.n_seeds,
             "n_pathologies": self.n_pathologies,
             "n_left_out": self.n_left_out,
+        }
+
+
+@dataclass(frozen=True)
+class Difference(Average):
+    """Holds the difference of two runs, or of two groups of seeds, in a metric and a pathology."""
+
+    def row(self, name: str = "difference") -> dict[str, float | str]:
+        """Returns the columns of `comparisons.csv` that tell the difference."""
+        p_value = self.variance.p_value(self.value)
+        better = (self.value < 0) if self.lower_is_better else (self.value > 0)
+        return super().row(name) | {
             "probability_better": 1 - p_value / 2 if better else p_value / 2,
             "p_value": p_value,
         }
@@ -90,16 +100,39 @@ def differences(run: Sequence[Scores], against: Sequence[Scores]) -> list[Differ
     Raises:
         ValueError: the runs differ in metrics, pathologies or resamples, or cannot be paired.
     """
+    return _averaged(Difference, run, against)
+
+
+def averages(runs: Sequence[Scores]) -> list[Average]:
+    """Averages the scores of runs that differ in their training seeds.
+
+    Args:
+        runs: the scores of a run, or of the k seeds of a run, scored on the same X-rays with the
+            same resamples. A single run counts as fixed, as the human benchmark does.
+
+    Returns:
+        One for each metric and pathology, and the mean over the pathologies for which every run
+        has a score.
+
+    Raises:
+        ValueError: the runs differ in metrics, pathologies or resamples.
+    """
+    return _averaged(Average, runs, ())
+
+
+def _averaged(
+    kind: type[Average], run: Sequence[Scores], against: Sequence[Scores]
+) -> list[Average]:
+    """Returns the means over seeds of differences; of scores if there is nothing to subtract."""
     first = run[0]
-    parts = _pooled((run, against))
     return [
-        Difference(
+        kind(
             first.metrics[part.metric], first.pathologies[part.pathology],
             float(part.values.mean()), part.covariance.along(1.0), first.confidence,
             first.lower_is_better[part.metric], part.n_images, first.n_patients,
             part.n_pathologies, part.n_left_out,
         )
-        for part in parts
+        for part in _pooled((run, against))
     ]  # fmt: skip
 
 
@@ -197,11 +230,15 @@ def _pooled(*pairs: tuple[Sequence[Scores], Sequence[Scores]]) -> Iterator[_Pool
 def _differences(
     pairs: Sequence[tuple[Sequence[Scores], Sequence[Scores]]], attribute: str, metric: int
 ) -> np.ndarray:
-    """Returns the differences of V pairs of k runs, [V, k, ...]; a single run is repeated."""
+    """Returns the differences of V pairs of k runs, [V, k, ...]; a single run is repeated.
+
+    Nothing is subtracted from a side whose other side is empty.
+    """
     found = []
     for sides in pairs:
         run, against = (
-            np.stack([getattr(scores, attribute)[metric] for scores in side]) for side in sides
+            np.stack([getattr(scores, attribute)[metric] for scores in side] or [np.float64(0)])
+            for side in sides
         )
         if len(run) != len(against) and 1 not in (len(run), len(against)):
             raise ValueError(f"cannot pair {len(run)} runs with {len(against)}")

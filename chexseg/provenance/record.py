@@ -118,7 +118,7 @@ def recorded(stage: str, run: Callable[..., None], arguments: Sequence[str]) -> 
             run(**values)
             return  # in a distributed training, only the first process writes records
         digests, began, start = Digests(), datetime.now(UTC), time.perf_counter()
-        outputs = {k: [Path(values[k])] for k, m in marks.items() if m == OUTPUT and values.get(k)}
+        outputs = {k: _paths(values[k]) for k, m in marks.items() if m == OUTPUT and values.get(k)}
         inputs = {k: _paths(values[k]) for k, m in marks.items() if m == INPUT and k in values}
         before = {
             k: [_entry(p, digests) for p in paths if p.exists()] for k, paths in inputs.items()

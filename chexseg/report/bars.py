@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chexseg.config.links import HUMAN
 from chexseg.config.settings import FigureSettings
 from chexseg.report.figure import Figure, Inputs
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Picture
 
-def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+
+def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
     """Draws a bar per run, grouped by pathology; the human benchmark is grey."""
     import numpy as np
     from matplotlib.figure import Figure as Picture
@@ -20,12 +23,11 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
         columns_of_legend,
         note_of_left_out,
         read_table,
-        save,
     )
 
-    summary = read_table(inputs.summary)
+    averages = read_table(inputs.averages)
     runs, pathologies, metrics = (
-        list(dict.fromkeys(summary[column])) for column in ("run", "pathology", "metric")
+        list(dict.fromkeys(averages[column])) for column in ("run", "pathology", "metric")
     )
     total = len(runs)
     runs = [run for run in runs if run == HUMAN or inputs.shows(f"segmenters/{run}")]
@@ -38,7 +40,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     width = 0.84 / len(runs)
     for axes, metric in zip(panels, metrics, strict=True):
         for number, run in enumerate(runs):
-            rows = summary[(summary["run"] == run) & (summary["metric"] == metric)]
+            rows = averages[(averages["run"] == run) & (averages["metric"] == metric)]
             rows = rows.set_index("pathology").reindex(pathologies)
             where = np.arange(len(pathologies)) - 0.42 + (number + 0.5) * width
             errors = [rows["value"] - rows["ci_low"], rows["ci_high"] - rows["value"]]
@@ -52,7 +54,8 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
         axes.grid(axis="y", lw=0.4, alpha=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    labels = [name.replace(" ", "\n") for name in pathologies]
+    counted = averages[averages["metric"] == metrics[0]].groupby("pathology")["n_images"].max()
+    labels = [f"{name.replace(' ', chr(10))}\nn = {counted[name]:.0f}" for name in pathologies]
     panels[-1].set_xticks(range(len(pathologies)), labels, fontsize=8)
     panels[-1].set_xlim(-0.6, len(pathologies) - 0.4)
     columns = columns_of_legend(picture, runs)
@@ -60,16 +63,17 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
     picture.legend(*handles, loc="outside upper center", ncols=columns, frameon=False)
     if note := note_of_left_out(len(runs), total, "runs"):
         picture.supxlabel(note, fontsize=8)
-    save(picture, out)
+    return picture
 
 
 BARS = Figure(
     draw,
-    roles=("summary",),
-    bounded=("summary",),
+    roles=("averages",),
+    bounded=("averages",),
     category="Scores",
     title="scores, as bars",
-    description="Scores on the test set by pathology, with bootstrap intervals over patients; "
-    "``iou_dataset`` and ``iou_image`` are explained with summary.csv. Grey: a second reader, "
-    "scored like a model. At most 16 runs are shown, those of sweeps last; summary.csv has all.",
+    description="Scores on the test set by pathology, averaged over training seeds, with intervals "
+    "over patients and, with several seeds, over seeds; the metrics are explained with "
+    "summary.csv. Grey: a second reader, scored like a model. n: X-rays that count for the first metric. At most 16 runs are shown, and none of "
+    "sweeps if there are more; averages.csv has all.",
 )

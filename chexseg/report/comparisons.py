@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chexseg.config.links import HUMAN
 from chexseg.config.settings import FigureSettings
 from chexseg.report.figure import Figure, Inputs
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Picture
 
 BETTER, WORSE, TIE = "#1b7837", "#b2182b", "#777777"
 PATIENTS, SEEDS = "#4292c6", "#fd8d3c"
 ROW_INCHES = 0.62
 
 
-def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
     """Draws the mean over pathologies of each contrast: difference, intervals, and what they say."""
     from matplotlib.figure import Figure as Picture
 
-    from chexseg.report.pictures import note_of_left_out, read_table, save
+    from chexseg.report.pictures import note_of_left_out, read_table
 
     compared = read_table(inputs.comparisons)
+    compared = compared[(compared["run"] != HUMAN) & (compared["against"] != HUMAN)]
     metrics = list(dict.fromkeys(compared["metric"])) or [""]
     every = list(dict.fromkeys(compared["contrast"]))
     contrasts = [name for name in every if inputs.shows(f"contrasts/{name}")]
@@ -43,7 +45,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
             handles=_legend(), loc="outside lower center", ncols=5, frameon=False, fontsize=8,
             title=note or None, title_fontsize=8,
         )  # fmt: skip
-    save(picture, out)
+    return picture
 
 
 def _draw_metric(axes: Axes, metric: str, rows: pd.DataFrame, contrasts: list[str]) -> None:
@@ -91,10 +93,14 @@ def sentence(row: pd.Series, lower_is_better: bool) -> str:
     """Returns difference, interval, p-value and verdict of a contrast."""
     if row.isna()["difference"]:
         return "nothing to compare"
-    text = f"{row['difference']:+.3f} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]"
+    interval = f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]"
+    return f"{row['difference']:+.3f} {interval}{p_text(row)}: {verdict(row, lower_is_better)}"
+
+
+def p_text(row: pd.Series) -> str:
+    """Returns the corrected p-value of a contrast, behind a comma; '' without one."""
     p = row["p_holm"]
-    text += "" if row.isna()["p_holm"] else f", Holm's p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
-    return f"{text}: {verdict(row, lower_is_better)}"
+    return "" if p != p else f", Holm's p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
 
 
 def counts(row: pd.Series, others: pd.DataFrame, lower_is_better: bool) -> str:
@@ -128,7 +134,8 @@ COMPARISONS = Figure(
     bounded=("comparisons",),
     category="Scores",
     title="comparisons",
-    description="Differences of the contrasts in the mean over pathologies, with intervals over "
+    description="Differences of the contrasts in the mean over pathologies, but for those from the "
+    "second reader, which have a figure of their own, with intervals over "
     "patients and seeds together, and over either alone; n: X-rays, and seeds of each side. A tie is "
     "a difference whose interval contains 0. p is corrected by Holm's method for the number of "
     "contrasts. The numbers are those of comparisons.csv, of which the first 16 "

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chexseg.config.settings import FigureSettings
 from chexseg.report.figure import Figure, Inputs
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Picture
+
 LOSS, SCORE = "#4292c6", "#d94801"
 
 
-def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
     """Draws loss and score of every training by epoch, and marks the epoch that was kept."""
     import pandas as pd
     from matplotlib.figure import Figure as Picture
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    from chexseg.report.pictures import note_of_left_out, save
+    from chexseg.report.pictures import note_of_left_out
 
     trainings = {name: path for name, path in inputs.trainings.items() if inputs.shows(name)}
     note = note_of_left_out(len(trainings), len(inputs.trainings), "trainings")
@@ -53,7 +56,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
         handles=handles, loc="outside lower center", ncols=3, frameon=False, title=note or None,
         title_fontsize=8,
     )  # fmt: skip
-    save(picture, out)
+    return picture
 
 
 CURVES = Figure(
@@ -63,5 +66,5 @@ CURVES = Figure(
     category="Training",
     title="training curves",
     description="Loss and validation score of every training, by epoch. The dotted line marks "
-    "the epoch that was kept. At most 16 trainings are shown, those of sweeps last.",
+    "the epoch that was kept. At most 16 trainings are shown, and none of sweeps if there are more.",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chexseg.config.links import HUMAN
@@ -13,16 +13,23 @@ from chexseg.report.figure import Figure, Inputs
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from matplotlib.figure import Figure as Picture
 
     Cells = dict[str, tuple[np.ndarray | None, np.ndarray | None]]
     """Title of a column -> image and mask. An image is [H, W] uint8, or [H, W] float in [0, 1] for
     a saliency map, shown in colours, or None for an empty cell; a mask [H, W] bool, or None."""
 
 
-def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+def draw(inputs: Inputs, settings: FigureSettings, share: float = 0.5) -> Picture:
     """Draws a row per pathology: one test X-ray with the output of every method side by side.
 
-    The X-ray is the one with the median mean IoU over the segmenters, so no method is flattered.
+    The X-ray is the one with the median mean IoU over the segmenters, so no method is flattered;
+    or another one in that order.
+
+    Args:
+        inputs: the artifacts.
+        settings: with the number of rows.
+        share: of X-rays with a lower mean IoU: 0 for the worst, 1 for the best.
     """
     import numpy as np
     import pandas as pd
@@ -77,14 +84,24 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
             cells[f"{name} mask"] = (image, certain_masks(mask)) if shown else (None, None)
         return cells | {name: outlined(name) for name in predicted}
 
-    chosen = _median_x_rays(tables, settings.gallery_rows)
+    chosen = x_rays_of_rank(tables, share, settings.gallery_rows)
     rows = [(pathology, row(pathology, cxr_id)) for pathology, cxr_id in chosen]
     number = len(masks) + len(maps) + len(predicted)
-    _draw(rows, pathologies, note_of_left_out(number, every, "maps, masks and segmenters"), out)
+    return _draw(rows, pathologies, note_of_left_out(number, every, "maps, masks and segmenters"))
 
 
-def _median_x_rays(overlaps: pd.DataFrame, most: int) -> list[tuple[str, str]]:
-    """Chooses the X-ray with median IoU for up to `most` pathologies, as (pathology, cxr_id)."""
+def x_rays_of_rank(overlaps: pd.DataFrame, share: float, most: int) -> list[tuple[str, str]]:
+    """Chooses an X-ray by its rank in mean IoU for up to `most` pathologies.
+
+    Args:
+        overlaps: those of all segmenters.
+        share: of the X-rays with a lower mean IoU: 0 for the worst, 0.5 for the median, 1 for the
+            best. Of equal ones, the order of their ids decides.
+        most: number of pathologies.
+
+    Returns:
+        (pathology, cxr_id) of each.
+    """
     import numpy as np
 
     drawn = overlaps[overlaps["truth_pixels"] > 0].copy()
@@ -94,26 +111,23 @@ def _median_x_rays(overlaps: pd.DataFrame, most: int) -> list[tuple[str, str]]:
     for pathology in dict.fromkeys(overlaps["pathology"]):
         if pathology in mean.index.get_level_values(0):
             ranked = mean[pathology].sort_index().sort_values(kind="stable")
-            chosen.append((pathology, ranked.index[len(ranked) // 2]))
+            chosen.append((pathology, ranked.index[min(int(share * len(ranked)), len(ranked) - 1)]))
     if len(chosen) > most:
         chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, most).round().astype(int)]
     return chosen
 
 
-def _draw(
-    rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], note: str, out: Path
-) -> None:
+def _draw(rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], note: str) -> Picture:
     """Draws rows of (pathology, cells), all with the same columns, and a note below them."""
     import numpy as np
     from matplotlib.figure import Figure as Picture
 
-    from chexseg.report.pictures import colours_of, outline, save
+    from chexseg.report.pictures import colours_of, outline
 
     if not rows:
         picture = Picture(figsize=(6, 1.5), dpi=110)
         picture.text(0.5, 0.5, "No test X-ray has an expert mask.", ha="center")
-        save(picture, out)
-        return
+        return picture
     colours, titles = colours_of(pathologies), list(rows[0][1])
     cell, left, top, gap = 1.72, 0.6, 0.28, 0.05  # inches
     width = left + len(titles) * (cell + gap)
@@ -139,20 +153,29 @@ def _draw(
                 axes.set_title(title, fontsize=min(10, 220 / len(title)))
             if c == 0:
                 axes.set_ylabel(pathology.replace(" ", "\n"), fontsize=9)
-    save(picture, out)
+    return picture
 
 
-GALLERY = Figure(
-    draw,
-    roles=("index", "images", "truth", "overlaps", "predictions", "saliency", "masks"),
-    settings=("gallery_rows",),
-    bounded=("saliency", "masks", "predictions"),
-    category="Gallery",
-    title="what each method sees",
-    description="One test X-ray per pathology, up to ``figures.gallery_rows``: the X-ray with the "
-    "median IoU, averaged over the segmenters. Columns named *map* show saliency maps of "
+def _gallery(name: str, share: float) -> Figure:
+    return Figure(
+        partial(draw, share=share),
+        roles=("index", "images", "truth", "overlaps", "predictions", "saliency", "masks"),
+        settings=("gallery_rows",),
+        bounded=("saliency", "masks", "predictions"),
+        category="Gallery",
+        title=f"{name} X-rays",
+        description=DESCRIPTION.format(name=name),
+    )
+
+
+DESCRIPTION = (
+    "One test X-ray per pathology, up to ``figures.gallery_rows``: the X-ray with the "
+    "{name} IoU, averaged over the segmenters. Columns named *map* show saliency maps of "
     "classifiers, each divided by its maximum. Masks of the pathology are outlined. Columns named "
     "*mask* use the label of the test X-ray: these masks are made only for pathologies with a "
     "positive label, so they are not comparable with the masks of the segmenters, which see only "
-    "the X-ray. At most 16 maps, masks and segmenters are shown, those of sweeps last.",
+    "the X-ray. At most 16 maps, masks and segmenters are shown, and none of sweeps if there are more."
 )
+GALLERY = _gallery("median", 0.5)
+GALLERY_BEST = _gallery("best", 1.0)
+GALLERY_WORST = _gallery("worst", 0.0)

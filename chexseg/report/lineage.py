@@ -6,20 +6,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chexseg.config.settings import FigureSettings
-from chexseg.report.figure import Figure, Inputs
+from chexseg.report.figure import MOST_ENTRIES, Figure, Inputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Picture
 
     from chexseg.audit.lineage import Node
 
 RAW = "raw data"
 BAND, GAP, PASS = 0.66, 1.45, 0.35
 """Inches: height of a band, gap between boxes, and gap next to an arrow that passes through."""
+WIDEST = 18
+"""Characters of a name that fit between two boxes; of a longer one, the middle is left out."""
+
 _SWEEPS = 24
 
 
@@ -34,7 +37,7 @@ class Box:
     x: float = 0.0
 
 
-def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
     """Draws the lineage of the summary from its records.
 
     An arrow is omitted if a chain of other arrows implies it: a segmenter needs the X-rays, but so
@@ -48,7 +51,6 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
 
     from chexseg.audit.lineage import lineage_of
     from chexseg.audit.study import study_of
-    from chexseg.report.pictures import save
 
     target = lineage_of(*study_of(inputs.summary))
     bands, boxes = _boxes(target)
@@ -79,7 +81,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
                 linespacing=1.05, zorder=3,
                 bbox={"boxstyle": "round,pad=0.32", "fc": "white", "ec": "#3a6ea5", "lw": 1.1},
             )  # fmt: skip
-    save(picture, out)
+    return picture
 
 
 def _boxes(target: Node) -> tuple[list[str], list[Box]]:
@@ -100,12 +102,42 @@ def _boxes(target: Node) -> tuple[list[str], list[Box]]:
     sources: dict[Box, set[Box]] = {box: set() for box in merged.values()}
     for node in nodes:
         sources[of_node[node.name]] |= {of_node[source.name] for source in node.inputs}
-    boxes = list(merged.values())
+    sources = _grouped(sources)
+    boxes = list(sources)
     for box, direct in sources.items():
         for source in sorted(direct - {box}, key=boxes.index):
             if not any(source in _behind(other, sources) for other in direct - {source}):
                 boxes += _connect(source, box)
     return bands, boxes
+
+
+def _grouped(sources: dict[Box, set[Box]]) -> dict[Box, set[Box]]:
+    """Merges boxes in each band that has more than MOST_ENTRIES: copies of an entry with equal sources.
+
+    The seeds of a run are one box then, which says how many more there are. Names of copies are that
+    of the entry, and what differs behind a '-'.
+
+    Args:
+        sources: box -> the boxes that it was made from.
+
+    Returns:
+        The same for the boxes that are left.
+    """
+    crowded = {band for band, n in Counter(box.band for box in sources).items() if n > MOST_ENTRIES}
+    merged: dict[Box, Box] = {}
+    first: dict[tuple[int, str, frozenset[Box]], Box] = {}
+    members: Counter[Box] = Counter()
+    found: dict[Box, set[Box]] = {}
+    for box in sorted(sources, key=lambda box: box.band):
+        direct = {merged[source] for source in sources[box] if source is not box}
+        key = box.band, box.label.partition("-")[0], frozenset(direct)
+        merged[box] = first.setdefault(key, box) if box.band in crowded else box
+        members[merged[box]] += 1
+        found.setdefault(merged[box], direct)
+    for box, number in members.items():
+        if number > 1:
+            box.label = f"{box.label.partition(chr(10))[0]}\nand {number - 1} more"
+    return {box: found[box] for box in sources if box in found}
 
 
 def _stages(nodes: Sequence[Node]) -> dict[str, str]:
@@ -164,6 +196,8 @@ def _label(node: Node, entry: str) -> str:
     outputs = [maker.record["outputs"].values() for maker in node.makers.values()]
     images = sum(listed[0].get("images", 0) for each in outputs for listed in each)
     told = images and node.name.endswith((".h5", ".csv"))
+    if len(entry) > WIDEST:
+        entry = f"{entry[: WIDEST // 2]}…{entry[-WIDEST // 2 :]}"
     return f"{entry}\n{images:,} X-rays" if told else entry
 
 
@@ -220,5 +254,5 @@ LINEAGE = Figure(
     category="Lineage",
     title="from X-rays to scores",
     description="From the X-rays to the scores: every artifact that led to summary.csv, according "
-    "to the records. ``chexseg audit`` checks them, and prints the same as text.",
+    "to the records. Of many entries, those that were made from the same are one box. ``chexseg audit`` checks them, and prints the same as text.",
 )

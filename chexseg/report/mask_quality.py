@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chexseg.config.links import BLIND
@@ -12,6 +11,7 @@ from chexseg.report.figure import Figure, Inputs
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Picture
 
 IOU = "iou_dataset"
 TITLES = {IOU: "IoU over the data set", "precision": "Precision", "recall": "Recall"}
@@ -19,7 +19,7 @@ LINE = 0.14
 """Inches of a source in a pathology."""
 
 
-def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
+def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
     """Draws a panel per split with the IoU, and two with precision and recall on the last split."""
     from matplotlib.figure import Figure as Picture
 
@@ -30,7 +30,6 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
         columns_of_legend,
         note_of_left_out,
         read_table,
-        save,
     )
 
     scores = read_table(inputs.mask_quality)
@@ -68,7 +67,7 @@ def draw(inputs: Inputs, settings: FigureSettings, out: Path) -> None:
         picture.legend(*handles, loc="outside upper center", ncols=columns, frameon=False)
     if note := note_of_left_out(len(sources), total, "sources"):
         picture.supxlabel(note, fontsize=8)
-    save(picture, out)
+    return picture
 
 
 def _draw_panel(
@@ -119,5 +118,5 @@ MASK_QUALITY = Figure(
     description="Masks of every source against the experts' masks, with bootstrap intervals over "
     "patients; n: X-rays in which the experts drew the pathology. Grey: ``blind_mean``, a mask that "
     "does not look at the X-ray (see mask_quality.csv); a source to its left does not know where "
-    "the pathology is. At most 16 sources are shown, those of sweeps last; mask_quality.csv has all.",
+    "the pathology is. At most 16 sources are shown, and none of sweeps if there are more; mask_quality.csv has all.",
 )

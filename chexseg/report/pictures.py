@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from skimage.measure import find_contours
@@ -22,7 +23,12 @@ PALETTE = (
 )  # fmt: skip
 """Bright enough for outlines on X-rays. The first ten are CheXpert's, in the order of its masks."""
 
-RUN_COLOURS = ("#9ecae1", "#4292c6", "#fd8d3c", "#d94801", "#74c476", "#6a51a3", "#bcbddc")
+RUN_COLOURS = (
+    "#9ecae1", "#4292c6", "#fd8d3c", "#d94801", "#74c476", "#6a51a3", "#bcbddc", "#238b45",
+    "#f768a1", "#ae017e", "#e7ba52", "#8c6d31", "#17becf", "#393b79", "#843c39", "#b5cf6b",
+)  # fmt: skip
+"""As many as a figure shows entries."""
+
 HUMAN_COLOUR = "#969696"
 
 
@@ -37,7 +43,9 @@ def colours_of(classes: Sequence[str]) -> dict[str, str]:
     return {name: kept[name] if name in kept else next(free) for name in classes}
 
 
-TEXT = dict.fromkeys(("cxr_id", "patient", "run", "against", "contrast", "pathology"), str)
+TEXT = dict.fromkeys(
+    ("cxr_id", "patient", "run", "against", "contrast", "pathology", "runs", "sweep"), str
+)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -64,10 +72,18 @@ def columns_of_legend(figure: Figure, names: Sequence[str]) -> int:
     return max(1, min(len(names), int(figure.get_figwidth() / inches)))
 
 
+METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+"""Format of a figure -> what is left out, since it would differ each time."""
+
+VECTORS = {"svg.hashsalt": "chexseg", "pdf.fonttype": 42}
+"""Ids of an SVG depend on what it shows alone; fonts of a PDF are TrueType, as journals want them."""
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Writes a figure as PNG; equal figures give equal bytes."""
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+    """Writes a figure in the format of its path's suffix; equal figures give equal bytes."""
+    kind = path.suffix.removeprefix(".")
+    with atomic(path) as temporary, rc_context(VECTORS):
+        figure.savefig(temporary, format=kind, metadata=METADATA[kind])
 
 
 def outline(axes: Axes, mask: np.ndarray, colour: str, width: float = 1.6) -> None:

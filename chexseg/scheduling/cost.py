@@ -248,8 +248,8 @@ class CostModel:
     def count_overlaps(self, **_: str) -> Cost:
         return Cost(SHORT)
 
-    list_agreement = list_runs = list_trainings = score_runs = compare_runs = count_overlaps
-    draw_figure = count_overlaps
+    list_agreement = list_runs = list_trainings = score_runs = average_seeds = count_overlaps
+    compare_runs = draw_figure = write_table = count_overlaps
 
     # ---- Parts -----------------------------------------------------------------------------
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,8 @@ from chexseg.catalog import load, names
 from chexseg.config.settings import FigureSettings
 from chexseg.errors import Problems
 from chexseg.files.artifacts import Output
-from chexseg.report.figure import Inputs
+from chexseg.report import pictures, tables
+from chexseg.report.figure import PICTURE, Inputs, Published
 
 Name = Literal[names("figure")]
 
@@ -17,12 +19,14 @@ Name = Literal[names("figure")]
 def run(
     *,
     figure: Name,
-    out: Output,
+    out: tuple[Output, ...],
     settings: FigureSettings,
     index: Path | None = None,
     images: tuple[Path, ...] = (),
     truth: Path | None = None,
     summary: Path | None = None,
+    averages: Path | None = None,
+    runs: Path | None = None,
     comparisons: Path | None = None,
     mask_quality: Path | None = None,
     false_positives: Path | None = None,
@@ -37,19 +41,24 @@ def run(
     masks: tuple[Path, ...] = (),
     masks_names: tuple[str, ...] = (),
     shown: tuple[str, ...] = (),
+    sweep: str = "",
+    factors: tuple[str, ...] = (),
+    published: tuple[str, ...] = (),
 ) -> None:
-    """Draw a figure of a study.
+    """Draw a figure of a study, or make a table.
 
     A figure uses some of these artifacts, its roles (see the modules of `chexseg/report/`); all
     others are ignored.
 
     Args:
         figure: Name of the figure.
-        out: The figure; its suffix determines the format.
+        out: The figure, a file for each format; suffixes determine them.
         index: The study's index.
         images: The shards of the image store.
         truth: Expert masks of the test X-rays (CheXlocalize JSON).
         summary: The study's summary.csv.
+        averages: The study's averages.csv.
+        runs: The study's runs.csv.
         comparisons: The study's comparisons.csv.
         mask_quality: The study's mask_quality.csv.
         false_positives: The study's false_positives.csv.
@@ -64,10 +73,14 @@ def run(
         masks: The shards of mask stores, in the order of `masks_names`.
         masks_names: The mask sources, with equally many shards each.
         shown: The entries to show, such as `segmenters/full` or `masks/cam`; none: all.
+        sweep: The sweep that the figure is about.
+        factors: The factors of that sweep.
+        published: Published scores, each a line of a CSV: name, run (empty: none), metric, value,
+            data and source.
 
     Raises:
-        InputError: an artifact that the figure needs is missing, or names and files differ in
-            number.
+        InputError: an artifact that the figure needs is missing, names and files differ in
+            number, or the figure has no such format.
     """
     chosen, problems = load("figure", figure), Problems()
     given = {
@@ -75,6 +88,8 @@ def run(
         "images": images,
         "truth": truth,
         "summary": summary,
+        "averages": averages,
+        "runs": runs,
         "comparisons": comparisons,
         "mask_quality": mask_quality,
         "false_positives": false_positives,
@@ -88,9 +103,34 @@ def run(
         if given[role] is None:
             flag = f"--{role.replace('_', '-')}"
             problems.add(flag, "nothing", f"a file, which {figure!r} needs", f"Pass {flag}.")
+    for path in out:
+        if path.suffix not in chosen.formats:
+            problems.add(
+                path, repr(path.suffix), f"one of {', '.join(chosen.formats)}", "Rename it."
+            )
+    scores = [_published(line, problems) for line in csv.reader(published)]
     problems.raise_if_any()
-    inputs = Inputs(**{role: given[role] for role in chosen.roles}, shown=shown)
-    chosen.draw(inputs, settings, out)
+    inputs = Inputs(
+        **{role: given[role] for role in chosen.roles}, shown=shown, sweep=sweep, factors=factors,
+        published=tuple(scores),
+    )  # fmt: skip
+    made = chosen.draw(inputs, settings)
+    for path in out:
+        if chosen.formats == PICTURE:
+            pictures.save(made, path)
+        else:
+            tables.save(made, path)
+
+
+def _published(cells: list[str], problems: Problems) -> Published | None:
+    """Returns a published score, given the cells of its line."""
+    try:
+        name, run, metric, value, data, source = cells
+        return Published(name, run, metric, float(value), data, source)
+    except ValueError:
+        expected = "name, run, metric, value, data and source"
+        problems.add("--published", ",".join(cells), expected, "Correct it.")
+        return None
 
 
 def _shards(

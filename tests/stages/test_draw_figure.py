@@ -1,3 +1,5 @@
+import html
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,8 +10,9 @@ from chexseg.data.masks import encode, write_masks
 from chexseg.errors import InputError
 from chexseg.files.store import write_store
 from chexseg.report.comparisons import counts, sentence
-from chexseg.report.figure import Figure
+from chexseg.report.figure import TABLE, Figure
 from chexseg.report.pictures import read_table
+from chexseg.report.tables import Table
 from chexseg.stages import draw_figure
 
 SETTINGS = FigureSettings()
@@ -17,7 +20,7 @@ NAMES = ("Edema", "Cardiomegaly")
 RUNS = ("full", "chexseg")
 
 
-def summary_of(path):
+def averages_of(path):
     rows = [
         (run, pathology, metric, value, 0.1, 0.9, 4)
         for run, value in zip((*RUNS, "radiologists"), (0.2, 0.4, 0.6), strict=True)
@@ -30,7 +33,7 @@ def summary_of(path):
 
 
 def draw(name, out, **inputs):
-    draw_figure.run(figure=name, out=out, settings=inputs.pop("settings", SETTINGS), **inputs)
+    draw_figure.run(figure=name, out=(out,), settings=inputs.pop("settings", SETTINGS), **inputs)
     return out
 
 
@@ -96,10 +99,18 @@ def test_the_gallery_has_a_row_for_each_pathology_and_as_many_as_set(gallery, tm
 
 
 def test_the_gallery_shows_the_x_ray_of_the_segmenters_median(gallery):
-    from chexseg.report.gallery import _median_x_rays
+    from chexseg.report.gallery import x_rays_of_rank
 
     tables = pd.concat([pd.read_csv(path) for path in gallery["overlaps"][:2]])
-    assert _median_x_rays(tables, 6) == [("Edema", "b"), ("Cardiomegaly", "b")]
+    assert x_rays_of_rank(tables, 0.5, 6) == [("Edema", "b"), ("Cardiomegaly", "b")]
+    assert x_rays_of_rank(tables, 0.0, 6) == [("Edema", "a"), ("Cardiomegaly", "a")]
+    assert x_rays_of_rank(tables, 1.0, 1) == [("Edema", "c")]
+
+
+def test_galleries_of_best_median_and_worst_differ(gallery, tmp_path):
+    names = ("gallery", "gallery_best", "gallery_worst")
+    made = {draw(name, tmp_path / f"{name}.png", **gallery).read_bytes() for name in names}
+    assert len(made) == 3
 
 
 def test_the_human_does_not_choose_the_x_rays_of_the_gallery(gallery, tmp_path):
@@ -130,11 +141,11 @@ def test_the_gallery_leaves_out_columns_and_says_so(gallery, tmp_path):
     assert some.height - whole.height == pytest.approx(0.28 * 110, abs=2)  # the footer
 
 
-def test_bars_and_table_of_a_summary(tmp_path):
-    summary = summary_of(tmp_path / "summary.csv")
-    for figure, suffix in (("bars", "png"), ("table", "html")):
+def test_bars_and_table_of_scores(tmp_path):
+    averages = averages_of(tmp_path / "averages.csv")
+    for figure, suffix in (("bars", "png"), ("bars", "pdf"), ("bars", "svg"), ("table", "html")):
         paths = [tmp_path / f"{number}.{suffix}" for number in (1, 2)]
-        contents = [draw(figure, path, summary=summary).read_bytes() for path in paths]
+        contents = [draw(figure, path, averages=averages).read_bytes() for path in paths]
         assert contents[0] == contents[1]
     page = (tmp_path / "1.html").read_text()
     assert page.count('class="best">0.400') == 2 * 4
@@ -167,15 +178,15 @@ def test_quality_of_masks_of_one_and_of_many_sources(tmp_path):
 
 
 COMPARISONS = """\
-contrast,metric,pathology,difference,ci_low,ci_high,patients_low,patients_high,seeds_low,seeds_high,\
+contrast,run,against,metric,pathology,difference,ci_low,ci_high,patients_low,patients_high,seeds_low,seeds_high,\
 n_images,n_seeds,n_left_out,p_holm
-gain,iou_dataset,Edema,0.03,0.01,0.05,0.02,0.04,0.0,0.06,9,3,0,
-gain,iou_dataset,Nodule,0.03,-0.01,0.07,0.02,0.04,0.0,0.06,9,3,0,
-gain,iou_dataset,mean,0.03,0.01,0.05,0.02,0.04,0.0,0.06,9,3,1,0.0004
-20,iou_dataset,Edema,,,,,,,,0,1,1,
-20,iou_dataset,mean,-0.01,-0.03,0.01,-0.03,0.01,,,9,1,0,0.21
-gain,false_positives,mean,0.1,0.05,0.15,0.08,0.12,0.06,0.14,9,3,0,0.01
-20,false_positives,mean,,,,,,,,9,1,2,
+gain,a,b,iou_dataset,Edema,0.03,0.01,0.05,0.02,0.04,0.0,0.06,9,3,0,
+gain,a,b,iou_dataset,Nodule,0.03,-0.01,0.07,0.02,0.04,0.0,0.06,9,3,0,
+gain,a,b,iou_dataset,mean,0.03,0.01,0.05,0.02,0.04,0.0,0.06,9,3,1,0.0004
+20,c,d,iou_dataset,Edema,,,,,,,,0,1,1,
+20,c,d,iou_dataset,mean,-0.01,-0.03,0.01,-0.03,0.01,,,9,1,0,0.21
+gain,a,b,false_positives,mean,0.1,0.05,0.15,0.08,0.12,0.06,0.14,9,3,0,0.01
+20,c,d,false_positives,mean,,,,,,,,9,1,2,
 """
 
 
@@ -218,8 +229,21 @@ def test_curves_of_trainings(tmp_path, epochs):
 
 
 def test_an_artifact_that_a_figure_needs(tmp_path):
-    with pytest.raises(InputError, match="Pass --summary"):
+    with pytest.raises(InputError, match="Pass --averages"):
         draw("bars", tmp_path / "bars.png")
+
+
+def test_a_format_that_a_figure_does_not_have(tmp_path):
+    averages = averages_of(tmp_path / "averages.csv")
+    for figure, suffix in (("bars", ".html"), ("table", ".png")):
+        with pytest.raises(InputError, match=f"'{suffix}', expected one of"):
+            draw(figure, tmp_path / f"x{suffix}", averages=averages)
+
+
+def test_a_published_score_that_is_cut_short(tmp_path):
+    averages = averages_of(tmp_path / "averages.csv")
+    with pytest.raises(InputError, match="expected name, run, metric, value, data and source"):
+        draw("bars", tmp_path / "b.png", averages=averages, published=("paper,full,iou,0.2",))
 
 
 @pytest.mark.parametrize(
@@ -240,13 +264,14 @@ def test_each_source_of_masks_has_equally_many_shards(gallery, tmp_path, entries
 
 
 def test_a_figure_of_another_package_gets_the_files_of_its_roles(tmp_path, monkeypatch):
-    def write(inputs, settings, out):
-        out.write_text(f"{inputs.trainings} {inputs.summary}")
+    def make(inputs, settings):
+        return Table(f"{inputs.trainings} {inputs.summary}", [], pd.DataFrame())
 
-    figure = Figure(write, ("trainings",), "Mine", "mine", "Mine.", suffix=".txt")
+    figure = Figure(make, ("trainings",), "Mine", "mine", "Mine.", formats=TABLE)
     monkeypatch.setattr(
         draw_figure, "load", lambda kind, name: {("figure", "mine"): figure}[kind, name]
     )
     files = {"trainings": (tmp_path / "a",), "trainings_names": ("full",), "summary": tmp_path}
-    out = draw("mine", tmp_path / "mine.txt", **files)
-    assert out.read_text() == f"{ {'full': tmp_path / 'a'} } None"
+    out = draw("mine", tmp_path / "mine.html", **files)
+    title = html.escape(f"{ {'full': tmp_path / 'a'} } None")
+    assert f"<title>{title}</title>" in out.read_text()

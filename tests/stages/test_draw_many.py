@@ -26,9 +26,10 @@ def tables_of(folder, runs):
         for name in (*NAMES, "mean")
     ]
     table = pd.DataFrame(scores).assign(**values)
-    table.drop(columns=["masks", "split"]).to_csv(folder / "summary.csv", index=False)
+    table.drop(columns=["masks", "split"]).to_csv(folder / "averages.csv", index=False)
     table.drop(columns="run").to_csv(folder / "quality.csv", index=False)
-    differences = [{"contrast": run, "metric": "iou_dataset", "pathology": name}
+    differences = [{"contrast": run, "run": run, "against": "a", "metric": "iou_dataset",
+                    "pathology": name}
                    for run in runs for name in (*NAMES, "mean")]  # fmt: skip
     values = {"difference": 0.03, "n_images": 9, "n_seeds": 3, "n_left_out": 0, "p_holm": 0.1}
     values |= {f"{of}_{end}": 0.02 for of in ("ci", "patients", "seeds") for end in ("low", "high")}
@@ -40,7 +41,7 @@ def tables_of(folder, runs):
         "trainings_names": tuple(f"segmenters/{run}" for run in runs),
     }
     return {
-        "bars": ("segmenters", {"summary": folder / "summary.csv"}),
+        "bars": ("segmenters", {"averages": folder / "averages.csv"}),
         "mask_quality": ("masks", {"mask_quality": folder / "quality.csv"}),
         "comparisons": ("contrasts", {"comparisons": folder / "comparisons.csv"}),
         "curves": ("segmenters", trainings),
@@ -62,7 +63,7 @@ def test_a_figure_of_many_entries_is_as_large_as_one_of_those_that_it_shows(
         shown = [f"{section}/run_{n}" for n in range(5)]
         out = tmp_path / "figure.png"
         settings = FigureSettings()
-        draw_figure.run(figure=figure, out=out, settings=settings, **files, shown=tuple(shown))
+        draw_figure.run(figure=figure, out=(out,), settings=settings, **files, shown=tuple(shown))
         sizes.append(Image.open(out).size)
     assert sizes[0] == sizes[1]
     assert [text.split()[0] for text in notes] == ["1", "55"]

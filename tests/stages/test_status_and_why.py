@@ -177,9 +177,9 @@ def test_a_study_that_has_not_begun(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     demo = {"configfile": (Path("config/demo.yaml"),), "config": ("study=never_begun",)}
     status.run(**demo)
-    assert "0 of 45 jobs done" in capsys.readouterr().out
+    assert "0 of 50 jobs done" in capsys.readouterr().out
     status.run(**demo, plan=True)
-    assert "45 jobs, " in capsys.readouterr().out
+    assert "50 jobs, " in capsys.readouterr().out
     status.run(**demo, plan=True, profile=("slurm",), json=True)
     stages = json.loads(capsys.readouterr().out)["stages"]
     [train] = [each for each in stages if each["rule"] == "train_classifier"]

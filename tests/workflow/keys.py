@@ -7,8 +7,8 @@ from chexseg.data.layouts.chexpert import FINDINGS
 
 ENTRY = {
     "classifiers": "densenet", "segmenters": "chexseg", "contrasts": "chexseg_vs_full",
-    "sweeps": "more", "GradCAM": "gradcam", "LayerCAM": "gradcam", "IntegratedGradients": "attributions",
-    "Drawn": "expert",
+    "sweeps": "more", "published": "paper", "GradCAM": "gradcam", "LayerCAM": "gradcam",
+    "IntegratedGradients": "attributions", "Drawn": "expert",
     "Threshold": "cam", "IRNet": "irnet", "Segmenter": "taught",
     "Consensus": "voted",
 }  # fmt: skip
@@ -68,7 +68,7 @@ DIRECTLY = {
     "evaluation": ("score_masks", "score_runs"),
     "evaluation.metrics": ("score_runs",),
     "contrasts": ("compare_runs",),
-    "figures": ("draw_figure gallery.png",),
+    "figures": tuple(f"draw_figure gallery{rank}" for rank in ("", "_best", "_worst")),
 }  # fmt: skip
 """Key, or the beginning of keys -> the jobs that it changes by itself."""
 
@@ -217,6 +217,13 @@ ANOTHER = {
         {"sweeps": {"more": {"of": "full", "epochs": [10, 11]}}},
         ["train_segmenter full-epochs_11", "list_runs"],
     ),
+    **{f"published.paper.{key}": ({"published": {"paper": {
+        "value": 0.3, "data": "x", "source": "y", **change,
+    }}}, ["write_table result"])
+       for key, change in {
+           "run": {"run": "full"}, "metric": {"metric": "iou_image"}, "value": {"value": 0.4},
+           "data": {"data": "z"}, "source": {"source": "z"},
+       }.items()},
     "sweeps.more.seeds": (
         {"sweeps": {"more": {"of": "weak_cam", "seeds": 2}}},
         ["train_segmenter weak_cam-seed_1", "list_runs"],

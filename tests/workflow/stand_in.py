@@ -51,7 +51,8 @@ def stand_in(job, content=""):
     values = {}
     for name, kind in marks.items():
         paths = tuple(map(Path, flags.get(name, ())))
-        values[name] = (paths[0] if paths else None) if kind == OUTPUT else paths
+        one = kind == OUTPUT and len(paths) < 2
+        values[name] = (paths[0] if paths else None) if one else paths
     values.update({name: values[name][0] for name in marks if name == "root"})
     recorded(stage, write, arguments)(**values)
 

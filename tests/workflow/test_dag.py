@@ -12,7 +12,7 @@ DEMO = {
     "train_classifier": 2, "compute_saliency": 2, "make_masks": 4, "make_masks_on_gpu": 2,
     "label_affinity": 2, "train_irnet": 1, "compute_affinity": 2,
     "score_masks": 1, "train_segmenter": 4, "predict_masks": 4, "count_overlaps": 5, "list_runs": 1,
-    "list_trainings": 1, "score_runs": 1, "compare_runs": 1, "draw_figure": 7,
+    "list_trainings": 1, "score_runs": 1, "average_seeds": 1, "compare_runs": 1, "draw_figure": 9, "write_table": 2,
 }  # fmt: skip
 CHEXPERT = {
     **{rule: 16 * count // 2 for rule, count in DEMO.items() if count == 2},
@@ -25,10 +25,29 @@ CHEXPERT = {
 CONFIG = {
     "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 1, "make_masks": 2, "score_masks": 1,
     "train_classifier": 1, "compute_saliency": 1, "train_segmenter": 3, "predict_masks": 3,
-    "count_overlaps": 3, "list_runs": 1, "list_trainings": 1, "score_runs": 1, "compare_runs": 1,
-    "draw_figure": 7,
+    "count_overlaps": 3, "list_runs": 1, "list_trainings": 1, "score_runs": 1, "average_seeds": 1, "compare_runs": 1,
+    "draw_figure": 9, "write_table": 2,
 }  # fmt: skip
-SHIPPED = {"demo": DEMO, "chexpert": CHEXPERT, "config": CONFIG}
+PHANTOM_STUDY = {
+    "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 2, "score_masks": 1,
+    "train_classifier": 6, "compute_saliency": 6, "label_affinity": 2, "train_irnet": 1,
+    "compute_affinity": 2, "make_masks": 14, "make_masks_on_gpu": 16, "train_segmenter": 84,
+    "predict_masks": 84, "count_overlaps": 85, "list_runs": 1, "list_trainings": 1, "score_runs": 1, "average_seeds": 1,
+    "compare_runs": 1, "draw_figure": 16, "write_table": 9,
+}  # fmt: skip
+CHEXPERT_STUDY = {
+    "check_data": 1, "build_index": 1, "store_images": 16, "score_masks": 1, "fetch_weights": 3,
+    "train_classifier": 6, "compute_saliency": 48, "label_affinity": 16, "train_irnet": 1,
+    "compute_affinity": 16, "make_masks": 128, "make_masks_on_gpu": 144, "train_segmenter": 99,
+    "predict_masks": 99, "count_overlaps": 99, "list_runs": 1, "list_trainings": 1, "score_runs": 1, "average_seeds": 1,
+    "compare_runs": 1, "draw_figure": 16, "write_table": 9,
+}  # fmt: skip
+SHIPPED = {
+    "demo": DEMO, "chexpert": CHEXPERT, "config": CONFIG, "phantom-study": PHANTOM_STUDY,
+    "chexpert-study": CHEXPERT_STUDY,
+}  # fmt: skip
+OVER = {"chexpert-study": ("chexpert", "chexpert-study")}
+"""A config that is laid over another."""
 
 
 @pytest.mark.parametrize(("name", "jobs"), SHIPPED.items())
@@ -40,7 +59,8 @@ def test_dry_run_of_shipped_configs(workflow, name, jobs):
     for file in ("gt_segmentations_val.json", "gt_segmentations_test.json"):
         (data / "CheXlocalize").mkdir(exist_ok=True)
         (data / "CheXlocalize" / file).touch()
-    assert workflow.jobs(ROOT / "config" / f"{name}.yaml") == jobs
+    first, *others = [ROOT / "config" / f"{each}.yaml" for each in OVER.get(name, (name,))]
+    assert workflow.jobs(first, *map(str, others)) == jobs
 
 
 def test_all_shipped_configs_are_tried():

@@ -150,7 +150,7 @@ def test_nothing_runs_twice_and_an_edited_method_reruns_what_names_it(study, mor
     assert jobs["train_segmenter"] == 1  # the student
     assert set(jobs) == {
         "make_masks_on_gpu", "score_masks", "train_segmenter", "predict_masks", "count_overlaps",
-        "list_trainings", "score_runs", "compare_runs", "draw_figure",
+        "list_trainings", "score_runs", "average_seeds", "compare_runs", "draw_figure", "write_table",
     }  # fmt: skip
 
 

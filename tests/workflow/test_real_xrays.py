@@ -28,7 +28,7 @@ ANATOMY = ("Left Lung", "Right Lung", "Cardiomediastinum", "COVID-19 Infection")
 
 SMALL = {
     "data": {"root": str(REAL), "images": {"image_size": 96}, "index": {"shards": 2}},
-    "classifiers": {"densenet121": {"epochs": 1}, "resnet18": {"epochs": 1}},
+    "classifiers": {"densenet": {"epochs": 1}, "resnet18": {"epochs": 1}},
     "masks": {
         "irnet": {"training": {"epochs": 1, "radius": 5}},
         "teacher": {"source": "segmenter", "segmenters": ["full"], "certain_background": 0.2},

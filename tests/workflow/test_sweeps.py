@@ -17,9 +17,12 @@ SWEEPS = {
 """Of a study that is finished; chexseg has the weight 0.85 anyway."""
 
 BEHIND = {
-    "list_runs", "list_trainings", "score_runs", "compare_runs", "draw_figure gallery.png", "draw_figure bars.png",
-    "draw_figure curves.png", "draw_figure table.html", "draw_figure lineage.png",
-    "draw_figure comparisons.png",
+    "list_runs", "list_trainings", "score_runs", "average_seeds", "compare_runs", "draw_figure gallery",
+    "draw_figure gallery_best", "draw_figure gallery_worst", "draw_figure bars",
+    "draw_figure curves", "draw_figure lineage", "draw_figure comparisons", "draw_figure human",
+    "write_table result", "write_table table",
+    *(f"{rule}-{sweep}" for rule in ("draw_figure sweep", "write_table sweep_table")
+      for sweep in ("rho", "experts")),
 }  # fmt: skip
 """What depends on every run."""
 
@@ -90,7 +93,8 @@ def test_a_sweep_over_a_saliency_map_shares_what_does_not_depend_on_it(finished,
         ("compute_saliency", maps), ("label_affinity", irnet), ("compute_affinity", irnet),
         ("make_masks_on_gpu", irnet),
     )]  # fmt: skip
-    scored = {"score_masks", "draw_figure mask_quality.png"}
+    scored = {"score_masks", "draw_figure mask_quality"}
+    scored |= {"draw_figure sweep-maps", "write_table sweep_table-maps"}
     expected = scored | {
         f"{rule} {name} {shard}" for rule, name in shards for shard in ("0000", "0001")
     }
@@ -133,4 +137,7 @@ def test_a_sweep_that_names_only_what_there_is_lists_it_and_computes_nothing(fin
     monkeypatch.chdir(finished)
     config = swept()
     config["sweeps"]["again"] = {"of": "chexseg", "expert": [0.5], "encoder": ["resnet18"]}
-    assert running(read(config)) == {"list_runs"}
+    of_sweeps = ("rho", "experts", "again")
+    listed = {"list_runs", "write_table result"}  # and all that show the table of runs
+    listed |= {f"draw_figure sweep-{name}" for name in of_sweeps}
+    assert running(read(config)) == listed | {f"write_table sweep_table-{n}" for n in of_sweeps}

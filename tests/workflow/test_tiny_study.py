@@ -49,7 +49,10 @@ def test_every_artifact_is_a_file(tiny_study):
         "runs.csv", "false_positives.csv", "mask_quality.csv", "figures/gallery.png",
         "figures/bars.png",
         "figures/curves.png", "figures/table.html", "figures/lineage.png",
-        "figures/mask_quality.png", "figures/comparisons.png", "power.csv",
+        "figures/mask_quality.png", "figures/comparisons.png", "power.csv", "averages.csv",
+        "figures/comparisons.pdf", "figures/comparisons.svg", "figures/result.html",
+        "figures/result.csv", "figures/result.tex", "figures/human.png",
+        "figures/gallery_best.png", "figures/gallery_worst.png",
     ):  # fmt: skip
         assert (folder / path).stat().st_size > 0, path
     assert not list(folder.rglob(".*.partial*"))
@@ -79,6 +82,8 @@ def test_report_works_offline(tiny_study):
     for figure in (*figures, "mask_quality.png", "comparisons.png"):
         assert figure in page
     assert "use the label of the test X-ray" in page
+    assert "files in ``results" not in page  # captions are rendered, with the files behind them
+    assert "Mean over pathologies" in page  # the first page has the result
     assert "summary.csv" in page
     assert "mask_quality.csv" in page
     assert '<script src="http' not in page
@@ -90,12 +95,10 @@ def test_nothing_is_computed_twice(tiny_study):
     assert workflow.jobs(config) == {}
 
 
-SCORED = {"score_runs": 1, "compare_runs": 1}
-"""What runs behind overlaps, but for figures: six of the seven, behind a training too."""
-TAIL = {
-    "list_trainings": 1, "predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 6,
-}  # fmt: skip
-OF_MASKS = {**TAIL, "score_masks": 1, "draw_figure": 7}
+SCORED = {"score_runs": 1, "average_seeds": 1, "compare_runs": 1, "write_table": 2}
+"""What runs behind overlaps, but for figures: all but that of masks, behind a training too."""
+TAIL = {"list_trainings": 1, "predict_masks": 1, "count_overlaps": 1, **SCORED, "draw_figure": 8}
+OF_MASKS = {**TAIL, "score_masks": 1, "draw_figure": 9}
 CHANGES = [
     (("segmenters", "full", "epochs"), 2, {"train_segmenter": 1, **TAIL}),
     (
@@ -122,14 +125,14 @@ CHANGES = [
     (
         ("evaluation", "replicates"),
         500,
-        {**SCORED, "score_masks": 1, "draw_figure": 5},  # all but gallery and curves
+        {**SCORED, "score_masks": 1, "draw_figure": 5},  # all but galleries and curves
     ),
     (
         ("contrasts",),
         {"gain": {"run": "chexseg", "against": "full"}},
-        {"compare_runs": 1, "draw_figure": 1},
+        {"compare_runs": 1, "draw_figure": 2, "write_table": 1},
     ),
-    (("figures", "gallery_rows"), 3, {"draw_figure": 1}),
+    (("figures", "gallery_rows"), 3, {"draw_figure": 3}),
 ]
 
 

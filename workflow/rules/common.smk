@@ -13,14 +13,21 @@ from chexseg.config.defaults import EXPERT
 from chexseg.config.flags import flags
 from chexseg.config.links import HUMAN, runs_of, scored_masks, scored_segmenters
 from chexseg.config.paths import Paths
-from chexseg.config.runs import table_of_runs
+from chexseg.config.runs import factors_of, table_of_runs
+from chexseg.config.seeds import groups_of_seeds
 from chexseg.config.settings import FigureSettings
 from chexseg.config.starts import unused_of_start
 from chexseg.config.study import read_study
 from chexseg.errors import InputError, Problem, format_problems, nearest
 from chexseg.files.artifacts import WORKFLOW
 from chexseg.files.atomic import check_writable
-from chexseg.report.figure import entries_to_show
+from chexseg.report.figure import (
+    PICTURE,
+    TABLE,
+    entries_to_show,
+    figures_of,
+    published_beside,
+)
 from chexseg.scheduling.cost import CostModel
 from chexseg.scheduling.profiles import command_of_workflow
 from chexseg.scheduling.snakemake_questions import ask_records
@@ -86,6 +93,10 @@ SCORED_MASKS = scored_masks(study)
 TRAININGS = []  # folders with a metrics.csv; each rule file adds its own
 RUNS = runs_of(study)
 SCORED = scored_segmenters(study)
+FIGURES = figures_of(study)
+FIGURE_FILES = [
+    f"{each}{suffix}" for each in FIGURES for suffix in FIGURES[each].figure.formats
+]
 
 
 def check_rule_names(rules):
@@ -224,8 +235,28 @@ def flags_of_intervals(wildcards):
 
 
 def figure_of(wildcards):
-    """Returns the figure that a job draws."""
-    return FIGURES[wildcards.figure][1]
+    """Returns the definition of the figure that a job draws."""
+    return FIGURES[wildcards.figure].figure
+
+
+def labels_of_figure(wildcards):
+    """Returns what the report calls a figure in its list."""
+    drawn = FIGURES[wildcards.figure]
+    name = f"{drawn.sweep}: {drawn.figure.title}" if drawn.sweep else drawn.figure.title
+    return {"file": name}
+
+
+def sources_of_figure(wildcards):
+    """Returns the files behind a figure, in words: the path of one, or how many there are."""
+    words = []
+    for role in figure_of(wildcards).roles:
+        files = FILES[role]
+        files = [files] if isinstance(files, str) else [*files]
+        if len(files) == 1:
+            words.append(f"``{files[0]}``")
+        elif files:
+            words.append(f"{len(files)} files in ``{os.path.commonpath(files)}/``")
+    return ", ".join(words)
 
 
 def inputs_of_figure(wildcards):
@@ -245,5 +276,9 @@ def flags_of_figure(wildcards):
     entries = [entry for role in figure.bounded for entry in BOUNDED[role]]
     shown = entries_to_show(study, entries)
     words += ["--shown", *shown] if shown else []
+    sweep = FIGURES[wildcards.figure].sweep
+    words += ["--sweep", sweep, "--factors", *factors_of(study, sweep)] if sweep else []
+    published = published_beside(study, sweep) if figure.published else []
+    words += ["--published", *published] if published else []
     others = FigureSettings.model_fields.keys() - {*figure.settings}
     return f"{quoted(*words)} {flags(study.figures, without=tuple(others))}"

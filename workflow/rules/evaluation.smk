@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: predictions and expert masks of the test set.
-# OUTPUTS: the tables of runs and trainings, scores of all runs, comparisons, and their power.
+# OUTPUTS: tables of runs and trainings, scores of all runs and of all seeds, comparisons, their power.
 
 
 rule count_overlaps:
@@ -97,6 +97,28 @@ rule score_runs:
         "chexseg score-runs --overlaps {input.overlaps:q} --names {params.names}"
         " --out {output.summary:q} --replicates-out {output.replicates:q}"
         " --false-positives {output.false_positives:q} {params.flags} > {log:q} 2>&1"
+
+
+rule average_seeds:
+    input:
+        replicates=rules.score_runs.output.replicates,
+    output:
+        report(
+            f"{RESULTS}/averages.csv",
+            category="Scores",
+            labels={"file": "averages.csv"},
+            caption="../report/averages.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/average_seeds.log",
+    resources:
+        mem_mb=memory(2000),
+        runtime=limit("average_seeds"),
+    params:
+        runs=quoted(*[SEPARATOR.join(runs) for runs in groups_of_seeds(study).values()]),
+    shell:
+        "chexseg average-seeds --replicates {input.replicates:q} --runs {params.runs}"
+        " --out {output:q} > {log:q} 2>&1"
 
 
 CONTRASTS = contrasts_of(study)

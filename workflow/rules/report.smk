@@ -1,19 +1,14 @@
 # REQUIRED INPUTS: scores, masks and the metrics of trainings.
-# OUTPUTS: figures, with one job per figure.
+# OUTPUTS: figures and tables, with one job for each, in three formats.
 
-from chexseg.catalog import load, names
-
-FIGURES = {
-    f"{name}{figure.suffix}": (name, figure)
-    for name in names("figure")
-    for figure in [load("figure", name)]
-}
 # Role of an artifact in a figure -> its files, and the names of their entries.
 FILES = {
     "index": rules.build_index.output,
     "images": PATHS.store("images"),
     "truth": TEST_MASKS[:1],
     "summary": rules.score_runs.output.summary,
+    "averages": rules.average_seeds.output,
+    "runs": rules.list_runs.output,
     "comparisons": rules.compare_runs.output.comparisons,
     "mask_quality": rules.score_masks.output,
     "false_positives": rules.score_runs.output.false_positives,
@@ -32,7 +27,7 @@ ENTRIES = {
 }
 # Role -> its entries, for figures that show only so many.
 BOUNDED = {
-    "summary": [f"segmenters/{name}" for name in SCORED],
+    "averages": [f"segmenters/{name}" for name in groups_of_seeds(study)],
     "comparisons": [f"contrasts/{name}" for name in CONTRASTS],
     "mask_quality": [f"masks/{name}" for name in SCORED_MASKS],
     "predictions": [f"segmenters/{name}" for name in SCORED],
@@ -47,22 +42,43 @@ rule draw_figure:
         unpack(inputs_of_figure),
     output:
         report(
-            f"{RESULTS}/figures/{{figure}}",
+            f"{RESULTS}/figures/{{figure}}.png",
             category=lambda wildcards: figure_of(wildcards).category,
-            labels=lambda wildcards: {"file": figure_of(wildcards).title},
+            labels=labels_of_figure,
             caption="../report/figure.rst",
         ),
+        f"{RESULTS}/figures/{{figure}}.pdf",
+        f"{RESULTS}/figures/{{figure}}.svg",
     log:
         f"{RESULTS}/logs/draw_figure/{{figure}}.log",
     wildcard_constraints:
-        figure=one_of(FIGURES),
+        figure=one_of(
+            each for each in FIGURES if FIGURES[each].figure.formats == PICTURE
+        ),
     resources:
         mem_mb=memory(4000),
         runtime=limit("draw_figure"),
     params:
-        name=lambda wildcards: FIGURES[wildcards.figure][0],
+        name=lambda wildcards: FIGURES[wildcards.figure].name,
         flags=flags_of_figure,
         caption=lambda wildcards: figure_of(wildcards).description,
+        sources=sources_of_figure,
     shell:
         "chexseg draw-figure --figure {params.name} --out {output:q} {params.flags}"
         " > {log:q} 2>&1"
+
+
+use rule draw_figure as write_table with:
+    output:
+        report(
+            f"{RESULTS}/figures/{{figure}}.html",
+            category=lambda wildcards: figure_of(wildcards).category,
+            labels=labels_of_figure,
+            caption="../report/figure.rst",
+        ),
+        f"{RESULTS}/figures/{{figure}}.csv",
+        f"{RESULTS}/figures/{{figure}}.tex",
+    log:
+        f"{RESULTS}/logs/write_table/{{figure}}.log",
+    wildcard_constraints:
+        figure=one_of(each for each in FIGURES if FIGURES[each].figure.formats == TABLE),

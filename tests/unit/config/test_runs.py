@@ -50,7 +50,7 @@ def test_a_row_for_each_run_of_each_sweep_and_for_each_run_of_the_config():
         ("", "both", "both"),
         ("experts", "full-expert.images_5", "full"),
         ("experts", "full", "full"),
-        ("network", "both-irnet.walk.beta_8-network_resnet34_none", "both"),
+        ("network", "both-irnet.walk.beta_8-network_resnet34", "both"),
         ("rho", "both-expert_0.5", "both"),
         ("rho", "both-expert_0.5-seed_8", "both"),
         ("rho", "both", "both"),
@@ -67,10 +67,10 @@ def test_columns_hold_what_is_so_of_the_run():
     def cells(sweep, run, *names):
         return [by_name[sweep, run][name] for name in names]
 
-    run = "both-irnet.walk.beta_8-network_resnet34_none"
+    run = "both-irnet.walk.beta_8-network_resnet34"
     names = ("masks", "weights", "encoder", "initial_weights", "network", "masks.irnet.walk.beta")
     assert cells("network", run, *names) == [
-        "expert irnet-walk.beta_8", "0.9 0.1", "resnet34", "none", "resnet34_none", "8",
+        "expert irnet-walk.beta_8", "0.9 0.1", "resnet34", "none", "resnet34", "8",
     ]  # fmt: skip
     assert cells("rho", "both-expert_0.5-seed_8", "expert", "weights", "seed", "network") == [
         "0.5", "0.5 0.5", "8", "",

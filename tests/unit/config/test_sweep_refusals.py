@@ -32,6 +32,8 @@ sweeps:
 WRONG = {
     # of
     "{of: bth, epochs: [1]}": ("13:7", "'bth'", "Did you mean 'both'?"),
+    "{of: [full, bth], seeds: 2}": ("13:18", "'bth'", "Did you mean 'both'?"),
+    "{of: [full, full], seeds: 2}": ("13:18", "'full' twice", "Delete one of the two."),
     "{epochs: [1]}": ("13:3", "no 'sweeps.a.of'", "Add 'of'."),
     "{of: both}": ("13:3", "no factors", "See config/README.md."),
     # keys

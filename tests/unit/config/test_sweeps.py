@@ -179,7 +179,33 @@ def test_names_with_dots_are_found():
     assert runs(read_study(config)) == ["f.1-drawn.v2.images_5"]
 
 
+# Several segmenters
+
+
+def test_several_segmenters_have_all_combinations_each():
+    study = swept({"of": ["both", "full"], "epochs": [5, 20]})
+    assert runs(study) == ["both-epochs_5", "both", "full-epochs_5", "full"]
+    assert made(study) == {"segmenters": {"both-epochs_5", "full-epochs_5"}}
+
+
+def test_several_segmenters_may_have_no_other_factor():
+    study = swept({"of": ["full", "both"]})
+    assert runs(study) == ["full", "both"]
+    assert made(study) == {}
+    seeds = swept({"of": ["full", "both"], "seeds": 2})
+    assert runs(seeds) == ["full", "full-seed_8", "both", "both-seed_8"]
+
+
 # Keys that are set together
+
+
+def test_the_first_key_names_the_values_if_its_own_differ():
+    keys = {"epochs": [5, 6], "learning_rate": [0.1, 0.2]}
+    study = swept({"of": "full", "pace": keys}, {"of": "full", "step": {**keys, "epochs": [7, 7]}})
+    assert runs(study) == ["full-pace_5", "full-pace_6"]
+    assert runs(study, "b") == ["full-step_7_0.1", "full-step_7_0.2"]
+    assert study.unfolded.points["a"]["full-pace_5"] == {"pace": "5"}
+    assert study.segmenters["full-pace_6"].learning_rate == 0.2
 
 
 def test_keys_set_together_are_one_factor():
@@ -198,8 +224,8 @@ def test_keys_set_together_are_one_factor():
 def test_keys_set_together_have_the_first_values_then_the_second():
     network = {"encoder": ["resnet18", "resnet34"], "initial_weights": ["res18", "imagenet"]}
     study = swept({"of": "both", "network": network})
-    assert runs(study) == ["both", "both-network_resnet34_imagenet"]
-    entry = study.segmenters["both-network_resnet34_imagenet"]
+    assert runs(study) == ["both", "both-network_resnet34"]
+    entry = study.segmenters["both-network_resnet34"]
     assert (entry.encoder, entry.initial_weights) == ("resnet34", "imagenet")
 
 
@@ -256,6 +282,7 @@ def test_the_example_of_the_page_about_the_config():
     weights = ("-expert_0.1", "-expert_0.5", "", "-expert_unweighted")
     numbers = ("-expert.images_5", "-expert.images_10", "")
     assert {name: list(points) for name, points in study.unfolded.points.items()} == {
+        "supervision": [f"{of}{seed}" for of in ("weak_cam", "full", "chexseg") for seed in seeds],
         "rho": [f"chexseg{weight}{seed}" for weight in weights for seed in seeds],
         "experts": [f"full{number}{seed}" for number in numbers for seed in seeds],
         "starts": ["full-initial_weights_none", "full"],

@@ -26,7 +26,7 @@ class TestContract:
 
     def test_the_report_can_show_it(self, name):
         figure = load("figure", name)
-        assert figure.suffix in (".png", ".svg", ".html")
+        assert figure.formats in ((".png", ".pdf", ".svg"), (".html", ".csv", ".tex"))
         assert figure.category
         assert figure.title
         assert figure.description.endswith(".")
@@ -45,7 +45,7 @@ def test_every_setting_of_figures_is_one_of_a_figure():
     assert read == set(FigureSettings.model_fields)
 
 
-def test_entries_that_the_config_writes_are_shown_before_those_of_sweeps():
+def test_of_many_entries_those_that_the_config_writes_are_shown():
     written = {f"s{n}": {"masks": ["irnet"]} for n in range(11)}
     sweeps = {"many": {"of": "both", "irnet": [0.2, 0.3], "masks.irnet.walk.beta": [4, 6]}}
     study = read_study(good(segmenters=written, sweeps=sweeps))
@@ -55,10 +55,12 @@ def test_entries_that_the_config_writes_are_shown_before_those_of_sweeps():
     swept = [f"segmenters/both-irnet.walk.beta_{beta}-irnet_0.2" for beta in (4, 6)]
     entries = [f"affinity/{name}" for name in irnets] + segmenters + swept
     assert len(entries) == 18
-    assert entries_to_show(study, entries) == (*entries[:3], *segmenters)  # 14 are written
+    written = ("affinity/irnet", *segmenters)
+    assert entries_to_show(study, entries) == written  # the others are of sweeps
     assert entries_to_show(study, entries[2:]) == ()  # 16: all
-    backwards = (*swept[::-1], *segmenters[::-1], "affinity/irnet")
-    assert entries_to_show(study, entries[::-1]) == backwards
+    assert entries_to_show(study, entries[::-1]) == written[::-1]
+    many = [f"trainings/{n}" for n in range(20)]
+    assert entries_to_show(study, many) == tuple(many[:16])
 
 
 def test_titles_of_a_category_differ():

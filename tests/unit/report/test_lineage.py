@@ -6,7 +6,8 @@ from chexseg.audit.lineage import lineage_of
 from chexseg.audit.study import Study
 from chexseg.config.settings import FigureSettings
 from chexseg.report.figure import Inputs
-from chexseg.report.lineage import _arrange, _boxes, draw
+from chexseg.report.lineage import Box, _arrange, _boxes, _grouped, draw
+from chexseg.report.pictures import save
 
 
 def drawn(study):
@@ -49,7 +50,7 @@ def test_boxes_of_a_band_do_not_overlap(study):
 
 def test_the_picture_is_the_same_each_time(study):
     for name in ("a.png", "b.png"):
-        draw(Inputs(summary=study / "summary.csv"), FigureSettings(), Path(name))
+        save(draw(Inputs(summary=study / "summary.csv"), FigureSettings()), Path(name))
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
     with Image.open("a.png") as image:
         assert image.height > 600
@@ -71,3 +72,25 @@ def test_stages_that_need_each_other_have_several_bands(study, toy_stage):
 def test_raw_data_are_a_box(home):
     bands, _, _ = drawn("results/real")
     assert bands[0] == "raw data"
+
+
+def test_the_seeds_of_a_run_are_one_box_where_there_are_many():
+    masks = [Box(0, "cam"), Box(0, "expert")]
+    runs = {name: Box(1, name) for of in ("full", "weak") for name in
+            (of, *(f"{of}-seed_{n}" for n in range(1, 9)))}  # fmt: skip
+    table = Box(2, "summary")
+    sources = {box: set() for box in masks}
+    sources |= {box: {masks["full" in name]} for name, box in runs.items()}
+    sources[table] = set(runs.values())
+    found = _grouped(sources)
+    assert [box.label for box in found] == [
+        "cam", "expert", "full\nand 8 more", "weak\nand 8 more", "summary",
+    ]  # fmt: skip
+    assert found[runs["full"]] == {masks[1]}
+    assert found[table] == {runs["full"], runs["weak"]}
+
+
+def test_few_boxes_stay_as_they_are():
+    first, second = Box(0, "full"), Box(0, "full-seed_1")
+    sources = {first: set(), second: set()}
+    assert _grouped(sources) == sources
