@@ -62,6 +62,7 @@ STAGES = (
         training=True,
     ),
     Stage("predict-masks", gpu=True),
+    Stage("compute-histograms", gpu=True),
     Stage("count-overlaps"),
     Stage("list-runs"),
     Stage("score-runs", methods={"metrics": "metric"}),
@@ -113,6 +114,9 @@ METHODS: dict[str, dict[str, str]] = {
         "recall": "chexseg.evaluation.metrics.recall:recall",
         "specificity": "chexseg.evaluation.metrics.specificity:specificity",
         "false_positives": "chexseg.evaluation.metrics.false_positives:false_positives",
+        "hit_rate": "chexseg.evaluation.metrics.hit_rate:hit_rate",
+        "iou_oracle": "chexseg.evaluation.metrics.iou_oracle:iou_oracle",
+        "average_precision": "chexseg.evaluation.metrics.average_precision:average_precision",
     },
     "figure": {
         "gallery": "chexseg.report.gallery:GALLERY",
@@ -130,6 +134,10 @@ METHODS: dict[str, dict[str, str]] = {
 SELECTING = ("iou_dataset", "iou_image_all", "dice")
 """Metrics that may select thresholds and epochs: each weighs misses against false positives. Others
 are best where everything is drawn, or next to nothing."""
+
+OF_PROBABILITIES = ("iou_oracle", "average_precision")
+"""Metrics of histograms of probabilities; all others are metrics of overlaps. Only a study that names
+one of them computes histograms."""
 
 
 def gpu_rules(*, training: bool = False) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from chexseg import catalog
 from chexseg.config.contrasts import contrasts_of
 from chexseg.config.defaults import EXPERT
-from chexseg.config.links import Place, runs_of
+from chexseg.config.links import Place, runs_of, runs_with_histograms
 from chexseg.config.paths import Paths
 from chexseg.config.runs import table_of_runs
 from chexseg.errors import Problems
@@ -58,7 +58,9 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     columns, lines = table_of_runs(study)
     yield "list-runs", 0, _length([*columns, *lines])
     overlaps = _length([f"{results}/overlaps/{run}.csv" for run in runs]) + _length(runs)
-    yield "score-runs", 0, overlaps
+    scored = runs_with_histograms(study)
+    histograms = _length([f"{results}/histograms/{run}.h5" for run in scored]) + _length(scored)
+    yield "score-runs", 0, overlaps + histograms
     sides = [
         ",".join(side) for each in contrasts_of(study).values() for side in (each.run, each.against)
     ]

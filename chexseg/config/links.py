@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chexseg.catalog import OF_PROBABILITIES
 from chexseg.config.data import check_data
 from chexseg.config.defaults import EXPERT
 from chexseg.config.entries import SECTIONS
@@ -68,6 +69,12 @@ def runs_of(study: Study) -> tuple[str, ...]:
     """Returns what is scored: the segmenters, and the human benchmark if there is one."""
     readers = study.data.mask_files("", "test")[1:]
     return (*study.segmenters, *[HUMAN] * bool(readers))
+
+
+def runs_with_histograms(study: Study) -> tuple[str, ...]:
+    """Returns the runs whose probabilities are scored; none if no metric needs them."""
+    needed = not set(study.evaluation.metrics).isdisjoint(OF_PROBABILITIES)
+    return tuple(study.segmenters) if needed else ()
 
 
 def scored_masks(study: Study) -> dict[str, tuple[str, ...]]:

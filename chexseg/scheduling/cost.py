@@ -62,6 +62,9 @@ FILE = 0.03
 NATIVE = 0.04
 """Resizing and encoding the mask of one pathology at the original size."""
 
+HISTOGRAM = 0.19
+"""The same for its histogram of probabilities."""
+
 DRAW = 8.0
 """Generating a phantom of the original size."""
 
@@ -76,7 +79,7 @@ SIDE = 2828
 
 # ---- Bytes ---------------------------------------------------------------------------------
 BYTES = {"images": 64_500, "saliency": 1_300, "labels": 980, "affinity": 7_240, "masks": 1_700,
-         "partly_known_masks": 8_000, "soft_masks": 110_000}  # fmt: skip
+         "partly_known_masks": 8_000, "soft_masks": 110_000, "histograms": 10_000}  # fmt: skip
 """Bytes per X-ray in each store; for saliency maps of 10 x 10 cells, and masks of ten classes, three
 of them not empty."""
 
@@ -220,8 +223,8 @@ class CostModel:
         return self._network(gflop * n, extra=EACH * n, disk=disk)
 
     def score_masks(self) -> Cost:
-        masks = self.x_rays.validation * len(self.study.masks)
-        return Cost(SHORT + masks * COMPARE * self._area)
+        sources = len(self.study.masks) + len(self.study.saliency)
+        return Cost(SHORT + self.x_rays.validation * sources * COMPARE * self._area)
 
     # ---- Segmenters ------------------------------------------------------------------------
     def train_segmenter(self, segmenter: str) -> Cost:
@@ -236,10 +239,14 @@ class CostModel:
         passes = entry.epochs * (steps + self.x_rays.validation - expert)
         return self._network(self._segmenter(entry) * passes, disk=CHECKPOINTS["segmenter"])
 
-    def predict_masks(self, segmenter: str) -> Cost:
+    def predict_masks(self, segmenter: str, native: float = NATIVE, disk: float = 0) -> Cost:
         n = self.x_rays.test
         gflop = self._segmenter(self.study.segmenters[segmenter])
-        return self._network(gflop * n, extra=n * (EACH + self._native))
+        extra = EACH + native * self._file * len(self.study.data.pathologies)
+        return self._network(gflop * n, extra=n * extra, disk=n * disk)
+
+    def compute_histograms(self, segmenter: str) -> Cost:
+        return self.predict_masks(segmenter, HISTOGRAM, BYTES["histograms"])
 
     # ---- Scores ----------------------------------------------------------------------------
     def count_overlaps(self, **_: str) -> Cost:
@@ -257,10 +264,6 @@ class CostModel:
     def _file(self) -> float:
         """Pixels of an X-ray file, relative to the original size."""
         return (self.study.phantom.longest_side / SIDE) ** 2 if self.study.phantom else 1
-
-    @property
-    def _native(self) -> float:
-        return NATIVE * self._file * len(self.study.data.pathologies)
 
     def _train_images(self, masks: str) -> int:
         """Number of train X-rays from which a source makes masks."""

@@ -29,6 +29,7 @@ PIPELINE = [
     "score-masks",
     "train-segmenter",
     "predict-masks",
+    "compute-histograms",
 ]
 
 

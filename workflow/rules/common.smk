@@ -11,7 +11,7 @@ import chexseg
 from chexseg.config.contrasts import SEPARATOR, contrasts_of
 from chexseg.config.defaults import EXPERT
 from chexseg.config.flags import flags
-from chexseg.config.links import HUMAN, runs_of, scored_masks
+from chexseg.config.links import HUMAN, runs_of, runs_with_histograms, scored_masks
 from chexseg.config.paths import Paths
 from chexseg.config.runs import table_of_runs
 from chexseg.config.settings import FigureSettings
@@ -80,6 +80,7 @@ MADE_MASKS = [name for name, source in study.masks.items() if source.made]
 SCORED_MASKS = scored_masks(study)
 TRAININGS = []  # folders with a metrics.csv; each rule file adds its own
 RUNS = runs_of(study)
+WITH_HISTOGRAMS = runs_with_histograms(study)
 
 
 def check_rule_names(rules):

@@ -164,6 +164,9 @@ def test_a_network_costs_what_its_table_says(chexpert):
     assert chexpert.train_classifier("densenet121").core_seconds == pytest.approx(expected)
     predicted = chexpert.predict_masks("full")
     assert predicted.gpu_seconds < predicted.core_seconds
+    counted = chexpert.compute_histograms("full")  # 518 X-rays with ten masks of 0.15 s each
+    assert counted.core_seconds - predicted.core_seconds == pytest.approx(777)
+    assert counted.gpu_seconds - predicted.gpu_seconds == pytest.approx(777)
     other = {"architecture": "unetplusplus"}
     overrides = {"segmenters": {"full": other}}
     costlier = CostModel(
