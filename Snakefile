@@ -33,7 +33,9 @@ rule all:
         [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
         [path for name in study.saliency for path in PATHS.store(f"saliency/{name}")],
         [path for name in NAMED_MASKS for path in PATHS.store(f"masks/{name}")],
-        rules.score_masks.output if SCORED_MASKS and PATHS.own_masks() else [],
+        rules.score_masks.output
+        if (SCORED_MASKS or study.saliency) and PATHS.own_masks()
+        else [],
         [
             rules.list_runs.output,
             rules.score_runs.output,

@@ -54,7 +54,7 @@ STAGES = (
     ),
     Stage("compute-affinity", gpu=True),
     Stage("make-masks", methods={"source": "mask_source"}, gpu=True, cpu_too=True),
-    Stage("score-masks", methods={"metrics": "metric"}),
+    Stage("score-masks", methods={"metrics": "metric", "map_metrics": "metric"}),
     Stage(
         "train-segmenter",
         methods={"architecture": "decoder", "loss": "loss", "selection_metric": "metric"},

@@ -66,7 +66,9 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     ]
     yield "compare-runs", 0, _length(sides) + _length(contrasts_of(study))
     masks = [f"masks/{name}" for name in study.masks]
-    yield "score-masks", stores(f"masks/{EXPERT}", *masks) + _length(study.masks), 0
+    maps = [f"saliency/{name}" for name in study.saliency]
+    names = _length([*study.masks, *study.saliency])
+    yield "score-masks", stores(f"masks/{EXPERT}", *masks, *maps) + names, 0
     for name, entry in study.segmenters.items():
         own = (*entry.mixture()[0], entry.validation)
         yield f"train-segmenter of {name}", stores("images", *[f"masks/{n}" for n in own]), 0
@@ -76,8 +78,7 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     trainings += [f"segmenters/{name}" for name in segmenters]
     of_stores = {
         "images": stores("images"),
-        "saliency": stores(*[f"saliency/{name}" for name in study.saliency])
-        + _length(study.saliency),
+        "saliency": stores(*maps) + _length(study.saliency),
         "masks": stores(*[f"masks/{name}" for name in made]) + _length(made),
     }
     of_runs = {

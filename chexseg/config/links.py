@@ -29,7 +29,7 @@ HUMAN = "radiologists"
 """Among the runs that are compared: the second reader."""
 
 BLIND = "blind_mean"
-"""Among the sources of masks that are scored: the mean of the experts' masks."""
+"""Among the masks and the maps that are scored: the mean of the experts' masks."""
 
 WORDS = ("none", "imagenet")
 """What initial weights may be beside a path and the name of a classifier."""
@@ -232,8 +232,9 @@ def _check_names(study: Study, place: Place, problems: Problems) -> None:
             refuse(name, "It means initial weights.", "classifiers", name)
     if study.masks[EXPERT].made:
         refuse(EXPERT, "'expert' means masks that are drawn.", "masks", EXPERT)
-    if BLIND in study.masks:
-        refuse(BLIND, "It means the mean of the experts' masks.", "masks", BLIND)
+    for section in ("saliency", "masks"):
+        if BLIND in getattr(study, section):
+            refuse(BLIND, "It means the mean of the experts' masks.", section, BLIND)
     for name, meaning in TAKEN.items():
         if name in study.segmenters:
             refuse(name, f"It means {meaning}.", "segmenters", name)

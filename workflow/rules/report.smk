@@ -15,7 +15,7 @@ FILES = {
     "truth": TEST_MASKS[:1],
     "summary": rules.score_runs.output.summary,
     "comparisons": rules.compare_runs.output.comparisons,
-    "mask_quality": rules.score_masks.output,
+    "mask_quality": rules.score_masks.output.masks,
     "false_positives": rules.score_runs.output.false_positives,
     "overlaps": expand(rules.count_overlaps.output, run=RUNS),
     "predictions": expand(rules.predict_masks.output, segmenter=study.segmenters),
