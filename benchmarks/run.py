@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import affinity
+import losses
 import pandas as pd
 import saliency
 import scoring
@@ -19,7 +20,9 @@ OUT = Path("benchmarks/results/cpu.csv")
 
 
 def main() -> None:
-    rows = [row for module in (saliency, affinity, scoring, stores) for row in module.rows()]
+    rows = [
+        row for module in (saliency, affinity, scoring, stores, losses) for row in module.rows()
+    ]
     table = pd.DataFrame(rows)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     table[list(COLUMNS)].to_csv(OUT, index=False)
