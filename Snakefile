@@ -39,7 +39,9 @@ rule all:
         [path for name in study.saliency for path in PATHS.store(f"saliency/{name}")],
         [path for name in NAMED_MASKS for path in PATHS.store(f"masks/{name}")],
         rules.list_agreement.output if VOTED_MASKS else [],
-        rules.score_masks.output if SCORED_MASKS and PATHS.own_masks() else [],
+        rules.score_masks.output
+        if (SCORED_MASKS or SCORED_MAPS) and PATHS.own_masks()
+        else [],
         [
             rules.list_runs.output,
             rules.list_trainings.output,

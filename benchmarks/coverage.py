@@ -24,7 +24,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from chexseg.evaluation.comparisons import Difference, differences
-from chexseg.evaluation.intervals import resample
+from chexseg.evaluation.intervals import resamples
 from chexseg.evaluation.scores import MEAN, Scores
 from chexseg.evaluation.variance import Variance
 
@@ -85,7 +85,7 @@ def studies(
         values = _with_mean(sums.sum(2))
         # One matrix product for all studies of a batch, which share their resamples.
         flat = np.moveaxis(sums, 2, 0).reshape(n_patients, -1)
-        drawn = resample(flat, replicates, int(rng.integers(2**32)))
+        drawn = resamples(n_patients, replicates, int(rng.integers(2**32))) @ flat
         drawn = np.moveaxis(drawn.reshape(replicates, batch, -1, PATHOLOGIES), 0, 2)
         replicate = _with_mean(drawn)
         n_images = (union > 0).sum(3).reshape(batch, PATHOLOGIES)

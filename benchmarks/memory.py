@@ -68,7 +68,8 @@ COMMANDS = (
     f" --thresholds {'otsu ' * 10} --certain-backgrounds {'none ' * 10} --out consensus.h5",
     "score-masks --index index.csv --truth drawn.h5 --masks threshold.h5 irnet.h5"
     " --names cam irnet --splits expert,validation expert,validation"
-    " --metrics iou_dataset precision recall --out mask_quality.csv",
+    " --metrics iou_dataset precision recall --out mask_quality.csv"
+    " --maps saliency.h5 --map-names gradcam --maps-out map_quality.csv",
     f"train-segmenter {STORES} --truth drawn.h5"
     " --masks drawn.h5 irnet.h5 --sources expert irnet --mixing 0.9 0.1"
     f" {TINY} --samples-per-epoch 64 --decoder-channels 16"
@@ -76,9 +77,12 @@ COMMANDS = (
     f"make-masks --source segmenter {STORES} --teachers segmenter.pt --soft True"
     " --out segmenter.h5",
     f"predict-masks {STORES} --checkpoint segmenter.pt --out predictions.json",
+    f"compute-histograms {STORES} --truth {TRUTH} --checkpoint segmenter.pt --out histograms.h5",
     f"count-overlaps --index index.csv --truth {TRUTH} --prediction predictions.json"
     " --out overlaps.csv",
     "score-runs --overlaps overlaps.csv --names segmenter --out summary.csv"
+    " --histograms histograms.h5 --histogram-names segmenter"
+    " --metrics iou_dataset iou_image iou_oracle average_precision"
     " --replicates-out replicates.npz --false-positives false_positives.csv",
     "compare-runs --replicates replicates.npz --out comparisons.csv --power power.csv --contrasts itself"
     " --runs segmenter --against segmenter",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import affinity
 import integrated_gradients
+import losses
 import pandas as pd
 import saliency
 import scoring
@@ -22,7 +23,7 @@ OUT = Path("benchmarks/results/cpu.csv")
 def main() -> None:
     rows = [
         row
-        for module in (saliency, integrated_gradients, affinity, scoring, stores)
+        for module in (saliency, integrated_gradients, affinity, scoring, stores, losses)
         for row in module.rows()
     ]
     table = pd.DataFrame(rows)

@@ -55,7 +55,7 @@ STAGES = (
     Stage("compute-affinity", gpu=True),
     Stage("make-masks", methods={"source": "mask_source"}, gpu=True, cpu_too=True),
     Stage("list-agreement"),
-    Stage("score-masks", methods={"metrics": "metric"}),
+    Stage("score-masks", methods={"metrics": "metric", "map_metrics": "metric"}),
     Stage(
         "train-segmenter",
         methods={
@@ -69,6 +69,7 @@ STAGES = (
     ),
     Stage("extract-epoch"),
     Stage("predict-masks", gpu=True),
+    Stage("compute-histograms", gpu=True),
     Stage("count-overlaps"),
     Stage("list-runs"),
     Stage("list-trainings"),
@@ -130,6 +131,9 @@ METHODS: dict[str, dict[str, str]] = {
         "recall": "chexseg.evaluation.metrics.recall:recall",
         "specificity": "chexseg.evaluation.metrics.specificity:specificity",
         "false_positives": "chexseg.evaluation.metrics.false_positives:false_positives",
+        "hit_rate": "chexseg.evaluation.metrics.hit_rate:hit_rate",
+        "iou_oracle": "chexseg.evaluation.metrics.iou_oracle:iou_oracle",
+        "average_precision": "chexseg.evaluation.metrics.average_precision:average_precision",
     },
     "figure": {
         "result": "chexseg.report.result:RESULT",
@@ -153,6 +157,10 @@ METHODS: dict[str, dict[str, str]] = {
 SELECTING = ("iou_dataset", "iou_image_all", "dice")
 """Metrics that may select thresholds and epochs: each weighs misses against false positives. Others
 are best where everything is drawn, or next to nothing."""
+
+OF_PROBABILITIES = ("iou_oracle", "average_precision")
+"""Metrics of histograms of probabilities; all others are metrics of overlaps. Only a study that names
+one of them computes histograms."""
 
 
 def gpu_rules(*, training: bool = False) -> tuple[str, ...]:

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 from chexseg import catalog
 from chexseg.config.contrasts import contrasts_of
 from chexseg.config.defaults import EXPERT
-from chexseg.config.links import Place, runs_of, scored_segmenters
+from chexseg.config.links import (
+    Place,
+    runs_of,
+    runs_with_histograms,
+    scored_maps,
+    scored_segmenters,
+)
 from chexseg.config.paths import Paths
 from chexseg.config.runs import table_of_runs
 from chexseg.config.seeds import groups_of_seeds
@@ -62,7 +68,9 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
         yield f"compute-saliency of {name}", _length(files), 0
     yield "list-runs", 0, _length([*columns, *lines])
     overlaps = _length([f"{results}/overlaps/{run}.csv" for run in runs]) + _length(runs)
-    yield "score-runs", 0, overlaps
+    whole = runs_with_histograms(study)
+    histograms = _length([f"{results}/histograms/{run}.h5" for run in whole]) + _length(whole)
+    yield "score-runs", 0, overlaps + histograms
     groups = [",".join(group) for group in groups_of_seeds(study).values()]
     yield "average-seeds", 0, _length(groups)
     sides = [
@@ -70,7 +78,9 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     ]
     yield "compare-runs", 0, _length(sides) + _length(contrasts_of(study))
     masks = [f"masks/{name}" for name in study.masks]
-    yield "score-masks", stores(f"masks/{EXPERT}", *masks) + _length(study.masks), 0
+    maps = [f"saliency/{name}" for name in scored_maps(study)]
+    names = _length([*study.masks, *scored_maps(study)])
+    yield "score-masks", stores(f"masks/{EXPERT}", *masks, *maps) + names, 0
     voted = [name for name, source in study.masks.items() if source.voters()]
     yield "list-agreement", stores(*[f"masks/{name}" for name in voted]) + _length(voted), 0
     for name, entry in study.segmenters.items():

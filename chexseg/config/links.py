@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chexseg.catalog import OF_PROBABILITIES
 from chexseg.config.classes import Place, check_classes
 from chexseg.config.data import check_data
 from chexseg.config.defaults import EXPERT
@@ -30,7 +31,7 @@ HUMAN = "radiologists"
 """Among the runs that are compared: the second reader."""
 
 BLIND = "blind_mean"
-"""Among the sources of masks that are scored: the mean of the experts' masks."""
+"""Among the masks and the maps that are scored: the mean of the experts' masks."""
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
 
@@ -76,6 +77,12 @@ def scored_segmenters(study: Study) -> tuple[str, ...]:
     return tuple(name for name, entry in study.segmenters.items() if entry.scored)
 
 
+def runs_with_histograms(study: Study) -> tuple[str, ...]:
+    """Returns the runs whose probabilities are scored; none if no metric needs them."""
+    needed = not set(study.evaluation.metrics).isdisjoint(OF_PROBABILITIES)
+    return scored_segmenters(study) if needed else ()
+
+
 def scored_masks(study: Study) -> dict[str, tuple[str, ...]]:
     """Returns the sources of masks that are compared with the experts', and on which splits.
 
@@ -89,6 +96,12 @@ def scored_masks(study: Study) -> dict[str, tuple[str, ...]]:
         for name, source in others.items()
         if (splits := source.scored_on(study)) and classes & {*source.classes_of(study)}
     }
+
+
+def scored_maps(study: Study) -> tuple[str, ...]:
+    """Returns the saliency maps that are compared with the experts' masks: they share a class."""
+    classes = set(study.masks[EXPERT].classes_of(study))
+    return tuple(n for n, entry in study.saliency.items() if classes & {*entry.classes_of(study)})
 
 
 def check_published(study: Study, place: Place, problems: Problems) -> None:
@@ -256,8 +269,9 @@ def _check_names(study: Study, place: Place, problems: Problems) -> None:
                 refuse(name, "It means initial weights.", section, name)
     if study.masks[EXPERT].made:
         refuse(EXPERT, "'expert' means masks that are drawn.", "masks", EXPERT)
-    if BLIND in study.masks:
-        refuse(BLIND, "It means the mean of the experts' masks.", "masks", BLIND)
+    for section in ("saliency", "masks"):
+        if BLIND in getattr(study, section):
+            refuse(BLIND, "It means the mean of the experts' masks.", section, BLIND)
     for name, meaning in TAKEN.items():
         if name in study.segmenters:
             refuse(name, f"It means {meaning}.", "segmenters", name)

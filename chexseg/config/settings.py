@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from chexseg.catalog import SELECTING, names
+from chexseg.catalog import OF_PROBABILITIES, SELECTING, names
 from chexseg.config.base import Settings, misfit
 from chexseg.config.methods import not_taken
 from chexseg.config.networks import backbones, decoders_of, nearest_encoder
@@ -36,6 +36,7 @@ NUMBER, WORD = "a number", "a word"
 Policy = Literal["ones", "zeros", "ignore", "multiclass"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Metric = Literal[names("metric")]
+MaskMetric = Literal[tuple(name for name in names("metric") if name not in OF_PROBABILITIES)]
 SelectionMetric = Literal[SELECTING]
 Loss = Literal[names("loss")]
 
@@ -264,15 +265,26 @@ class PredictionSettings(Settings):
     batch_size: int = Field(32, ge=1, description="X-rays in a forward pass.")
 
 
-class EvaluationSettings(Settings):
-    """Scores and their confidence intervals."""
+class MaskScoreSettings(Settings):
+    """Scores of masks and their confidence intervals."""
 
-    metrics: tuple[Metric, ...] = Field(
-        ("iou_dataset", "iou_image"), min_length=1, description="What is computed of each run."
+    metrics: tuple[MaskMetric, ...] = Field(
+        ("iou_dataset", "iou_image"), min_length=1, description="What is computed."
     )
     replicates: int = Field(1000, ge=1, description="Bootstrap resamples of the patients.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of the intervals.")
     seed: Seed = Field(0, description="Seed of the resamples.")
+
+
+class EvaluationSettings(MaskScoreSettings):
+    """Scores of runs, whose probabilities are known too, and their confidence intervals."""
+
+    metrics: tuple[Metric, ...] = Field(
+        ("iou_dataset", "iou_image"),
+        min_length=1,
+        description="What is computed of each run. `iou_oracle` and `average_precision` take another "
+        "pass of each segmenter over the test X-rays.",
+    )
 
 
 class FigureSettings(Settings):

@@ -13,7 +13,7 @@ import numpy as np
 
 from chexseg.evaluation.detections import CRITERIA, Criterion, match
 from chexseg.evaluation.froc import RATES, sensitivity_at, weighted_auroc
-from chexseg.evaluation.intervals import draw
+from chexseg.evaluation.intervals import resamples
 from chexseg.evaluation.scores import MEAN, Scores
 
 SPECIFICITY = 0.9
@@ -78,10 +78,9 @@ def score_detections(
         `n_images` is the number of X-rays that show the finding.
     """
     patients, patient = np.unique([each.patient for each in x_rays.values()], return_inverse=True)
-    drawn = draw(len(patients), replicates, seed)
+    drawn = resamples(len(patients), replicates, seed)
     # The first row is the sample itself.
-    weight = np.concatenate([np.ones((1, len(patients)), np.int64), drawn])[:, patient]
-    weight = weight.astype(np.float64)
+    weight = np.concatenate([np.ones((1, len(patients))), drawn])[:, patient]
     groups = {ANY: {name for each in x_rays.values() for name in each.findings}}
     groups |= {name: {name} for name in findings}
     values = np.empty((len(METRICS), len(weight), len(groups)))

@@ -11,24 +11,20 @@ from __future__ import annotations
 import numpy as np
 
 
-def resample(sums: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Sums over resamples of the patients, as one matrix product.
+def resamples(patients: int, number: int, seed: int) -> np.ndarray:
+    """Draws resamples of the patients; a matrix product with sums of patients sums over each.
 
     Args:
-        sums: [..., patients, pathologies] float64.
+        patients: number of patients.
         number: number of resamples R.
         seed: seed of the resamples.
 
     Returns:
-        [..., R, pathologies] float64.
+        [R, patients] float64: how often each patient was drawn.
     """
-    return draw(sums.shape[-2], number, seed).astype(np.float64) @ sums
-
-
-def draw(patients: int, number: int, seed: int) -> np.ndarray:
-    """Returns how often each patient is in each of `number` resamples: int64 [number, patients]."""
     share = np.full(patients, 1 / patients)
-    return np.random.default_rng(seed).multinomial(patients, share, size=number)
+    drawn = np.random.default_rng(seed).multinomial(patients, share, size=number)
+    return drawn.astype(np.float64)
 
 
 def interval(replicates: np.ndarray, confidence: float) -> dict[str, float]:

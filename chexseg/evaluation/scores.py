@@ -1,4 +1,4 @@
-"""Scores of runs: metrics over tables of overlaps, with bootstrap replicates.
+"""Scores of runs: metrics over overlaps or histograms, with bootstrap replicates.
 
 The row `mean` of a metric is the mean over the pathologies that have a value. A metric is NaN, not
 0, for a pathology without X-rays that count.
@@ -6,7 +6,7 @@ The row `mean` of a metric is the mean over the pathologies that have a value. A
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -14,9 +14,9 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from chexseg.catalog import load
+from chexseg.catalog import OF_PROBABILITIES, load
 from chexseg.errors import InputError, Problem
-from chexseg.evaluation.intervals import interval, resample
+from chexseg.evaluation.intervals import interval, resamples
 from chexseg.evaluation.metrics import is_lower_better
 from chexseg.files.atomic import atomic
 
@@ -33,8 +33,8 @@ class Scores:
         values: [M, P] float64, NaN if there is nothing to score.
         replicates: [M, R, P] float64: the values on each of R resamples of the patients. Runs
             scored on the same X-rays with the same seed have the same resamples.
-        n_images: [M, P] int64: number of X-rays whose denominator is above 0; all X-rays for the
-            mean.
+        n_images: [M, P] int64: number of X-rays whose denominator is above 0; of metrics of
+            probabilities, all X-rays, or 0 without a value; all X-rays for the mean.
         confidence: coverage of the intervals.
         n_patients: number of patients.
         lower_is_better: whether a lower value is better, for each metric.
@@ -72,6 +72,7 @@ def score(
     replicates: int,
     confidence: float,
     seed: int,
+    histograms: Mapping[str, np.ndarray] | None = None,
 ) -> Scores:
     """Scores a run.
 
@@ -81,29 +82,83 @@ def score(
         replicates: number of resamples of the patients.
         confidence: coverage of the intervals.
         seed: seed of the resamples.
+        histograms: cxr_id -> histograms of the X-ray [P, 2, K], with the P pathologies of
+            `overlaps`; see `chexseg.evaluation.histograms`. None: the probabilities of the run are
+            unknown, so that metrics of `OF_PROBABILITIES` are NaN.
     """
     metrics = tuple(dict.fromkeys(metrics))
     functions = [load("metric", name) for name in metrics]
     patients, patient = np.unique(overlaps["patient"], return_inverse=True)
-    column, pathologies = pd.factorize(overlaps["pathology"])
-    sums = np.zeros((len(metrics), 2, len(patients), len(pathologies)))
-    n_images = np.full((len(metrics), len(pathologies) + 1), overlaps["cxr_id"].nunique())
-    for m, function in enumerate(functions):
-        terms = function(overlaps)
-        for part, term in enumerate(terms):
-            np.add.at(sums[m, part], (patient, column), term)
-        n_images[m, :-1] = np.bincount(column[terms[1] > 0], minlength=len(pathologies))
+    pathologies, n_all = tuple(overlaps["pathology"].unique()), overlaps["cxr_id"].nunique()
+    weights = resamples(len(patients), replicates, seed)
+    sums = None
+    if histograms is not None and not set(metrics).isdisjoint(OF_PROBABILITIES):
+        sums = _histograms_of_patients(overlaps, histograms, patient, len(patients))
+    shape = len(metrics), len(pathologies)
+    values, n_images = np.full(shape, np.nan), np.zeros(shape, np.int64)
+    resampled = np.full((shape[0], replicates, shape[1]), np.nan)
+    for m, (name, function) in enumerate(zip(metrics, functions, strict=True)):
+        if name not in OF_PROBABILITIES:
+            terms, n_images[m] = _terms_of_patients(overlaps, function, patient, len(patients))
+            values[m], resampled[m] = _ratio(terms.sum(1)), _ratio(weights @ terms)
+        elif sums is not None:
+            values[m] = function(sums.sum(0))
+            for p in range(len(pathologies)):  # one at a time, to need less memory
+                resampled[m, :, p] = function(np.tensordot(weights, sums[:, p], 1))
+            n_images[m] = np.where(np.isnan(values[m]), 0, n_all)
+    of_mean = np.full((len(metrics), 1), n_all)
     return Scores(
-        metrics, (*pathologies, MEAN), _with_mean(sums.sum(2)),
-        _with_mean(resample(sums, replicates, seed)), n_images, confidence, len(patients),
+        metrics, (*pathologies, MEAN), _with_mean(values), _with_mean(resampled),
+        np.concatenate([n_images, of_mean], axis=1), confidence, len(patients),
         tuple(map(is_lower_better, functions)),
     )  # fmt: skip
 
 
-def _with_mean(sums: np.ndarray) -> np.ndarray:
-    """Divides [M, 2, ..., P] to [M, ..., P + 1]; 0 / 0 gives NaN, which the mean ignores."""
+def _terms_of_patients(
+    overlaps: pd.DataFrame, metric: Callable, patient: np.ndarray, n_patients: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the terms of a metric, summed over the X-rays of each patient.
+
+    Args:
+        overlaps: from `overlap_table`.
+        metric: of overlaps.
+        patient: number of the patient of each row.
+        n_patients: number of patients.
+
+    Returns:
+        Numerators and denominators [2, patients, P] float64; numbers of X-rays that count [P].
+    """
+    column, pathologies = pd.factorize(overlaps["pathology"])
+    sums = np.zeros((2, n_patients, len(pathologies)))
+    terms = metric(overlaps)
+    for part, term in enumerate(terms):
+        np.add.at(sums[part], (patient, column), term)
+    return sums, np.bincount(column[terms[1] > 0], minlength=len(pathologies))
+
+
+def _histograms_of_patients(
+    overlaps: pd.DataFrame,
+    histograms: Mapping[str, np.ndarray],
+    patient: np.ndarray,
+    n_patients: int,
+) -> np.ndarray:
+    """Returns histograms, summed over the X-rays of each patient: [patients, P, 2, K] float64."""
+    numbers = dict(zip(overlaps["cxr_id"], patient, strict=True))
+    sums = np.zeros((n_patients, *histograms[next(iter(numbers))].shape))
+    for cxr_id, number in numbers.items():
+        sums[number] += histograms[cxr_id]
+    return sums
+
+
+def _ratio(sums: np.ndarray) -> np.ndarray:
+    """Divides numerators by denominators, [2, ...] to [...]; 0 / 0 gives NaN."""
     with np.errstate(invalid="ignore"):
-        scores = sums[:, 0] / sums[:, 1]
+        return sums[0] / sums[1]
+
+
+def _with_mean(scores: np.ndarray) -> np.ndarray:
+    """Adds the mean of the scores that are not NaN: [..., P] to [..., P + 1]."""
+    with np.errstate(invalid="ignore"):
         mean = np.nansum(scores, axis=-1) / np.isfinite(scores).sum(axis=-1)
     return np.concatenate([scores, mean[..., None]], axis=-1)
 

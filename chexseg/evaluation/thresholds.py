@@ -17,9 +17,7 @@ import torch
 from torch import Tensor
 
 from chexseg.catalog import load
-
-CANDIDATES = tuple(number / 20 for number in range(1, 20))
-"""The candidate thresholds: 0.05, 0.1, ... 0.95."""
+from chexseg.evaluation.histograms import CANDIDATES, count_pixels
 
 FALLBACK = 0.5
 """The threshold of a pathology without truth in validation."""
@@ -42,16 +40,7 @@ def threshold_counts(
     Raises:
         ValueError: the thresholds do not increase.
     """
-    edges = torch.tensor(thresholds, dtype=probability.dtype, device=probability.device)
-    if not bool((edges.diff() > 0).all()):
-        raise ValueError(f"thresholds {tuple(thresholds)} do not increase")
-    batch, pathologies = probability.shape[:2]
-    # A pixel's bin is the number of thresholds below its probability.
-    bins = torch.bucketize(probability.nan_to_num(nan=-torch.inf), edges, out_int32=True)
-    maps = torch.arange(batch * pathologies, device=bins.device, dtype=torch.int32)
-    place = (maps.view(batch, pathologies, 1, 1) * 2 + truth) * (len(edges) + 1) + bins
-    histogram = place.flatten().bincount(minlength=batch * pathologies * 2 * (len(edges) + 1))
-    histogram = histogram.view(batch, pathologies, 2, len(edges) + 1)
+    histogram = count_pixels(probability, truth, thresholds)
     above = histogram.flip(-1).cumsum(-1).flip(-1)[..., 1:]
     return above[:, :, 1], above.sum(2), histogram[:, :, 1].sum(-1)
 

@@ -100,7 +100,7 @@ class StoreWriter:
                 dtype=self.kind.dtype,
                 compression="gzip",
                 compression_opts=4,
-                shuffle=self.kind.dtype == "float16",
+                shuffle=self.kind.dtype in ("float16", "uint32"),
             )
         values = self.file["values"]
         if item.shape != values.shape[1:]:  # h5py would broadcast it

@@ -29,7 +29,8 @@ class Kind:
     Attributes:
         dtype: dtype of the arrays.
         axes: names of the axes of one item: S is the side of the letterboxed square, h and w are
-            the sides of a coarser grid, C counts classes.
+            the sides of a coarser grid, C counts classes; T is 2: pixels outside the truth, and
+            inside; K counts ranges of probabilities.
         meaning: human-readable description of an item.
         bits: whether items are masks, packed to bits along their last axis.
     """
@@ -50,6 +51,9 @@ KINDS = {
     "saliency": Kind("float16", ("C", "h", "w"), "raw maps at their native resolution"),
     "affinity_labels": Kind("uint8", ("C", "h", "w"), "1 foreground, 0 background, 255 unsure"),
     "affinity": Kind("float16", ("h", "w"), "edge probability"),
+    "histograms": Kind(
+        "uint32", ("C", "T", "K"), "pixels of each range of probabilities, by truth"
+    ),
 }
 
 MASK_KINDS = ("masks", "mask_levels")

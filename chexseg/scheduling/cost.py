@@ -1,9 +1,8 @@
 """The cost model: estimates what each job of a study takes before any such job has run.
 
 The cost of a network is its number of operations (`chexseg.config.networks`) divided by the rate
-of the device. Everything else was measured at 320 px and scales with the number of pixels.
-docs/cost.md lists which figures are measured and which are assumed. This module imports nothing
-heavy, since the Snakefile imports it in every job.
+of the device. Everything else was measured at 320 px and scales with the number of pixels. This
+module imports nothing heavy, since the Snakefile imports it in every job.
 """
 
 from __future__ import annotations
@@ -21,80 +20,31 @@ from chexseg.config.networks import (
 )
 from chexseg.config.settings import SegmenterSettings
 from chexseg.config.study import Study
+from chexseg.scheduling.figures import (
+    BYTES,
+    CHECKPOINTS,
+    COMPARE,
+    CORE_GFLOPS,
+    DRAW,
+    EACH,
+    FILE,
+    GPU_CORES,
+    GPU_GFLOPS,
+    HISTOGRAM,
+    INDEX,
+    IRNET_TRAIN,
+    LABEL,
+    LEAST,
+    MEMORY,
+    NATIVE,
+    SHORT,
+    SIDE,
+    SIZE,
+    SLACK,
+    START,
+    TRAIN,
+)
 from chexseg.scheduling.x_rays import XRays, count_x_rays
-
-SIZE = 320
-"""Side in pixels of the X-rays on which the figures were measured."""
-
-# ---- Networks ------------------------------------------------------------------------------
-CORE_GFLOPS = 90
-"""Billions of operations per second of a CPU core. Measured: 66 to 138 on one machine, 32 to 74 on
-another."""
-
-GPU_GFLOPS = 8000
-"""Billions of operations per second of a GPU. Assumed: according to NVIDIA, a V100 trains ResNet-50
-at 9,000 (FP32) and an A100 at 23,000 (TF32) with large batches; DenseNets and batches of 16 use a
-GPU less efficiently."""
-
-GPU_CORES = 50
-"""Number of cores that a GPU replaces in the dense CRF and the random walk. Assumed."""
-
-TRAIN = 3
-"""Cost of a training step in forward passes: one forward, two for the backward pass."""
-
-IRNET_TRAIN = 1.25
-"""Cost of a training step of an IRNet in forward passes; its backbone is frozen."""
-
-# ---- Core seconds of everything else, for one X-ray ----------------------------------------
-START = 10.0
-"""Imports, for any job."""
-
-SHORT = 5.0
-"""A job that reads tables and masks of the test set."""
-
-EACH = 0.001
-"""Reading an X-ray from a store and writing its results to another store."""
-
-FILE = 0.03
-"""Reading and decoding a file of CheXpert's original size. Decoding is measured (0.01); reading
-2 MB over a network at 100 MB/s is assumed."""
-
-NATIVE = 0.04
-"""Resizing and encoding the mask of one pathology at the original size."""
-
-DRAW = 8.0
-"""Generating a phantom of the original size."""
-
-LABEL = 0.040
-"""Affinity labels. For masks, see `MaskSource.core_seconds`."""
-
-COMPARE = 0.02
-"""Reading an X-ray's masks of two sources, and counting the pixels that they share."""
-
-SIDE = 2828
-"""Longer side of CheXpert's original X-rays in pixels."""
-
-# ---- Bytes ---------------------------------------------------------------------------------
-BYTES = {"images": 64_500, "saliency": 1_300, "labels": 980, "affinity": 7_240, "masks": 1_700,
-         "partly_known_masks": 8_000, "soft_masks": 110_000}  # fmt: skip
-"""Bytes per X-ray in each store; for saliency maps of 10 x 10 cells, and masks of ten classes, three
-of them not empty."""
-
-CHECKPOINTS = {"classifier": 28e6, "irnet": 100e6, "segmenter": 50e6}
-"""Checkpoints of DenseNet-121, ResNet-50 and DeepLabV3+ with ResNet-18."""
-
-INDEX = 250
-"""Bytes per row of the index."""
-
-MEMORY = 4_000
-"""Memory in bytes per X-ray of the study, for index and ids, which are read as a whole."""
-
-# ---- Limits --------------------------------------------------------------------------------
-SLACK = 5
-"""Factor from the expected time to the time limit, and ..."""
-
-LEAST = 30
-"""... the number of minutes added to it."""
 
 
 @dataclass(frozen=True)
@@ -220,8 +170,8 @@ class CostModel:
         return self._network(gflop * n, extra=EACH * n, disk=disk)
 
     def score_masks(self) -> Cost:
-        masks = self.x_rays.validation * len(self.study.masks)
-        return Cost(SHORT + masks * COMPARE * self._area)
+        sources = len(self.study.masks) + len(self.study.saliency)
+        return Cost(SHORT + self.x_rays.validation * sources * COMPARE * self._area)
 
     # ---- Segmenters ------------------------------------------------------------------------
     def train_segmenter(self, segmenter: str) -> Cost:
@@ -239,10 +189,14 @@ class CostModel:
     def extract_epoch(self, segmenter: str, epoch: str) -> Cost:
         return Cost(SHORT, disk=CHECKPOINTS["segmenter"])
 
-    def predict_masks(self, segmenter: str) -> Cost:
+    def predict_masks(self, segmenter: str, native: float = NATIVE, disk: float = 0) -> Cost:
         n = self.x_rays.test
         gflop = self._segmenter(self.study.segmenters[segmenter])
-        return self._network(gflop * n, extra=n * (EACH + self._native))
+        extra = EACH + native * self._file * len(self.study.data.pathologies)
+        return self._network(gflop * n, extra=n * extra, disk=n * disk)
+
+    def compute_histograms(self, segmenter: str) -> Cost:
+        return self.predict_masks(segmenter, HISTOGRAM, BYTES["histograms"])
 
     # ---- Scores ----------------------------------------------------------------------------
     def count_overlaps(self, **_: str) -> Cost:
@@ -261,10 +215,6 @@ class CostModel:
     def _file(self) -> float:
         """Pixels of an X-ray file, relative to the original size."""
         return (self.study.phantom.longest_side / SIDE) ** 2 if self.study.phantom else 1
-
-    @property
-    def _native(self) -> float:
-        return NATIVE * self._file * len(self.study.data.pathologies)
 
     def _train_images(self, masks: str) -> int:
         """Number of train X-rays from which a source makes masks."""

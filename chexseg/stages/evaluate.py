@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from chexseg.config.settings import EvaluationSettings
+from chexseg.config.settings import MaskScoreSettings
 from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.errors import InputError, Problem
 from chexseg.evaluation.overlaps import overlap_table, read_both
@@ -20,7 +20,7 @@ def run(
     *,
     gt: Path,
     pred: Path,
-    settings: EvaluationSettings,
+    settings: MaskScoreSettings,
     out: Output | None = None,
     index: Path | None = None,
     split: str = "test",

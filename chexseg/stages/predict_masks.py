@@ -7,13 +7,12 @@ from pathlib import Path
 import torch
 
 from chexseg.config.settings import PredictionSettings
-from chexseg.data.images import Letterbox
 from chexseg.data.index import read_index
 from chexseg.data.masks import encode, write_masks
 from chexseg.files.artifacts import Output
 from chexseg.files.store import Store
-from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
-from chexseg.inference.native_size import to_native_size
+from chexseg.inference.batching import device_for_inference
+from chexseg.inference.probabilities import native_probabilities
 from chexseg.models.trained import load_segmenter
 
 
@@ -41,21 +40,14 @@ def run(
     device = device_for_inference(threads)
     test = read_index(index, "test")
     model, trained = load_segmenter(checkpoint)
-    model = evaluation_mode(model, device)
-    results = infer(
-        lambda image: model(image).float().sigmoid(),
-        Unlabelled(Store(images, "images"), test.index),
-        batch_size=settings.batch_size,
-        device=device,
-        threads=threads,
-        what="predict-masks",
-    )
     thresholds = torch.tensor(trained.extra["thresholds"])
     masks = {}
-    for (cxr_id, row), probability in zip(test.iterrows(), results, strict=True):
-        letterbox = Letterbox(row.height, row.width, trained.extra["image_size"])
-        native = to_native_size(letterbox, probability)
-        cut = (native > thresholds[:, None, None]).numpy()
+    for cxr_id, probability in native_probabilities(
+        model, Store(images, "images"), test,
+        image_size=trained.extra["image_size"], batch_size=settings.batch_size, device=device,
+        threads=threads, what="predict-masks",
+    ):  # fmt: skip
+        cut = (probability > thresholds[:, None, None]).numpy()
         masks[cxr_id] = {
             pathology: encode(mask) for pathology, mask in zip(trained.classes, cut, strict=True)
         }

@@ -13,6 +13,7 @@ from chexseg.evaluation.overlaps import ROW, read_overlaps
 from chexseg.evaluation.scores import MEAN, score, write_scores
 from chexseg.files.artifacts import Output
 from chexseg.files.atomic import atomic
+from chexseg.files.store import Store
 
 
 def run(
@@ -23,8 +24,12 @@ def run(
     replicates_out: Output,
     false_positives: Output,
     settings: EvaluationSettings,
+    histograms: tuple[Path, ...] = (),
+    histogram_names: tuple[str, ...] = (),
 ) -> None:
     """Score runs on the same X-rays.
+
+    Metrics of probabilities are NaN for runs without histograms, such as human readers.
 
     Args:
         overlaps: Pixel counts of the runs, as written by `chexseg count-overlaps`.
@@ -32,12 +37,20 @@ def run(
         out: CSV with the scores of all runs.
         replicates_out: Scores and their bootstrap replicates (npz), for comparisons.
         false_positives: CSV with the predictions of runs where the truth is empty.
+        histograms: Histograms of probabilities, as written by `chexseg compute-histograms`; read
+            only for metrics that need them.
+        histogram_names: Names of their runs, in the order of `histograms`.
 
     Raises:
-        InputError: a file is not a table of overlaps, or the runs have different X-rays.
+        InputError: a file is not a table of overlaps, the runs have different X-rays, or histograms
+            are of others.
     """
     tables = _read(overlaps, names)
-    scores = {name: score(table, **settings.model_dump()) for name, table in tables.items()}
+    stores = _open_histograms(histograms, histogram_names, next(iter(tables.values())))
+    scores = {
+        name: score(table, **settings.model_dump(), histograms=stores.get(name))
+        for name, table in tables.items()
+    }
     summary = _stack({name: each.table() for name, each in scores.items()})
     drawn = _stack({name: count_false_positives(table) for name, table in tables.items()})
     for path, table in ((out, summary), (false_positives, drawn)):
@@ -77,3 +90,28 @@ def _read(overlaps: tuple[Path, ...], names: tuple[str, ...]) -> dict[str, pd.Da
             )  # fmt: skip
     problems.raise_if_any()
     return tables
+
+
+def _open_histograms(
+    paths: tuple[Path, ...], names: tuple[str, ...], overlaps: pd.DataFrame
+) -> dict[str, Store]:
+    """Opens the histograms of runs, and checks that they are of the X-rays of a table of overlaps."""
+    problems, stores = Problems(), {}
+    if not len(paths) == len(names) == len(set(names)):
+        problems.add(
+            "histogram-names", f"{len(paths)} files and {len(set(names))} different names",
+            "a different name for each file", "Pass one name per file.",
+        )  # fmt: skip
+    problems.raise_if_any()
+    wanted, pathologies = overlaps["cxr_id"].unique(), overlaps["pathology"].unique().tolist()
+    for name, path in zip(names, paths, strict=True):
+        stores[name] = Store([path], "histograms")
+        remedy = "Compute it with the --index of the overlaps, from a segmenter of this study."
+        if (classes := stores[name].meta["classes"]) != pathologies:
+            problems.add(path, ", ".join(classes), ", ".join(pathologies), remedy)
+        absent = [cxr_id for cxr_id in wanted if cxr_id not in stores[name]]
+        if absent:
+            found = f"no histogram of {len(absent)} X-rays; the first is {absent[0]}"
+            problems.add(path, found, "one of each X-ray", remedy)
+    problems.raise_if_any()
+    return stores

@@ -5,6 +5,7 @@ from statsmodels.stats.multitest import multipletests
 
 from chexseg.config.settings import EvaluationSettings
 from chexseg.errors import InputError
+from chexseg.files.store import write_store
 from chexseg.stages import compare_runs, score_runs
 from tests.stages.runs import RUNS, write_overlaps
 
@@ -43,6 +44,33 @@ def compare(replicates, contrasts, out):
         contrasts=tuple(contrasts), runs=runs, against=against,
     )  # fmt: skip
     return pd.read_csv(out, keep_default_na=False, na_values=["", "nan"])
+
+
+def test_a_human_without_probabilities_is_left_out_of_their_metrics(tmp_path):
+    """Only the runs have histograms, so only they can be compared in average precision."""
+    runs = ("weak", "strong")
+    paths = [tmp_path / f"{run}.h5" for run in runs]
+    for path, found in zip(paths, (1, 4), strict=True):
+        counts = np.array([[[58, 2], [4 - found, found]]] * 2, np.uint32)
+        meta = {"classes": ["Edema", "Cardiomegaly"], "edges": [0.5]}
+        with write_store(path, "histograms", meta) as store:
+            for number in range(6):
+                store.append(f"patient{number}_a", counts)
+    files = {name: tmp_path / f"{name}.csv" for name in ("out", "false_positives")}
+    score_runs.run(
+        overlaps=write_overlaps(tmp_path), names=tuple(RUNS), **files,
+        histograms=tuple(paths), histogram_names=runs, replicates_out=tmp_path / "r.npz",
+        settings=EvaluationSettings(metrics=("iou_dataset", "iou_oracle"), replicates=20),
+    )  # fmt: skip
+    rows = compare(tmp_path / "r.npz", CONTRASTS, tmp_path / "c.csv")
+    oracle = rows[rows["metric"] == "iou_oracle"].set_index(["contrast", "pathology"])
+    assert oracle.loc[("gain", "mean"), "difference"] == pytest.approx(4 / 6 - 1 / 6)
+    assert oracle.loc["gain", "gap_closed"].isna().all()
+    for contrast in ("human_weak", "left"):
+        unknown = oracle.loc[contrast]
+        assert unknown[["difference", "ci_low", "p_value", "matches_human"]].isna().all(axis=None)
+        assert unknown.loc["mean", ["n_pathologies", "n_left_out"]].tolist() == [0, 2]
+    assert not rows.loc[rows["metric"] == "iou_dataset", "difference"].isna().any()
 
 
 def test_the_contrasts_named_and_no_others(replicates, tmp_path):

@@ -40,8 +40,15 @@ def files(tmp_path):
 
 def scored(files, out, **values):
     values = {"names": ("cam",), "splits": ("expert,validation",)} | values
-    score_masks.run(**{**files, **values}, out=out, settings=SETTINGS)
+    maps_out = out.with_name(f"maps_{out.name}")
+    score_masks.run(**{**files, **values}, out=out, maps_out=maps_out, settings=SETTINGS)
     return pd.read_csv(out)
+
+
+def scored_maps(files, out, **values):
+    """The table of the maps."""
+    scored(files, out, **values)
+    return pd.read_csv(out.with_name(f"maps_{out.name}"))
 
 
 def values(table, metric="iou_dataset", **where):
@@ -53,7 +60,7 @@ def values(table, metric="iou_dataset", **where):
 
 def test_each_split_is_scored_by_itself_and_no_other(files, tmp_path):
     table = scored(files, tmp_path / "q.csv")
-    assert list(table) == [*score_masks.COLUMNS]
+    assert list(table) == ["masks", *score_masks.COLUMNS]
     groups = table[["masks", "split"]].drop_duplicates().values.tolist()
     assert groups == [["cam", "expert"], ["cam", "validation"], ["blind_mean", "validation"]]
     # Top and left half share a quarter. Of the split expert, e2 has no truth: 16 / (48 + 32).
@@ -91,6 +98,7 @@ def test_same_bytes_each_time(files, tmp_path):
     scored(files, tmp_path / "1.csv")
     scored(files, tmp_path / "2.csv")
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+    assert (tmp_path / "maps_1.csv").read_bytes() == (tmp_path / "maps_2.csv").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -101,6 +109,7 @@ def test_same_bytes_each_time(files, tmp_path):
         ({"names": ()}, "1 shards"),
         ({"splits": ()}, "0 lists of splits"),
         ({"masks": ()}, "0 shards"),
+        ({"map_names": ("gradcam",)}, "0 shards"),
     ],
 )
 def test_names_shards_and_splits_belong_together(files, tmp_path, wrong, told):
@@ -116,4 +125,57 @@ def test_all_that_is_wrong_with_the_sources(files, tmp_path):
     assert [problem.found for problem in caught.value.problems] == [
         "masks of Mass, Fracture", "'test'"
     ]  # fmt: skip
+    assert not (tmp_path / "q.csv").exists()
+
+
+# Saliency maps
+
+PEAK_LEFT, PEAK_RIGHT = np.array([[0, 0], [3, 1]]), np.array([[0, 2], [0, 1]])
+
+
+def write_maps(path, maps, classes=CLASSES):
+    with write_store(path, "saliency", {"classes": [*classes], "method": "gradcam"}) as store:
+        for cxr_id, of_classes in maps.items():
+            store.append(cxr_id, np.stack(of_classes))
+    return path
+
+
+def test_maps_hit_where_their_peak_is_in_the_experts_mask(files, tmp_path):
+    """The experts drew the left half of e1, v1 and v2, and nothing on e2."""
+    maps = dict.fromkeys(SPLITS, (PEAK_LEFT, PEAK_RIGHT)) | {"v2": (PEAK_RIGHT, PEAK_LEFT * 0)}
+    path = write_maps(tmp_path / "maps.h5", maps)
+    table = scored_maps(files, tmp_path / "q.csv", maps=(path,), map_names=("gradcam",))
+    assert list(table) == ["saliency", *score_masks.COLUMNS]
+    assert set(table["metric"]) == {"hit_rate"}
+    groups = table[["saliency", "split"]].drop_duplicates().values.tolist()
+    assert groups == [
+        ["gradcam", "expert"],
+        ["gradcam", "validation"],
+        ["blind_mean", "validation"],
+    ]
+    hits = {
+        split: values(table, "hit_rate", saliency="gradcam", split=split)
+        for split in ("expert", "validation")
+    }
+    assert hits == {
+        "expert": {"Edema": 1, "Tuberculosis": 0, "mean": 0.5},
+        "validation": {"Edema": 0.5, "Tuberculosis": 0, "mean": 0.25},
+    }
+    n = table.groupby(["saliency", "split"])["n_images"].agg(["min", "max"]).values.tolist()
+    assert n == [[2, 2], [1, 1], [2, 2]]  # e2 has no truth
+    # All of e1's left half is shared alike: its middle is in the left half of v1 and v2.
+    assert values(table, "hit_rate", saliency="blind_mean")["mean"] == 1
+
+
+def test_maps_change_no_score_of_masks(files, tmp_path):
+    maps = write_maps(tmp_path / "maps.h5", dict.fromkeys(SPLITS, (PEAK_LEFT, PEAK_LEFT)))
+    scored(files, tmp_path / "1.csv")
+    scored(files, tmp_path / "2.csv", maps=(maps,), map_names=("cam",))
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+
+
+def test_maps_of_other_classes_are_refused(files, tmp_path):
+    path = write_maps(tmp_path / "maps.h5", {"v1": (PEAK_LEFT, PEAK_LEFT)}, ("Heart", "Fracture"))
+    with pytest.raises(InputError, match="saliency of Heart, Fracture"):
+        scored(files, tmp_path / "q.csv", maps=(path,), map_names=("gradcam",))
     assert not (tmp_path / "q.csv").exists()

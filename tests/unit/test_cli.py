@@ -31,6 +31,7 @@ PIPELINE = [
     "train-segmenter",
     "extract-epoch",
     "predict-masks",
+    "compute-histograms",
 ]
 
 

@@ -192,3 +192,19 @@ def test_a_contrast_of_seeds_trains_only_the_new_seeds(in_stood_in):
     new = [*(f"train_segmenter {run}_seed_1" for run in ("chexseg", "full")), "list_runs"]
     assert running(jobs) == downstream(jobs, new)
     assert "compare_runs" in running(jobs)
+
+
+PROBABILITIES = {"evaluation": {"metrics": ["iou_dataset", "iou_oracle", "average_precision"]}}
+
+
+def test_only_metrics_of_probabilities_compute_histograms(in_stood_in):
+    jobs = read(laid_over(DEMO, PROBABILITIES))
+    new = {f"compute_histograms {run}" for run in DEMO["segmenters"]}
+    assert running(jobs) == downstream(jobs, [*new, "score_runs"])
+    assert new <= running(jobs)
+    assert not {job.name for job in read(DEMO)} & new
+
+
+def test_histograms_are_predicted_with_the_settings_of_masks(in_stood_in):
+    jobs = read(laid_over(DEMO, {**PROBABILITIES, "prediction": {"batch_size": 5}}))
+    assert running(jobs) == downstream(jobs, ["predict_masks", "compute_histograms", "score_runs"])

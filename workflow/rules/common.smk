@@ -11,7 +11,14 @@ import chexseg
 from chexseg.config.contrasts import SEPARATOR, contrasts_of
 from chexseg.config.defaults import EXPERT
 from chexseg.config.flags import flags
-from chexseg.config.links import HUMAN, runs_of, scored_masks, scored_segmenters
+from chexseg.config.links import (
+    HUMAN,
+    runs_of,
+    runs_with_histograms,
+    scored_maps,
+    scored_masks,
+    scored_segmenters,
+)
 from chexseg.config.paths import Paths
 from chexseg.config.runs import factors_of, table_of_runs
 from chexseg.config.seeds import groups_of_seeds
@@ -90,6 +97,7 @@ VOTED_MASKS = {
 }
 # Those that are compared with the experts' masks, and on which splits.
 SCORED_MASKS = scored_masks(study)
+SCORED_MAPS = scored_maps(study)
 TRAININGS = []  # folders with a metrics.csv; each rule file adds its own
 RUNS = runs_of(study)
 SCORED = scored_segmenters(study)
@@ -97,6 +105,7 @@ FIGURES = figures_of(study)
 FIGURE_FILES = [
     f"{each}{suffix}" for each in FIGURES for suffix in FIGURES[each].figure.formats
 ]
+WITH_HISTOGRAMS = runs_with_histograms(study)
 
 
 def check_rule_names(rules):

@@ -1,4 +1,5 @@
-# REQUIRED INPUTS: predictions and expert masks of the test set.
+# REQUIRED INPUTS: predictions and expert masks of the test set; segmenters, for metrics of
+# probabilities alone.
 # OUTPUTS: tables of runs and trainings, scores of all runs and of all seeds, comparisons, their power.
 
 
@@ -20,6 +21,28 @@ rule count_overlaps:
         "chexseg count-overlaps --index {input.index:q} --truth {input.truth:q}"
         " --prediction {input.prediction:q} --out {output:q}"
         " --pathologies {params.pathologies} > {log:q} 2>&1"
+
+
+rule compute_histograms:
+    input:
+        index=rules.build_index.output,
+        images=PATHS.store("images"),
+        truth=TEST_MASKS[:1],
+        checkpoint=rules.train_segmenter.output.checkpoint,
+    output:
+        f"{RESULTS}/histograms/{{segmenter}}.h5",
+    log:
+        f"{RESULTS}/logs/compute_histograms/{{segmenter}}.log",
+    resources:
+        mem_mb=memory(8000),
+        runtime=limit("compute_histograms"),
+        gpu=1,
+    params:
+        flags=flags(study.prediction),
+    shell:
+        "chexseg compute-histograms --index {input.index:q} --images {input.images:q}"
+        " --truth {input.truth:q} --checkpoint {input.checkpoint:q} --out {output:q}"
+        " {params.flags} --threads {threads} > {log:q} 2>&1"
 
 
 FACTORS, ROWS = table_of_runs(study)
@@ -71,6 +94,7 @@ rule list_trainings:
 rule score_runs:
     input:
         overlaps=expand(rules.count_overlaps.output, run=RUNS),
+        histograms=expand(rules.compute_histograms.output, segmenter=WITH_HISTOGRAMS),
     output:
         summary=report(
             f"{RESULTS}/summary.csv",
@@ -93,8 +117,10 @@ rule score_runs:
     params:
         flags=flags(study.evaluation),
         names=quoted(*RUNS),
+        histogram_names=quoted(*WITH_HISTOGRAMS),
     shell:
         "chexseg score-runs --overlaps {input.overlaps:q} --names {params.names}"
+        " --histograms {input.histograms:q} --histogram-names {params.histogram_names}"
         " --out {output.summary:q} --replicates-out {output.replicates:q}"
         " --false-positives {output.false_positives:q} {params.flags} > {log:q} 2>&1"
 

@@ -1,6 +1,6 @@
 # REQUIRED INPUTS: the index, the image store, and the inputs of each source of masks.
-# OUTPUTS: masks/<name>/<shard>.h5, for every source; mask_quality.csv, which scores them; and
-# mask_agreement.csv: how far the voters of a consensus agree.
+# OUTPUTS: masks/<name>/<shard>.h5, for every source; mask_quality.csv and map_quality.csv, which score
+# them and the saliency maps; mask_agreement.csv: how far the voters of a consensus agree.
 
 
 rule make_masks:
@@ -65,12 +65,21 @@ rule score_masks:
         index=rules.build_index.output,
         truth=PATHS.store(f"masks/{EXPERT}"),
         masks=[path for name in SCORED_MASKS for path in PATHS.store(f"masks/{name}")],
+        maps=[
+            path for name in SCORED_MAPS for path in PATHS.store(f"saliency/{name}")
+        ],
     output:
-        report(
+        masks=report(
             f"{RESULTS}/mask_quality.csv",
             category="Masks",
             labels={"file": "mask_quality.csv"},
             caption="../report/mask_quality.rst",
+        ),
+        maps=report(
+            f"{RESULTS}/map_quality.csv",
+            category="Masks",
+            labels={"file": "map_quality.csv"},
+            caption="../report/map_quality.rst",
         ),
     log:
         f"{RESULTS}/logs/score_masks.log",
@@ -81,8 +90,12 @@ rule score_masks:
         names=quoted(*SCORED_MASKS),
         splits=quoted(*map(",".join, SCORED_MASKS.values())),
         metrics=quoted("iou_dataset", "precision", "recall"),
+        map_names=quoted(*SCORED_MAPS),
+        map_metrics=quoted("hit_rate"),
         flags=flags_of_intervals,
     shell:
         "chexseg score-masks --index {input.index:q} --truth {input.truth:q}"
         " --masks {input.masks:q} --names {params.names} --splits {params.splits}"
-        " --metrics {params.metrics} --out {output:q} {params.flags} > {log:q} 2>&1"
+        " --metrics {params.metrics} --out {output.masks:q}"
+        " --maps {input.maps:q} --map-names {params.map_names} --map-metrics {params.map_metrics}"
+        " --maps-out {output.maps:q} {params.flags} > {log:q} 2>&1"

@@ -10,7 +10,7 @@ FILES = {
     "averages": rules.average_seeds.output,
     "runs": rules.list_runs.output,
     "comparisons": rules.compare_runs.output.comparisons,
-    "mask_quality": rules.score_masks.output,
+    "mask_quality": rules.score_masks.output.masks,
     "false_positives": rules.score_runs.output.false_positives,
     "overlaps": expand(rules.count_overlaps.output, run=RUNS),
     "predictions": expand(rules.predict_masks.output, segmenter=SCORED),

@@ -157,9 +157,11 @@ def test_names_of_entries_whose_files_would_meet(section, name, remedy):
     assert told.startswith(remedy)
 
 
-def test_the_blind_mean_mask_is_no_source():
+def test_the_blind_mean_mask_is_no_source_and_no_map():
     told = ("'blind_mean'", "It means the mean of the experts' masks.")
     assert found_in(good(masks={"blind_mean": {"source": "drawn"}})) == [told]
+    maps = {"method": "gradcam", "classifiers": ["dense"]}
+    assert found_in(good(saliency={"blind_mean": maps})) == [told]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ CHANGED = {
         "samples_per_epoch": 700, "selection": ("Pleural Effusion", "Edema"),
     },
     "PredictionSettings": {"batch_size": 4},
+    "MaskScoreSettings": {"metrics": ("precision",), "replicates": 10},
     "EvaluationSettings": {"metrics": ("iou_image",), "replicates": 10, "confidence": 0.9, "seed": 2},
     "FigureSettings": {"gallery_rows": 3},
 }  # fmt: skip

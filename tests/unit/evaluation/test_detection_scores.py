@@ -7,7 +7,7 @@ import pytest
 
 from chexseg.evaluation.comparisons import differences
 from chexseg.evaluation.detection_scores import ANY, METRICS, Detected, score_detections
-from chexseg.evaluation.intervals import draw
+from chexseg.evaluation.intervals import resamples
 from chexseg.evaluation.scores import MEAN
 
 SETTINGS = {"replicates": 20, "confidence": 0.95, "seed": 0}
@@ -74,14 +74,14 @@ def test_a_tenth_of_ten_x_rays_is_one():
 
 def test_replicates_are_scores_of_resampled_patients():
     scores = score_detections(X_RAYS, ["Mass", "Edema"], **SETTINGS)
-    drawn = draw(4, SETTINGS["replicates"], SETTINGS["seed"])
+    drawn = resamples(4, SETTINGS["replicates"], SETTINGS["seed"])
     patients = sorted({each.patient for each in X_RAYS.values()})
     assert drawn.sum(1).tolist() == [4] * 20
     for row, times in enumerate(drawn):
         repeated = {
             f"{cxr_id}{number}": each
             for cxr_id, each in X_RAYS.items()
-            for number in range(times[patients.index(each.patient)])
+            for number in range(int(times[patients.index(each.patient)]))
         }
         expected = score_detections(repeated, ["Mass", "Edema"], **SETTINGS)
         np.testing.assert_allclose(scores.replicates[:, row], expected.values)

@@ -1,15 +1,17 @@
-"""What every metric promises, and the values of each by hand."""
+"""What every metric of overlaps promises, and the values of each by hand."""
 
 import numpy as np
 import pytest
 
-from chexseg.catalog import load, names
+from chexseg.catalog import OF_PROBABILITIES, load, names
 from chexseg.evaluation.metrics import is_lower_better
 from chexseg.evaluation.scores import score
 from tests.unit.evaluation.tables import METRICS, SMALL, random_table, table
 
+OF_OVERLAPS = [name for name in names("metric") if name not in OF_PROBABILITIES]
 
-@pytest.mark.parametrize("name", names("metric"))
+
+@pytest.mark.parametrize("name", OF_OVERLAPS)
 class TestContract:
     def test_terms_are_a_number_for_each_row(self, name):
         frame = random_table(0, ("Edema", "Nodule"))
@@ -36,7 +38,8 @@ class TestContract:
 
 
 @pytest.mark.parametrize(
-    "name", [*METRICS, "iou_image_all", "dice", "precision", "recall", "specificity"]
+    "name",
+    [*METRICS, "iou_image_all", "dice", "precision", "recall", "specificity", "hit_rate"],
 )
 def test_a_perfect_run_has_a_score_of_1(name):
     frame = table(("p1_a", "Edema", 4, 4, 4), ("p2_a", "Edema", 9, 9, 9))
@@ -58,6 +61,7 @@ def test_a_perfect_run_has_a_score_of_1(name):
             [13, 11, 13, 16, 16, 9, 16, 16, 16],
             [14, 12, 16, 16, 16, 9, 16, 16, 16],
         ),
+        ("hit_rate", [1, 1, 0, 0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 1, 0, 0, 0]),
         ("false_positives", [0, 0, 1, 0, 0, 0, 0, 0, 0], [0, 0, 1, 1, 1, 0, 1, 1, 1]),
     ],
 )

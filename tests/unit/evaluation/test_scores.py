@@ -128,3 +128,57 @@ def test_another_npz_is_no_scores(tmp_path):
     np.savez(tmp_path / "other.npz", run=[1])
     with pytest.raises(InputError, match="unreadable"):
         read_scores(tmp_path / "other.npz")
+
+
+# Metrics of probabilities
+
+PROBABILITIES = ("average_precision", "iou_dataset", "iou_oracle")
+HISTOGRAMS = {  # Edema and Nodule in three ranges; outside the truth, and inside
+    "p1_a": [[[4, 1, 0], [0, 0, 2]], [[7, 0, 0], [0, 0, 0]]],
+    "p1_b": [[[4, 0, 0], [0, 2, 1]], [[7, 0, 0], [0, 0, 0]]],
+    "p2_a": [[[5, 1, 1], [0, 0, 0]], [[6, 1, 0], [0, 0, 0]]],
+}
+HISTOGRAMS = {name: np.array(counts, np.uint32) for name, counts in HISTOGRAMS.items()}
+TWO = SMALL[SMALL["pathology"] != "Nothing"]
+
+
+def score_probabilities(histograms, frame=TWO, replicates=40, seed=0):
+    return score(
+        frame, metrics=PROBABILITIES, replicates=replicates, confidence=0.9, seed=seed,
+        histograms=histograms,
+    )  # fmt: skip
+
+
+def test_probabilities_are_scored_on_the_sum_of_their_histograms():
+    scores = score_probabilities(HISTOGRAMS)
+    rows = scores.table()
+    # Edema: outside 13, 2, 1, inside 0, 2, 3. Cut above the lowest range: 5 of 8, or 3 of 6.
+    assert value_of(rows, "iou_oracle", "Edema") == pytest.approx(5 / 8)
+    precision = (3 * 3 / 4 + 2 * 5 / 8) / 5
+    assert value_of(rows, "average_precision", "Edema") == pytest.approx(precision)
+    assert value_of(rows, "average_precision", "mean") == pytest.approx(precision)
+    assert np.isnan(value_of(rows, "iou_oracle", "Nodule"))
+    assert value_of(rows, "iou_dataset", "Edema") == pytest.approx(5 / 11)
+    assert scores.n_images.tolist() == [[3, 0, 3], [3, 1, 3], [3, 0, 3]]
+    assert rows["metric"].unique().tolist() == [*PROBABILITIES]
+
+
+def test_resamples_of_patients_have_their_own_threshold():
+    """Patient 1 twice, both, or patient 2 twice, who has no truth: 5 of 6, 5 of 8 or nothing."""
+    oracle = score_probabilities(HISTOGRAMS).replicates[2, :, 0]
+    assert set(oracle[~np.isnan(oracle)].round(6)) == {round(5 / 6, 6), 5 / 8}
+    assert np.isnan(oracle).any()
+    # The same patients as for the other metrics: both, patient 1, and patient 2.
+    iou = score_probabilities(HISTOGRAMS).replicates[1, :, 0]
+    pairs = {(round(a, 4), round(b, 4)) for a, b in zip(iou, oracle, strict=True) if b == b}
+    assert pairs == {(round(5 / 11, 4), 0.625), (round(5 / 8, 4), round(5 / 6, 4))}
+
+
+def test_a_run_without_probabilities_has_other_metrics_only():
+    scores = score_probabilities(None)
+    assert np.isnan(scores.values[[0, 2]]).all()
+    assert np.isnan(scores.replicates[[0, 2]]).all()
+    assert scores.n_images.tolist() == [[0, 0, 3], [3, 1, 3], [0, 0, 3]]
+    alone = score(TWO, metrics=("iou_dataset",), replicates=40, confidence=0.9, seed=0)
+    np.testing.assert_array_equal(scores.values[1], alone.values[0])
+    np.testing.assert_array_equal(scores.replicates[1], alone.replicates[0])

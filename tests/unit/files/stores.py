@@ -11,6 +11,7 @@ SHAPES = {
     "saliency": (3, 5, 5),
     "affinity_labels": (3, 5, 5),
     "affinity": (5, 5),
+    "histograms": (3, 2, 7),
 }
 
 
@@ -21,7 +22,7 @@ def items_of(kind, number, seed=0):
         return rng.random(shape) > 0.5
     if KINDS[kind].dtype == "float16":
         return rng.random(shape).astype(np.float16)
-    return rng.integers(0, 256, shape, dtype=np.uint8)
+    return rng.integers(0, 256, shape, dtype=KINDS[kind].dtype)
 
 
 def meta_of(kind):
