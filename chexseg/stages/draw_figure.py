@@ -10,8 +10,9 @@ from chexseg.catalog import load, names
 from chexseg.config.settings import FigureSettings
 from chexseg.errors import Problems
 from chexseg.files.artifacts import Output
-from chexseg.report import pictures, tables
 from chexseg.report.figure import PICTURE, Inputs, Published
+from chexseg.report.pictures import save as save_picture
+from chexseg.report.tables import save as save_table
 
 Name = Literal[names("figure")]
 
@@ -117,9 +118,9 @@ def run(
     made = chosen.draw(inputs, settings)
     for path in out:
         if chosen.formats == PICTURE:
-            pictures.save(made, path)
+            save_picture(made, path)
         else:
-            tables.save(made, path)
+            save_table(made, path)
 
 
 def _published(cells: list[str], problems: Problems) -> Published | None:

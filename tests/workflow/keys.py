@@ -25,7 +25,7 @@ VALUES = {
     "method": ["layercam"], "flip": [True], "scales": [[1.0, 1.5]], "layer": [3],
     "threshold": ["otsu", "quantile 0.9"], "fill": [True], "soft": [True], "certain_background": [0.1], "loss": ["cross_entropy"],
     "baseline": ["black"], "values": ["absolute"], "cell": [8],
-    "metrics": [["iou_image"]], "selection_metric": ["dice"],
+    "metrics": [["iou_image"]], "classes": [["Edema"]], "selection_metric": ["dice"],
     "parts": ["encoder"], "fine_tuning": ["head"], "scale_range": [[0.5, 2.0]], "keep_epochs": [[1]],
     "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
 }  # fmt: skip
@@ -192,7 +192,19 @@ ANOTHER = {
                 "chexseg_vs_full": ..., "chexseg_vs_weak_irnet": ..., "radiologists_vs_chexseg": ...,
             },
         },
-        ["list_runs", "score_runs", "draw_figure gallery.png", "draw_figure bars.png"],
+        [
+            "list_runs", "score_runs", "draw_figure gallery", "draw_figure gallery_best",
+            "draw_figure gallery_worst", "draw_figure bars",
+        ],
+    ),
+    # The network of the classifier that it starts from would be another.
+    "segmenters.chexseg.encoder": (
+        {"segmenters": {"chexseg": {"encoder": "resnet50", "initial_weights": "none"}}},
+        ["train_segmenter chexseg", "list_runs"],
+    ),
+    "defaults.segmenters.encoder": (
+        {"defaults": {"segmenters": {"encoder": "resnet50", "initial_weights": "none"}}},
+        ["train_segmenter", "list_runs"],
     ),
     "masks.taught.source": (
         {"masks": {"taught": {"source": "threshold", "segmenters": ..., "saliency": "gradcam"}}},

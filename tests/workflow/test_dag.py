@@ -21,6 +21,7 @@ CHEXPERT = {
     "train_classifier": 2,
     "fetch_weights": 3,
     "count_overlaps": 4,
+    "write_table": 2,
 }
 CONFIG = {
     "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 1, "make_masks": 2, "score_masks": 1,

@@ -94,7 +94,7 @@ def changed(path, value):
     return config
 
 
-SHARED = sorted(key for key in KEYS if key.startswith("defaults.") and key not in ALONE)
+SHARED = sorted(k for k in KEYS if k.startswith("defaults.") and k not in {*ALONE, *ANOTHER})
 OWN = sorted(set(KEYS) - set(SHARED) - set(ANOTHER) - ONLY - REFUSED - set(ALONE))
 
 
@@ -199,7 +199,8 @@ PROBABILITIES = {"evaluation": {"metrics": ["iou_dataset", "iou_oracle", "averag
 
 def test_only_metrics_of_probabilities_compute_histograms(in_stood_in):
     jobs = read(laid_over(DEMO, PROBABILITIES))
-    new = {f"compute_histograms {run}" for run in DEMO["segmenters"]}
+    scored = [name for name, entry in DEMO["segmenters"].items() if entry.get("scored", True)]
+    new = {f"compute_histograms {run}" for run in scored}
     assert running(jobs) == downstream(jobs, [*new, "score_runs"])
     assert new <= running(jobs)
     assert not {job.name for job in read(DEMO)} & new
