@@ -92,7 +92,7 @@ class Workflow:
 
     def jobs(self, config: Path, *arguments: str) -> dict[str, int]:
         """Returns how many jobs of each rule a run would start."""
-        output = self.run(config, *arguments, "--dry-run")
+        output = self.run(config, "--dry-run", *arguments)
         table = output.partition("Job stats:")[2].partition("total")[0]
         counts = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
         return {rule: int(count) for rule, count in counts if rule != "all"}
