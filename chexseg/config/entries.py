@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Union
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, StrictBool, Tag
 
 from chexseg import catalog
 from chexseg.config.settings import (
@@ -101,7 +101,7 @@ class ContrastEntry(Settings):
         description="The run whose score is subtracted; or a list, paired with that of `run` by "
         "position."
     )
-    all_seeds: bool = Field(
+    all_seeds: StrictBool = Field(
         False,
         description="Take for each run all runs that differ from it only in their seed, such as "
         "those of a sweep with `seeds`.",

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, StrictBool, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from chexseg.catalog import OF_PROBABILITIES, SELECTING, names
@@ -166,7 +166,9 @@ class ClassifierSettings(TrainingSettings):
     stride: Stride = Field(
         32, description="Pixels of the X-ray per cell of the last features: the CAM's grid."
     )
-    dilate: bool = Field(False, description="Dilate the convolutions behind a dropped stride.")
+    dilate: StrictBool = Field(
+        False, description="Dilate the convolutions behind a dropped stride."
+    )
     initial_weights: Annotated[str, InitialWeights("architecture", sections=())] = Field(
         "imagenet", description="'none', 'imagenet' or the path of a checkpoint."
     )

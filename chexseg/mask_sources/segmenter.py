@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from chexseg.config.classes import classes_of_segmenter
 from chexseg.config.networks import classifier_gflop, segmenter_gflop
@@ -40,7 +40,7 @@ class Segmenter(MaskSource, GateSettings):
     segmenters: tuple[Annotated[Name, Reference("segmenters")], ...] = Field(
         min_length=1, description="The teachers; their probabilities and thresholds are averaged."
     )
-    soft: bool = Field(
+    soft: StrictBool = Field(
         False,
         description="Keep probabilities, instead of cutting them at the teachers' thresholds.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, StrictBool, Tag, model_validator
 
 from chexseg.config.classes import classes_of_saliency
 from chexseg.config.paths import Paths
@@ -31,7 +31,7 @@ class Threshold(MaskSource, GateSettings):
         description="Share of the map's maximum where a mask begins; otsu: the share that Otsu's "
         "method finds for each map.",
     )
-    fill: bool = Field(
+    fill: StrictBool = Field(
         False, description="Fill the holes of masks, as CheXseg's public code does with Otsu's."
     )
     roles: ClassVar = {"saliency": "The same shard of the saliency store."}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from chexseg.config.data import ClassName
 from chexseg.config.flags import command_settings
@@ -52,7 +52,7 @@ class SaliencyMethod(Settings):
         (), description="Findings to explain; none: the study's pathologies."
     )
     batch_size: int = Field(32, ge=1, description="X-rays in a forward pass.")
-    flip: bool = Field(False, description="Average with the maps of the mirrored X-rays.")
+    flip: StrictBool = Field(False, description="Average with the maps of the mirrored X-rays.")
     scales: Annotated[
         tuple[Annotated[float, Field(gt=0, le=4)], ...], AfterValidator(_in_order_with_1)
     ] = Field(

@@ -83,7 +83,7 @@ def test_report_works_offline(tiny_study):
         assert figure in page
     assert "use the label of the test X-ray" in page
     # Captions are rendered, with the files behind them.
-    assert r'Made from <tt class=\"docutils literal\">results/tiny/averages.csv</tt>' in page
+    assert r"Made from <tt class=\"docutils literal\">results/tiny/averages.csv</tt>" in page
     assert "Mean over pathologies" in page  # the first page has the result
     assert "summary.csv" in page
     assert "mask_quality.csv" in page
