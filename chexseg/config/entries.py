@@ -44,7 +44,7 @@ class SegmenterEntry(SegmenterSettings):
         description="The masks by which epoch and thresholds are chosen; a class that they lack has "
         "the threshold 0.5.",
     )
-    scored: bool = Field(
+    scored: StrictBool = Field(
         True,
         description="Predict the test X-rays, and score them; false: the segmenter only starts or "
         "teaches others, and may have other classes than the study's pathologies.",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, StrictBool, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from chexseg.config.classes import classes_of_saliency
@@ -71,7 +71,7 @@ class Consensus(MaskSource, GateSettings):
         min_length=1,
         description="Names of saliency entries; each is one voter, however many classifiers it has.",
     )
-    weighted: bool = Field(
+    weighted: StrictBool = Field(
         False,
         description="Weight each voter by the likeness of its map to the mean of all: their rank "
         "correlation.",

@@ -65,7 +65,6 @@ def test_settings_in_groups_that_change_nothing_make_no_copy():
         ("both", "masks.irnet.walk.beta", 8, 8.0),
         ("both", "selection", ["Edema"], ["Edema"]),
         ("both", "masks", ["irnet", "expert"], ["expert", "irnet"]),
-        ("both", "classifiers.dense.dilate", True, "yes"),
     ],
 )
 def test_a_value_written_in_another_way_is_the_same_run(of, key, one, other):
