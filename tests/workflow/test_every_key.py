@@ -69,6 +69,8 @@ def another(path, current):
     if path[-1] in VALUES and path[0] != "phantom":
         Path("other.pt").touch()
         return next(value for value in VALUES[path[-1]] if value != current)
+    if isinstance(current, bool):
+        return not current
     if isinstance(current, str):
         return f"{current}_2"
     return (
