@@ -53,6 +53,10 @@ TINY = {
 }
 
 
+MEASURED = ("seconds", "seconds_to_95", "peak_memory_mb")
+"""Columns that are not the same each time."""
+
+
 class Workflow:
     """Runs this repository's workflow in a folder of its own.
 
@@ -98,13 +102,13 @@ class Workflow:
         return {rule: int(count) for rule, count in counts if rule != "all"}
 
     def contents(self) -> dict[str, object]:
-        """Returns what every artifact of the tiny study holds, but for the time that epochs took."""
+        """Returns what every artifact of the tiny study holds, but for what trainings took."""
         results = self.folder / "results" / "tiny"
         found: dict[str, object] = {}
         for name in Study(results).made:
-            if name.endswith("metrics.csv"):
+            if name.endswith(("metrics.csv", "trainings.csv")):
                 rows = csv.DictReader((results / name).read_text().splitlines())
-                found[name] = [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+                found[name] = [{k: v for k, v in row.items() if k not in MEASURED} for row in rows]
             else:
                 found[name] = sha256(results / name)
         return found
