@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from chexseg import cli
-from chexseg.config.settings import EvaluationSettings, PredictionSettings
+from chexseg.config.settings import MaskScoreSettings, PredictionSettings
 from chexseg.data.layouts.chexpert import COMMON, FINDINGS, PATHOLOGIES
 from chexseg.data.masks import read_masks
 from chexseg.errors import InputError
@@ -119,8 +119,8 @@ def test_agreement_is_a_table(voted, tmp_path):
 
 def test_the_quality_of_masks_is_that_of_the_classes_that_experts_drew(voted, tmp_path):
     out = tmp_path / "quality.csv"
-    settings = EvaluationSettings(metrics=("iou_dataset",), replicates=5)
-    files = {"index": voted.index, "settings": settings, "out": out}
+    settings = MaskScoreSettings(metrics=("iou_dataset",), replicates=5)
+    files = {"index": voted.index, "settings": settings, "out": out, "maps_out": tmp_path / "m.csv"}
     score_masks.run(
         **files, truth=voted.expert, masks=voted.voted, names=("doll",), splits=("validation",)
     )

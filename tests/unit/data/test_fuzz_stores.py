@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 def stores(folder):
     found, rng = {}, np.random.default_rng(0)
     for kind, shape in {"images": (8, 8), "masks": (2, 8, 8), "mask_levels": (2, 8, 8),
-                        "saliency": (2, 3, 3),
+                        "saliency": (2, 3, 3), "histograms": (2, 2, 5),
                         "affinity_labels": (2, 3, 3), "affinity": (3, 3)}.items():  # fmt: skip
         with write_store(folder / "s.h5", kind, {"columns": 8}) as store:
             for number in range(3):
