@@ -51,7 +51,7 @@ def test_forward_passes_count_steps_observations_baselines_and_copies(settings, 
 
 
 def test_the_cost_model_knows_steps_and_cells():
-    maps = {"method": "integrated_gradients", "classifiers": ["densenet121"]}
+    maps = {"method": "integrated_gradients", "classifiers": ["densenet"]}
     overrides = {"saliency": {"one": {**maps, "cell": 32}, "fine": {**maps, "cell": 4}}}
     study = load_study(ROOT / "config" / "chexpert.yaml", overrides=overrides)
     model = CostModel(study, XRays(16_000 - 720, 202, 518))
@@ -63,7 +63,7 @@ def test_the_cost_model_knows_steps_and_cells():
 
 def test_only_the_baseline_mean_reads_other_x_rays():
     overrides = {"saliency": {"ig": {
-        "method": "integrated_gradients", "classifiers": ["densenet121"], "baseline": "mean"}}}  # fmt: skip
+        "method": "integrated_gradients", "classifiers": ["densenet"], "baseline": "mean"}}}  # fmt: skip
     study = load_study(ROOT / "config" / "chexpert.yaml", overrides=overrides)
     from chexseg.config.paths import Paths
 
