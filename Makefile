@@ -27,14 +27,14 @@ demo: $(READY)
 	$(VENV)/bin/snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html
 	@echo Open results/demo/report.html
 
-# The paper's experiments on the phantom, three seeds for each point: at most 100 minutes of two idle
-# cores. Then results/phantom-study/report.html.
+# The paper's experiments on the phantom, three seeds for each point; then
+# results/phantom-study/report.html.
 study: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/phantom-study.yaml
 	$(VENV)/bin/snakemake --cores 1 --configfile config/phantom-study.yaml --report results/phantom-study/report.html
 	@echo Open results/phantom-study/report.html
 
-# The same study with three seeds, and their table.
+# The demo's study on five other phantoms, with self-training, and the tables of the README.
 evidence: $(READY)
 	$(VENV)/bin/python benchmarks/evidence.py --cores $(CORES)
 

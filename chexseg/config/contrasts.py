@@ -37,30 +37,34 @@ def contrasts_of(study: Study) -> dict[str, Contrast]:
     `full_vs_weak`; and none if there are more than MOST_RUNS runs.
     """
     if study.contrasts:
-        return {
-            name: Contrast(*(runs_of_side(study, entry, side) for side in SIDES))
-            for name, entry in study.contrasts.items()
-        }
+        return _named(study)
     runs = runs_of(study)
     pairs = combinations(runs, 2) if len(runs) <= MOST_RUNS else ()
     return {f"{run}_vs_{against}": Contrast((run,), (against,)) for against, run in pairs}
 
 
-def runs_of_side(study: Study, entry: ContrastEntry, side: str) -> tuple[str, ...]:
-    """Returns the runs of one side of a contrast: as named, or in the order of their seeds."""
-    named = getattr(entry, side)
-    runs = (named,) if isinstance(named, str) else tuple(named)
-    if not entry.all_seeds:
-        return runs
-    seeds = seeds_of_runs(study)
-    return tuple(dict.fromkeys(each for run in runs for each in seeds.get(run, (run,))))
+def _named(study: Study) -> dict[str, Contrast]:
+    """Returns the contrasts that a study names: their runs as named, or in the order of the seeds."""
+    seeds = seeds_of_runs(study) if any(e.all_seeds for e in study.contrasts.values()) else {}
+
+    def runs_of_side(entry: ContrastEntry, side: str) -> tuple[str, ...]:
+        named = getattr(entry, side)
+        runs = (named,) if isinstance(named, str) else tuple(named)
+        if not entry.all_seeds:
+            return runs
+        return tuple(dict.fromkeys(each for run in runs for each in seeds.get(run, (run,))))
+
+    return {
+        name: Contrast(*(runs_of_side(entry, side) for side in SIDES))
+        for name, entry in study.contrasts.items()
+    }
 
 
 def check_contrasts(study: Study, place: Place, problems: Problems) -> None:
     """Adds a problem for each contrast that names no run, or runs that cannot be paired."""
-    known = runs_of(study)
+    known, contrasts = runs_of(study), _named(study)
     for name, entry in study.contrasts.items():
-        sides = {side: runs_of_side(study, entry, side) for side in SIDES}
+        sides = vars(contrasts[name])
         for side, runs in sides.items():
             listed = not entry.all_seeds and not isinstance(getattr(entry, side), str)
             for number, run in enumerate(runs):

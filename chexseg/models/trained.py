@@ -43,19 +43,19 @@ def load_classifier(path: Path) -> tuple[Classifier, ClassifierSettings, tuple[s
     return model, settings, checkpoint.classes
 
 
-def places_of(classes: Sequence[str], findings: Sequence[str], path: Path) -> list[int]:
-    """Returns the index of each class among the findings of a classifier.
+def places_of(classes: Sequence[str], outputs: Sequence[str], path: Path) -> list[int]:
+    """Returns the index of each class among the outputs of a model.
 
     Raises:
-        InputError: the classifier at `path` lacks a class.
+        InputError: the model at `path` lacks a class.
     """
     problems = Problems()
     for name in classes:
-        if name not in findings:
-            remedy = f"Train it with this finding; the nearest is {nearest(name, findings)!r}."
-            problems.add(path, f"no output {name!r}", f"a classifier of {name}", remedy)
+        if name not in outputs:
+            remedy = f"Train it with this class; the nearest is {nearest(name, outputs)!r}."
+            problems.add(path, f"no output {name!r}", f"a model of {name}", remedy)
     problems.raise_if_any()
-    return [findings.index(name) for name in classes]
+    return [outputs.index(name) for name in classes]
 
 
 def irnet_of(architecture: str, initial_weights: str = "none") -> IRNet:

@@ -160,12 +160,16 @@ class Drawn(NamedTuple):
 
 
 def figures_of(study: Study) -> dict[str, Drawn]:
-    """Returns the figures of a study by the stem of their files: one each, or one for each sweep."""
-    found = {}
+    """Returns the figures of a study by the stem of their files: one each, or one for each sweep.
+
+    A sweep without a run that is scored has none.
+    """
+    found, runs = {}, set(runs_of(study))
+    sweeps = [name for name, points in study.unfolded.points.items() if not runs.isdisjoint(points)]
     for name in names("figure"):
         figure = load("figure", name)
         if figure.each_sweep:
-            found |= {f"{name}-{sweep}": Drawn(name, figure, sweep) for sweep in study.sweeps}
+            found |= {f"{name}-{sweep}": Drawn(name, figure, sweep) for sweep in sweeps}
         else:
             found[name] = Drawn(name, figure)
     return found

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from chexseg.config.contrasts import SEPARATOR
 from chexseg.evaluation.scores import MEAN
 from chexseg.report.figure import Inputs, Published
 from chexseg.report.pictures import read_table
-
-SEPARATOR = ","
-"""Between the runs of a group; see `chexseg.stages.average_seeds`."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ import torch
 
 from chexseg.config.settings import PredictionSettings
 from chexseg.data.index import read_index
+from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.data.masks import decode, read_masks
 from chexseg.evaluation.histograms import EDGES, count_pixels
 from chexseg.files.artifacts import Output
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import device_for_inference
 from chexseg.inference.probabilities import native_probabilities
-from chexseg.models.trained import load_segmenter
+from chexseg.models.trained import load_segmenter, places_of
 
 
 def run(
@@ -25,6 +26,7 @@ def run(
     checkpoint: Path,
     out: Output,
     settings: PredictionSettings,
+    pathologies: tuple[str, ...] = PATHOLOGIES,
     threads: int = 1,
 ) -> None:
     """Count the pixels of the test X-rays in ranges of probabilities, inside the truth and outside.
@@ -37,18 +39,20 @@ def run(
         images: The shards of the image store.
         truth: Expert masks (CheXlocalize JSON); an X-ray without an entry has empty masks.
         checkpoint: The segmenter.
-        out: The histograms (HDF5), all pathologies of every test X-ray.
+        out: The histograms (HDF5), of every test X-ray.
+        pathologies: Pathologies to count; the segmenter may have other classes, too.
         threads: CPU threads.
 
     Raises:
-        InputError: lists everything wrong with the masks.
+        InputError: lists everything wrong with the masks, or the segmenter lacks a pathology.
     """
     device = device_for_inference(threads)
     test = read_index(index, "test")
     model, trained = load_segmenter(checkpoint)
     sizes = dict(zip(test.index, zip(test["height"], test["width"], strict=True), strict=True))
-    masks = read_masks(truth, pathologies=trained.classes, sizes=sizes)
-    meta = {"classes": list(trained.classes), "edges": list(EDGES)}
+    places = places_of(pathologies, trained.classes, checkpoint)
+    masks = read_masks(truth, pathologies=pathologies, sizes=sizes)
+    meta = {"classes": list(pathologies), "edges": list(EDGES)}
     with write_store(out, "histograms", meta) as histograms:
         for cxr_id, probability in native_probabilities(
             model, Store(images, "images"), test,
@@ -57,10 +61,10 @@ def run(
         ):  # fmt: skip
             drawn = masks.get(cxr_id, {})
             counts = []
-            for pathology, of_class in zip(trained.classes, probability, strict=True):
+            for pathology, of_class in zip(pathologies, probability[places], strict=True):
                 inside = torch.zeros(of_class.shape, dtype=torch.bool)
                 if pathology in drawn:
                     inside = torch.from_numpy(decode(drawn[pathology]))
                 counts.append(count_pixels(of_class[None, None], inside[None, None])[0, 0])
             histograms.append(cxr_id, torch.stack(counts).numpy())
-    print(f"Histograms of {len(trained.classes)} classes stored for {len(test)} X-rays.")
+    print(f"Histograms of {len(pathologies)} pathologies stored for {len(test)} X-rays.")

@@ -107,6 +107,22 @@ def test_same_bytes_each_time(counted, files, tmp_path):
     assert (tmp_path / "again.h5").read_bytes() == counted[0].read_bytes()
 
 
+def test_a_segmenter_may_have_other_classes_than_the_pathologies(counted, files, tmp_path):
+    """Of ten classes, two are pathologies of the study, in another order."""
+    out, names = tmp_path / "two.h5", ("Pneumothorax", "Edema")
+    compute_histograms.run(**files.shared, truth=files.truth, out=out, pathologies=names)
+    two, ten = Store([out], "histograms"), Store([counted[0]], "histograms")
+    assert two.meta["classes"] == [*names]
+    for cxr_id in ten.ids:
+        places = [PATHOLOGIES.index(name) for name in names]
+        assert (two[cxr_id] == ten[cxr_id][places]).all()
+    with pytest.raises(InputError, match="no output 'Tuberculosis', expected a model of"):
+        compute_histograms.run(
+            **files.shared, truth=files.truth, out=tmp_path / "no.h5", pathologies=("Tuberculosis",)
+        )
+    assert not (tmp_path / "no.h5").exists()
+
+
 def test_an_x_ray_without_an_entry_has_no_truth(files, counted, tmp_path):
     masks = read_masks(files.truth, pathologies=PATHOLOGIES)
     first = next(iter(masks))

@@ -90,7 +90,6 @@ PATHOLOGIES = study.data.pathologies
 # The truth of the test X-rays, followed by the masks of other readers.
 TEST_MASKS = [str(path) for path in study.data.mask_files(DATA, "test")]
 NAMED_MASKS = [name for name in study.masks if name != EXPERT]
-MADE_MASKS = [name for name, source in study.masks.items() if source.made]
 # Those on which several voters agree, and the voters' names.
 VOTED_MASKS = {
     name: source.voters() for name, source in study.masks.items() if source.voters()

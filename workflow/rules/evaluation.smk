@@ -38,11 +38,12 @@ rule compute_histograms:
         runtime=limit("compute_histograms"),
         gpu=1,
     params:
+        pathologies=quoted(*PATHOLOGIES),
         flags=flags(study.prediction),
     shell:
         "chexseg compute-histograms --index {input.index:q} --images {input.images:q}"
         " --truth {input.truth:q} --checkpoint {input.checkpoint:q} --out {output:q}"
-        " {params.flags} --threads {threads} > {log:q} 2>&1"
+        " --pathologies {params.pathologies} {params.flags} --threads {threads} > {log:q} 2>&1"
 
 
 FACTORS, ROWS = table_of_runs(study)

@@ -65,9 +65,7 @@ rule score_masks:
         index=rules.build_index.output,
         truth=PATHS.store(f"masks/{EXPERT}"),
         masks=[path for name in SCORED_MASKS for path in PATHS.store(f"masks/{name}")],
-        maps=[
-            path for name in SCORED_MAPS for path in PATHS.store(f"saliency/{name}")
-        ],
+        maps=[path for name in SCORED_MAPS for path in PATHS.store(f"saliency/{name}")],
     output:
         masks=report(
             f"{RESULTS}/mask_quality.csv",

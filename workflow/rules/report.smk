@@ -1,6 +1,12 @@
 # REQUIRED INPUTS: scores, masks and the metrics of trainings.
 # OUTPUTS: figures and tables, with one job for each, in three formats.
 
+# Of maps and masks without a class in common with the pathologies, there is nothing to show.
+SHOWN_MASKS = [
+    name
+    for name, source in study.masks.items()
+    if source.made and not set(PATHOLOGIES).isdisjoint(source.classes_of(study))
+]
 # Role of an artifact in a figure -> its files, and the names of their entries.
 FILES = {
     "index": rules.build_index.output,
@@ -15,15 +21,15 @@ FILES = {
     "overlaps": expand(rules.count_overlaps.output, run=RUNS),
     "predictions": expand(rules.predict_masks.output, segmenter=SCORED),
     "trainings": [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
-    "saliency": [p for name in study.saliency for p in PATHS.store(f"saliency/{name}")],
-    "masks": [p for name in MADE_MASKS for p in PATHS.store(f"masks/{name}")],
+    "saliency": [p for name in SCORED_MAPS for p in PATHS.store(f"saliency/{name}")],
+    "masks": [p for name in SHOWN_MASKS for p in PATHS.store(f"masks/{name}")],
 }
 ENTRIES = {
     "overlaps": RUNS,
     "predictions": SCORED,
     "trainings": TRAININGS,
-    "saliency": study.saliency,
-    "masks": MADE_MASKS,
+    "saliency": SCORED_MAPS,
+    "masks": SHOWN_MASKS,
 }
 # Role -> its entries, for figures that show only so many.
 BOUNDED = {
@@ -32,8 +38,8 @@ BOUNDED = {
     "mask_quality": [f"masks/{name}" for name in SCORED_MASKS],
     "predictions": [f"segmenters/{name}" for name in SCORED],
     "trainings": TRAININGS,
-    "saliency": [f"saliency/{name}" for name in study.saliency],
-    "masks": [f"masks/{name}" for name in MADE_MASKS],
+    "saliency": [f"saliency/{name}" for name in SCORED_MAPS],
+    "masks": [f"masks/{name}" for name in SHOWN_MASKS],
 }
 
 

@@ -174,3 +174,12 @@ def test_each_sweep_has_a_figure_and_a_table():
     ]  # fmt: skip
     assert drawn["sweep_table-b"][::2] == ("sweep_table", "b")
     assert not [stem for stem in figures_of(read_study(good())) if "sweep" in stem]
+
+
+def test_a_sweep_of_segmenters_that_are_not_scored_has_no_figure():
+    start = {"masks": ["expert"], "scored": False, "initial_weights": "none"}
+    segmenters = {"full": {"masks": ["expert"], "initial_weights": "none"}, "start": start}
+    sweeps = {"a": {"of": "start", "seeds": 2}, "b": {"of": ["full", "start"], "seeds": 2}}
+    study = read_study(good(segmenters=segmenters, sweeps=sweeps, contrasts={}))
+    assert list(study.sweeps) == ["a", "b"]
+    assert [stem for stem in figures_of(study) if "sweep" in stem] == ["sweep-b", "sweep_table-b"]
