@@ -2,6 +2,9 @@
 
 import pandas as pd
 
+from chexseg.config.settings import EvaluationSettings
+from chexseg.stages import score_runs
+
 RUNS = {"weak": 2, "strong": 3, "radiologists": 4}
 """Run -> pixels that it finds of 4 pixels of Edema; it finds one less of Cardiomegaly."""
 
@@ -20,3 +23,16 @@ def write_overlaps(folder, runs=RUNS, images=6):
         paths.append(folder / f"{name}.csv")
         table.to_csv(paths[-1], index=False)
     return tuple(paths)
+
+
+def write_scores(folder, runs=RUNS, overlaps=None):
+    """Scores runs, from overlaps of `write_overlaps` unless others are given; returns the replicates."""
+    score_runs.run(
+        overlaps=overlaps or write_overlaps(folder, runs),
+        names=tuple(runs),
+        out=folder / "summary.csv",
+        replicates_out=folder / "replicates.npz",
+        false_positives=folder / "false_positives.csv",
+        settings=EvaluationSettings(replicates=50),
+    )
+    return folder / "replicates.npz"

@@ -1,25 +1,16 @@
 import pandas as pd
 import pytest
 
-from chexseg.config.settings import EvaluationSettings
 from chexseg.errors import InputError
-from chexseg.stages import average_seeds, score_runs
-from tests.stages.runs import write_overlaps
+from chexseg.stages import average_seeds
+from tests.stages.runs import write_scores
 
 RUNS = {"full": 2, "full-seed_1": 3, "radiologists": 4}
 
 
 @pytest.fixture
 def replicates(tmp_path):
-    score_runs.run(
-        overlaps=write_overlaps(tmp_path, RUNS),
-        names=tuple(RUNS),
-        out=tmp_path / "summary.csv",
-        replicates_out=tmp_path / "replicates.npz",
-        false_positives=tmp_path / "false_positives.csv",
-        settings=EvaluationSettings(replicates=50),
-    )
-    return tmp_path / "replicates.npz"
+    return write_scores(tmp_path, RUNS)
 
 
 def test_the_mean_over_seeds_and_its_intervals(replicates, tmp_path):

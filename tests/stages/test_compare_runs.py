@@ -7,7 +7,7 @@ from chexseg.config.settings import EvaluationSettings
 from chexseg.errors import InputError
 from chexseg.files.store import write_store
 from chexseg.stages import compare_runs, score_runs
-from tests.stages.runs import RUNS, write_overlaps
+from tests.stages.runs import RUNS, write_overlaps, write_scores
 
 CONTRASTS = {
     "gain": ("strong", "weak"),
@@ -19,22 +19,9 @@ CONTRASTS = {
 SEEDS = ("a1", "a2", "a3", "b1", "b2", "b3")
 
 
-def scored(tmp_path, runs, overlaps=None):
-    """Writes the scores of runs with their replicates."""
-    score_runs.run(
-        overlaps=overlaps or write_overlaps(tmp_path, runs),
-        names=tuple(runs),
-        out=tmp_path / "summary.csv",
-        replicates_out=tmp_path / "replicates.npz",
-        false_positives=tmp_path / "false_positives.csv",
-        settings=EvaluationSettings(replicates=50),
-    )
-    return tmp_path / "replicates.npz"
-
-
 @pytest.fixture
 def replicates(tmp_path):
-    return scored(tmp_path, RUNS)
+    return write_scores(tmp_path)
 
 
 def compare(replicates, contrasts, out):
@@ -94,7 +81,7 @@ def test_the_gap_to_the_human_is_that_of_runs(replicates, tmp_path):
 
 
 def test_without_a_human_there_is_no_gap(tmp_path):
-    replicates = scored(tmp_path, {"weak": 2, "strong": 3})
+    replicates = write_scores(tmp_path, {"weak": 2, "strong": 3})
     rows = compare(replicates, {"gain": ("strong", "weak")}, tmp_path / "c.csv")
     assert rows["gap_closed"].isna().all()
 
@@ -121,7 +108,7 @@ def of_seeds(tmp_path):
         table["truth_pixels"] = table["predicted_pixels"] = truth
         table["union"] = 2 * truth - table["intersection"]
         table.to_csv(path, index=False)
-    return scored(tmp_path, [*SEEDS, "radiologists"], paths)
+    return write_scores(tmp_path, [*SEEDS, "radiologists"], paths)
 
 
 def test_groups_of_seeds(of_seeds, tmp_path):
