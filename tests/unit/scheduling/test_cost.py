@@ -220,7 +220,7 @@ def test_frontal_x_rays_are_counted(tmp_path):
     whole = few.check_data().core_seconds  # it reads those that are left out, too
     assert whole / few.build_index().core_seconds == pytest.approx(34 / 11)
     demo = load_study(ROOT / "config" / "demo.yaml")
-    assert count_x_rays(demo) == XRays(4000, 44, 120)
+    assert count_x_rays(demo) == XRays(4000, 88, 480)
 
 
 def test_shards_share_the_work_and_limits_follow(chexpert):
