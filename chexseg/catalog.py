@@ -84,7 +84,10 @@ COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict", "export
 """What people type."""
 
 METHODS: dict[str, dict[str, str]] = {
-    "layout": {"chexpert": "chexseg.data.layouts.chexpert:CheXpert"},
+    "layout": {
+        "chexpert": "chexseg.data.layouts.chexpert:CheXpert",
+        "folder": "chexseg.data.layouts.folder:Folder",
+    },
     "architecture": {
         "densenet121": "torchvision.models:densenet121",
         "densenet169": "torchvision.models:densenet169",

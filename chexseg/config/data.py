@@ -144,7 +144,7 @@ def _with_files_of(layout: type[Layout]) -> type[DataSection]:
         field.default = getattr(layout, key)
         fields[key] = names, field
     documented = {"__doc__": DataSection.__doc__, "__module__": __name__}
-    return create_model("DataSection", __base__=DataSection, **documented, **fields)
+    return create_model(f"{layout.__name__}Data", __base__=DataSection, **documented, **fields)
 
 
 def with_selections(study: Study) -> Study:
