@@ -146,6 +146,7 @@ METHODS: dict[str, dict[str, str]] = {
         "gallery": "chexseg.report.gallery:GALLERY",
         "gallery_best": "chexseg.report.gallery:GALLERY_BEST",
         "gallery_worst": "chexseg.report.gallery:GALLERY_WORST",
+        "explanations": "chexseg.report.explanations:EXPLANATIONS",
         "bars": "chexseg.report.bars:BARS",
         "mask_quality": "chexseg.report.mask_quality:MASK_QUALITY",
         "curves": "chexseg.report.curves:CURVES",

@@ -39,7 +39,8 @@ class Folder(Layout):
         description="Folder or table of test X-rays; none: a fifth of the others', by patient.",
     )
     val_masks: File = Field(
-        "masks", description="Expert masks, validation: a folder of PNGs, COCO's or CheXlocalize's JSON."
+        "masks",
+        description="Expert masks, validation: a folder of PNGs, COCO's or CheXlocalize's JSON.",
     )
     test_masks: File = Field("masks", description="Expert masks, test; likewise.")
     radiologist_masks: File | None = Field(
@@ -88,9 +89,7 @@ class Folder(Layout):
             part: [path for role in roles for path in files.get(role, ())]
             for part, roles in self.masks.items()
         }
-        return assemble(
-            root, parts, masks, findings=findings, pathologies=pathologies, every=True
-        )
+        return assemble(root, parts, masks, findings=findings, pathologies=pathologies, every=True)
 
 
 def _number(place: Path) -> int:

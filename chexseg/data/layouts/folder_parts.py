@@ -43,7 +43,9 @@ def read_part(place: Path, root: Path, findings: tuple[str, ...]) -> Part:
     for where, row in cells:
         path, cxr_id, patient = row["path"], row["cxr_id"], row["patient"]
         if cxr_id in ids:
-            problems.add(where, f"{cxr_id} again", "each X-ray once", "Delete or rename one of the two.")
+            problems.add(
+                where, f"{cxr_id} again", "each X-ray once", "Delete or rename one of the two."
+            )
             continue
         ids.add(cxr_id)
         rows.append((cxr_id, _inside(path, root, where, problems), patient, "1", "frontal", where,
@@ -125,7 +127,9 @@ def _inside(path: str, root: Path, where: str, problems: Problems) -> str | None
         problems.add(where, repr(path), f"an X-ray inside {root}", "Correct the path.")
         return None
     if not real.is_file():
-        problems.add(where, f"no file {root / path}", "an X-ray", "Correct the path, or delete the row.")
+        problems.add(
+            where, f"no file {root / path}", "an X-ray", "Correct the path, or delete the row."
+        )
         return None
     return real.relative_to(inside).as_posix()
 

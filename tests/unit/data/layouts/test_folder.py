@@ -73,7 +73,9 @@ def test_tables_name_the_x_rays_of_each_part(root):
     assert [found for _, found in problems(release)][:3] == ["p2 in test and train", "p3 in test and train", "p4 in test and train"]  # fmt: skip
     release = read(root, ("Edema",), val_x_rays=val, test_x_rays=test)
     # Masks of X-rays that no table names are reported.
-    assert {found for _, found in problems(release)} == {"masks of an X-ray that is not in the table"}
+    assert {found for _, found in problems(release)} == {
+        "masks of an X-ray that is not in the table"
+    }
     test = table(root, rows[4:], "test.csv", header)
     release = read(root, ("Edema",), val_x_rays=val, test_x_rays=test)
     assert release.problems == []
@@ -317,7 +319,9 @@ def test_columns_that_a_table_lacks(root):
 
 
 def test_a_folder_has_no_labels(root):
-    assert (str(root / "x_rays"), "a folder, which has no labels") in problems(read(root, ("Edema",)))
+    assert (str(root / "x_rays"), "a folder, which has no labels") in problems(
+        read(root, ("Edema",))
+    )
 
 
 def test_a_folder_that_does_not_exist(root):
