@@ -48,7 +48,7 @@ def read_part(place: Path, root: Path, findings: tuple[str, ...]) -> Part:
             )
             continue
         ids.add(cxr_id)
-        rows.append((cxr_id, _inside(path, root, where, problems), patient, "1", "frontal", where,
+        rows.append((cxr_id, _inside(path, root, place, where, problems), patient, "1", "frontal", where,
                      *(_label(row.get(name, ""), where, name, problems) for name in findings)))  # fmt: skip
     if place.is_dir() and findings:
         remedy = "Write a table of these X-rays, or delete data.findings."
@@ -120,18 +120,22 @@ def _rows(
         yield where, row
 
 
-def _inside(path: str, root: Path, where: str, problems: Problems) -> str | None:
-    """Returns the path of an X-ray below the root, or None if it is outside or does not exist."""
+def _inside(path: str, root: Path, place: Path, where: str, problems: Problems) -> str | None:
+    """Returns the path of an X-ray, or None if it does not exist or is outside the data.
+
+    The root and the folder of X-rays may be links, no other link may lead out of them. The path is
+    relative to the root with links resolved, or absolute if the folder lies elsewhere.
+    """
     real, inside = Path(os.path.realpath(root / path)), Path(os.path.realpath(root))
-    if not real.is_relative_to(inside):
+    folder = Path(os.path.realpath(place)) if place.is_dir() else inside
+    if not (real.is_relative_to(inside) or real.is_relative_to(folder)):
         problems.add(where, repr(path), f"an X-ray inside {root}", "Correct the path.")
         return None
     if not real.is_file():
-        problems.add(
-            where, f"no file {root / path}", "an X-ray", "Correct the path, or delete the row."
-        )
+        remedy = "Correct the path, or delete the row."
+        problems.add(where, f"no file {root / path}", "an X-ray", remedy)
         return None
-    return real.relative_to(inside).as_posix()
+    return real.relative_to(inside).as_posix() if real.is_relative_to(inside) else str(real)
 
 
 def _label(cell: str, where: str, name: str, problems: Problems) -> float:
