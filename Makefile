@@ -1,5 +1,5 @@
-# make demo | study | doll | test | test-fast | test-slurm | test-faults | lint | bench | bench-memory | evidence | reference
-# | encoder-table: each sets up .venv by itself.
+# make demo | study | doll | evidence | test | test-fast | test-slurm | test-faults | lint | format | bench
+# | bench-memory | reference | encoder-table: each sets up .venv by itself. make clean deletes results.
 
 VENV := .venv
 PYTHON ?= python3
@@ -81,8 +81,9 @@ format: $(READY)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/snakefmt Snakefile workflow/Snakefile workflow/rules
 
+# Deletes what demo, study and evidence made.
 clean:
-	rm -rf results/demo .snakemake
+	rm -rf results/demo results/phantom-study results/evidence_* .snakemake
 
 # Writes the config's schema and reference from the settings.
 reference: $(READY)
