@@ -72,14 +72,14 @@ def answers(comparisons: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["place", "metric_place"])[COLUMNS].reset_index(drop=True)
 
 
-def table_of_answers(rows: pd.DataFrame, metric: str = "dice") -> str:
-    """Returns the README's table of answers in Markdown, in one metric."""
+def table_of_answers(rows: pd.DataFrame) -> str:
+    """Returns the README's table of answers in Markdown, in Dice alone."""
     lines = [
         "| question | run | against | difference in Dice | 95 % interval | |",
         "|---|---|---|---|---|---|",
     ]
     before = None
-    for row in rows[rows["metric"] == metric].itertuples():
+    for row in rows[rows["metric"] == "dice"].itertuples():
         clear = row.ci_low > 0 or row.ci_high < 0
         verdict = "tie" if not clear else "better" if row.difference > 0 else "worse"
         question = "" if row.question == before else row.question
