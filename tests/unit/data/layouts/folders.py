@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from chexseg.data.layouts.folder import Folder
+from chexseg.data.layouts.release import read_release
 from chexseg.data.masks import encode, write_masks
 
 HEIGHT, WIDTH = 12, 10
@@ -50,3 +52,17 @@ def save(path: Path, values: np.ndarray, mode: str | None = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(values)
     (image if mode is None else image.convert(mode)).save(path)
+
+
+def read(root, findings=(), pathologies=ORGANS, **roles):
+    return read_release(
+        "folder",
+        root,
+        Folder(**roles).files(root),
+        findings=findings,
+        pathologies=pathologies,
+    )
+
+
+def problems(release):
+    return [(p.where, p.found) for p in release.problems]
