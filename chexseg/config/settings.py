@@ -45,7 +45,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 # A command takes '-x' for a flag, and Snakemake '{x}' for a wildcard.
 Folder = Annotated[str, Field(pattern=r"^[^-{}\n\r][^{}\n\r]*$")]
 File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
-"""Path of a file, relative to the data folder."""
+"""Path of a file, relative to the data folder; of some, the path of a folder of files."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,15 @@ class Digests:
                 self.known = {p: (tuple(s), str(d)) for p, (s, d) in known.items()}
 
     def of(self, path: str | Path, known: tuple[Stamp, str] | None = None) -> str:
-        """Returns the digest of a file; `known` is the stamp and digest from a record, if any."""
+        """Returns the digest of a file or folder.
+
+        Args:
+            path: the file, or a folder, whose digest is that of all its files.
+            known: stamp and digest from a record, if any; of a file only.
+        """
+        if os.path.isdir(path):
+            files = (p for p in Path(path).rglob("*") if p.is_file())
+            return sha256_of_files({str(p.relative_to(path)): self.of(p) for p in files})
         key, status = os.path.abspath(path), os.stat(path)
         size_and_time = status.st_size, status.st_mtime_ns
         if known is not None and tuple(known[0]) == size_and_time:

@@ -40,6 +40,12 @@ def run(
     saliency_names: tuple[str, ...] = (),
     masks: tuple[Path, ...] = (),
     masks_names: tuple[str, ...] = (),
+    explanations: tuple[Path, ...] = (),
+    explanations_names: tuple[str, ...] = (),
+    labels: tuple[Path, ...] = (),
+    labels_names: tuple[str, ...] = (),
+    drawn: tuple[Path, ...] = (),
+    drawn_names: tuple[str, ...] = (),
     shown: tuple[str, ...] = (),
     sweep: str = "",
     factors: tuple[str, ...] = (),
@@ -71,6 +77,12 @@ def run(
         saliency_names: The saliency entries, with equally many shards each.
         masks: The shards of mask stores, in the order of `masks_names`.
         masks_names: The mask sources, with equally many shards each.
+        explanations: The shards of saliency stores that vote on masks.
+        explanations_names: The saliency entries, with equally many shards each.
+        labels: The shards of mask stores on which several voters agree.
+        labels_names: The mask sources, with equally many shards each.
+        drawn: The shards of mask stores that experts drew.
+        drawn_names: The mask sources, with equally many shards each.
         shown: The entries to show, such as `segmenters/full` or `masks/cam`; none: all.
         sweep: The sweep that the figure is about.
         factors: The factors of that sweep.
@@ -96,6 +108,9 @@ def run(
         "trainings": _one_each("trainings", trainings, trainings_names, problems),
         "saliency": _shards("saliency", saliency, saliency_names, problems),
         "masks": _shards("masks", masks, masks_names, problems),
+        "explanations": _shards("explanations", explanations, explanations_names, problems),
+        "labels": _shards("labels", labels, labels_names, problems),
+        "drawn": _shards("drawn", drawn, drawn_names, problems),
     }
     for role in chosen.roles:
         if given[role] is None:

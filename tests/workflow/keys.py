@@ -109,8 +109,10 @@ ALONE = {
 REFUSED = {
     *("data.root", "data.layout", "data.train_csv", "data.val_csv", "data.test_csv"),
     *("data.val_masks", "data.test_masks"),
+    # Keys of the layout `folder`.
+    *("data.train_x_rays", "data.val_x_rays", "data.test_x_rays"),
 }
-"""The phantom has its own files."""
+"""The phantom has its own files, in the layout of CheXpert."""
 
 OTHER_MAPS = {"maps": {"method": "gradcam", "classifiers": ["densenet"]}}
 

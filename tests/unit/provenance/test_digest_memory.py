@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from chexseg.provenance.digests import Digests, sha256, stamp
+from chexseg.provenance.digests import Digests, sha256, sha256_of_files, stamp
 
 
 @pytest.fixture
@@ -57,3 +57,17 @@ def test_a_record_is_believed_by_size_and_time(places, monkeypatch):
     assert Digests().of(file, (("no", "stamp"), "0" * 64)) == sha256(file)
     monkeypatch.setattr("chexseg.provenance.digests.sha256", refuse)
     assert Digests().of(file, (stamp(file), "0" * 64)) == "0" * 64
+
+
+def test_a_folder_has_the_digest_of_all_its_files(tmp_path):
+    for name in ("masks/a.png", "masks/Heart/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    before = Digests().of(tmp_path / "masks")
+    contents = {
+        "a.png": sha256(tmp_path / "masks/a.png"),
+        "Heart/b.png": sha256(tmp_path / "masks/Heart/b.png"),
+    }
+    assert before == sha256_of_files(contents)
+    (tmp_path / "masks/Heart/b.png").write_text("other")
+    assert Digests().of(tmp_path / "masks") != before
