@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shlex
@@ -76,14 +75,5 @@ def command_of_workflow(workflow: Any) -> str:
         profiles_of(),
         shown(workflow.main_snakefile),
         [shown(path) for path in chosen.configfiles],
-        [f"{key}={_plain(value)}" for key, value in chosen.config.items()],
+        chosen.config_args or (),
     )
-
-
-def _plain(value: Any) -> str:
-    """Formats a config value for `--config`."""
-    if value is None:
-        return ""
-    if isinstance(value, bool) or (isinstance(value, str) and value.isidentifier()):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False)
