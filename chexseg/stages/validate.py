@@ -8,7 +8,7 @@ from chexseg.config.data import DataSection
 from chexseg.config.links import files_of_weights
 from chexseg.config.overrides import overrides_of
 from chexseg.config.study import load_data, load_study
-from chexseg.data.layouts.release import read_release
+from chexseg.data.layouts.release import read_release, refuse_assumed_views
 from chexseg.errors import GROUPS, InputError, Problem, format_problems
 from chexseg.files.atomic import atomic
 from chexseg.models.trained import check_start, check_weights
@@ -94,4 +94,7 @@ def _examine_data(data: DataSection, decode: bool, threads: int) -> tuple[str, l
         findings=data.findings,
         pathologies=data.pathologies,
     )
-    return examine(release, decode=decode, threads=threads)
+    text, problems = examine(release, decode=decode, threads=threads)
+    if not data.index.assume_frontal:
+        problems = [*problems, *refuse_assumed_views(release)]
+    return text, problems
