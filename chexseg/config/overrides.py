@@ -50,6 +50,17 @@ def overrides_of(words: Iterable[str]) -> dict[str, Any]:
     return overrides
 
 
+def as_typed(config: Any, settings: Any) -> tuple[Any, dict[str, Any]]:
+    """Returns Snakemake's config with the values after `--config` as YAML has them, and those values.
+
+    Args:
+        config: the config that Snakemake read.
+        settings: its `workflow.config_settings`.
+    """
+    overrides = overrides_of(settings.config_args or ())
+    return overridden(config, settings.config, overrides), overrides
+
+
 def overridden(config: Any, read: Any, overrides: Any) -> Any:
     """Returns a config with the values of overrides as YAML has them, not as Snakemake read them.
 

@@ -12,13 +12,17 @@ A job whose input is missing, and is made by no rule, leaves Snakemake's graph i
 output counts as a source, and nobody asks whether it is up to date. Jobs of stages stay in the graph
 instead, and `AbsentInput` stops the workflow before any job runs.
 
+`--report` of an unfinished study, and `--delete-all-output`, which knows only declared outputs, are
+completed here, too.
+
 tests/unit/scheduling/test_snakemake_questions.py checks these assumptions: it fails with a clear
 message if a new version of Snakemake decides in another way.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +31,18 @@ from snakemake.exceptions import WorkflowError
 
 from chexseg.errors import printable
 from chexseg.provenance.digests import MEMORY, Digests
-from chexseg.scheduling.reruns import ARTIFACT, CODE, INPUT, SETTING, Change, changes, is_stage
+from chexseg.provenance.record import entries, flags_of, read_record, record_path
+from chexseg.scheduling.profiles import command_of_workflow, makes_report
+from chexseg.scheduling.reruns import (
+    ARTIFACT,
+    CODE,
+    INPUT,
+    SETTING,
+    Change,
+    changes,
+    command_of,
+    is_stage,
+)
 
 QUESTIONS = {
     "has_metadata": ("self", "job"),
@@ -41,6 +56,7 @@ GRAPH = {
     "collect_potential_dependencies": ("self", "job", "known_producers"),
     "update_": ("self", "job"),
     "update_needrun": ("self",),
+    "clean": ("self", "only_temp", "dryrun"),
 }
 """Methods of Snakemake's `DAG` around which something is done, with their first parameters."""
 
@@ -160,11 +176,40 @@ def _keep_jobs(own: dict[str, Callable[..., Any]]) -> None:
         for job, error in _of(dag, "dropped").items():
             if made.isdisjoint(job.output):
                 raise error
-        if absent := {job: files for job, files in _of(dag, "absent").items() if job in dag.jobs}:
+        absent = {job: files for job, files in _of(dag, "absent").items() if job in dag.jobs}
+        if makes_report():
+            _check_complete(dag)  # for which the data need not be there
+        elif absent:
             raise AbsentInput(absent)
 
-    DAG.collect_potential_dependencies = collect
+    async def clean(dag: DAG, only_temp: bool = False, dryrun: bool = False) -> None:
+        files = [] if only_temp or dryrun else list(_undeclared(dag))
+        await own["clean"](dag, only_temp=only_temp, dryrun=dryrun)
+        for file in files:
+            file.unlink(missing_ok=True)
+
+    DAG.collect_potential_dependencies, DAG.clean = collect, clean
     DAG.update_, DAG.update_needrun = update, update_needrun
+
+
+def _check_complete(dag: Any) -> None:
+    """Stops `snakemake --report` of a study that is not finished."""
+    files = [str(file) for job in dag.jobs if is_stage(job) for file in job.output]
+    if gone := [file for file in files if not os.path.exists(file)]:
+        raise WorkflowError(
+            f"The report needs the whole study, but {len(gone)} of its {len(files)} files are missing, "
+            f"such as {printable(gone[0])}. Finish it, then make the report: "
+            f"{command_of_workflow(dag.workflow)}"
+        )
+
+
+def _undeclared(dag: Any) -> Iterator[Path]:
+    """Yields what jobs of stages write beside their outputs: records, and files in output folders."""
+    for job in filter(is_stage, dag.jobs):
+        for out in {*job.output, *flags_of(command_of(job)).get("out", ())}:
+            if os.path.isdir(out) and (found := read_record(out)) is not None:
+                yield from (found[0].parent / e["path"] for e in entries(found[1]["outputs"]))
+            yield record_path(out)
 
 
 def _of(dag: Any, what: str) -> dict[Any, Any]:

@@ -28,6 +28,9 @@ from chexseg.scheduling.status import (
     statuses_of,
 )
 
+LOCKS = Path(".snakemake/locks")
+"""Where Snakemake marks that it runs in a folder."""
+
 
 def run(
     *,
@@ -68,7 +71,11 @@ def run(
         return
     jobs = statuses_of(planned, model)
     names = profile or last_profiles(planned)
-    command = snakemake_command(names, str(snakefile or "Snakefile"), configfile, config)
+    of_study = names, str(snakefile or "Snakefile"), configfile, config
+    command = snakemake_command(*of_study)
+    if any(LOCKS.glob("*.lock")) and not any(job.state == RUNNING for job in jobs):
+        # A run that was killed has left its lock, which refuses the next.
+        command = f"{snakemake_command(*of_study, '--unlock')} && {command}"
     if json:
         print(_as_json(jobs, command, absent))
     else:
@@ -120,7 +127,10 @@ def _table(jobs: list[JobStatus], command: str, absent: str) -> list[str]:
         if by_model and not on_gpus:
             with_gpus = duration_text(seconds_left(jobs, True)[0])
             lines.append(f"With GPUs: about {with_gpus}; their rates are assumed (docs/cost.md).")
-        lines.append(f"To continue: {command}")
+        if any(job.state == RUNNING for job in jobs):
+            lines.append(f"It is running. To continue, when it has ended: {command}")
+        else:
+            lines.append(f"To continue: {command}")
     return lines
 
 

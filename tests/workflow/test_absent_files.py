@@ -124,6 +124,28 @@ def test_snakemake_stops_before_any_job(here, new_workflow, left):
     assert "rule make_masks" not in output
 
 
+def test_the_report_of_an_unfinished_study_says_how_to_finish_it(here, new_workflow):
+    config = Path("config.yaml").absolute()
+    Path("results/own/runs.csv").unlink()
+    output = new_workflow(Path.cwd()).run(config, "--report", "report.html", ok=False)
+    number = len({file for job in read(config=CONFIG) for file in job.outputs})
+    expected = (
+        f"but 1 of its {number} files are missing, such as results/own/runs.csv. Finish it, then"
+    )
+    assert expected in output
+    command = f"snakemake --snakefile {ROOT / 'Snakefile'} --configfile config.yaml"
+    assert f"make the report: {command}" in output
+    assert "Traceback" not in output
+
+
+def test_the_report_of_a_finished_study_needs_no_data(here, new_workflow):
+    place("val_masks").unlink()
+    new_workflow(Path.cwd()).run(
+        Path("config.yaml").absolute(), "--report", str(Path("report.html").absolute())
+    )
+    assert "runs.csv" in Path("report.html").read_text()
+
+
 FOREIGN = """
 from chexseg.scheduling.snakemake_questions import ask_records
 ask_records()

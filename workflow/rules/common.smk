@@ -19,7 +19,7 @@ from chexseg.config.links import (
     scored_masks,
     scored_segmenters,
 )
-from chexseg.config.overrides import overridden, overrides_of
+from chexseg.config.overrides import as_typed
 from chexseg.config.paths import Paths
 from chexseg.config.runs import factors_of, table_of_runs
 from chexseg.config.seeds import groups_of_seeds
@@ -51,13 +51,8 @@ def workflow_error(error):
 
 
 try:
-    said = workflow.config_settings
-    overrides = overrides_of(said.config_args or ())
-    study = read_study(
-        overridden(config, said.config, overrides),
-        tuple(workflow.configfiles),
-        overrides,
-    )
+    typed, overrides = as_typed(config, workflow.config_settings)
+    study = read_study(typed, tuple(workflow.configfiles), overrides)
     if workflow.is_main_process:
         # Decide by content, not by time stamps, whether an artifact is up to date.
         ask_records()

@@ -57,3 +57,16 @@ def test_a_record_is_believed_by_size_and_time(places, monkeypatch):
     assert Digests().of(file, (("no", "stamp"), "0" * 64)) == sha256(file)
     monkeypatch.setattr("chexseg.provenance.digests.sha256", refuse)
     assert Digests().of(file, (stamp(file), "0" * 64)) == "0" * 64
+
+
+def test_the_memory_forgets_what_was_used_longest_ago(tmp_path, monkeypatch):
+    monkeypatch.setattr("chexseg.provenance.digests.MOST", 2)
+    memory, files = tmp_path / "memory.json", [tmp_path / name for name in "abc"]
+    for file in files:
+        file.write_text(file.name)
+    for used in (files[:2], [files[0], files[2]]):
+        digests = Digests(memory)
+        for file in used:
+            digests.of(file)
+        digests.save()
+    assert list(json.loads(memory.read_text())) == [str(files[0]), str(files[2])]
