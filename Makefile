@@ -1,5 +1,5 @@
-# make demo | study | test | test-fast | test-slurm | test-faults | lint | bench | bench-memory | evidence | reference
-# | encoder-table: each sets up .venv by itself.
+# make demo | study | evidence | test | test-fast | test-slurm | test-faults | lint | format | bench
+# | bench-memory | reference | encoder-table: each sets up .venv by itself. make clean deletes results.
 
 VENV := .venv
 PYTHON ?= python3
@@ -74,8 +74,9 @@ format: $(READY)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/snakefmt Snakefile workflow/Snakefile workflow/rules
 
+# Deletes what demo, study and evidence made.
 clean:
-	rm -rf results/demo .snakemake
+	rm -rf results/demo results/phantom-study results/evidence_* .snakemake
 
 # Writes the config's schema and reference from the settings.
 reference: $(READY)

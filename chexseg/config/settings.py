@@ -182,7 +182,7 @@ class ClassifierSettings(TrainingSettings):
     train_images: int | None = Field(
         None,
         ge=1,
-        description="Learn from only so many train X-rays, the first by a hash; none: all.",
+        description="Learn from at most this many train X-rays, chosen by a hash; null: all.",
     )
     selection: tuple[str, ...] = Field(
         (),

@@ -28,7 +28,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         add_yaml_error(path, error, problems)
     except (ValueError, OverflowError, RecursionError, TypeError) as error:
         # A date of month 13, for one.
-        problems.add(path, f"a value that is none ({error})", "valid YAML", "Correct it.")
+        problems.add(path, f"an invalid value ({error})", "valid YAML", "Correct it.")
     else:
         if not isinstance(content, dict):
             kind = type(content).__name__

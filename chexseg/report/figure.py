@@ -61,7 +61,6 @@ class Inputs:
         runs: the runs, and the values of their factors (CSV).
         comparisons: differences of the contrasts (CSV).
         mask_quality: scores of the sources of masks against the experts' (CSV).
-        false_positives: predictions where the truth is empty (CSV).
         overlaps: run -> its table of overlaps (CSV), including the human benchmark.
         predictions: segmenter -> its masks of the test X-rays (CheXlocalize JSON).
         trainings: training, such as `segmenters/full` -> loss and score by epoch (CSV).
@@ -81,7 +80,6 @@ class Inputs:
     runs: Path | None = None
     comparisons: Path | None = None
     mask_quality: Path | None = None
-    false_positives: Path | None = None
     overlaps: Mapping[str, Path] = field(default_factory=dict)
     predictions: Mapping[str, Path] = field(default_factory=dict)
     trainings: Mapping[str, Path] = field(default_factory=dict)

@@ -30,7 +30,6 @@ def run(
     runs: Path | None = None,
     comparisons: Path | None = None,
     mask_quality: Path | None = None,
-    false_positives: Path | None = None,
     overlaps: tuple[Path, ...] = (),
     overlaps_names: tuple[str, ...] = (),
     predictions: tuple[Path, ...] = (),
@@ -62,7 +61,6 @@ def run(
         runs: The study's runs.csv.
         comparisons: The study's comparisons.csv.
         mask_quality: The study's mask_quality.csv.
-        false_positives: The study's false_positives.csv.
         overlaps: The runs' tables of overlaps.
         overlaps_names: The runs, in the order of `overlaps`.
         predictions: The segmenters' masks of the test X-rays.
@@ -93,7 +91,6 @@ def run(
         "runs": runs,
         "comparisons": comparisons,
         "mask_quality": mask_quality,
-        "false_positives": false_positives,
         "overlaps": _one_each("overlaps", overlaps, overlaps_names, problems),
         "predictions": _one_each("predictions", predictions, predictions_names, problems),
         "trainings": _one_each("trainings", trainings, trainings_names, problems),

@@ -17,7 +17,6 @@ FILES = {
     "runs": rules.list_runs.output,
     "comparisons": rules.compare_runs.output.comparisons,
     "mask_quality": rules.score_masks.output.masks,
-    "false_positives": rules.score_runs.output.false_positives,
     "overlaps": expand(rules.count_overlaps.output, run=RUNS),
     "predictions": expand(rules.predict_masks.output, segmenter=SCORED),
     "trainings": [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
