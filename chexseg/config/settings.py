@@ -115,6 +115,11 @@ class IndexSettings(Settings):
     max_train_images: int | None = Field(
         None, ge=1, description="Use about this many train X-rays: whole patients, chosen by seed."
     )
+    assume_frontal: StrictBool = Field(
+        True,
+        description="An X-ray whose view neither the table nor the file name says counts as frontal, "
+        "with a warning in the data report; false: it is an error.",
+    )
     seed: Seed = Field(0, description="Seed of the split of the validation patients.")
 
 

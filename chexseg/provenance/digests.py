@@ -14,6 +14,9 @@ from chexseg.files.atomic import atomic
 MEMORY = Path(".snakemake/digests.json")
 """Cache of the digests of this machine's files, relative to the folder that the jobs run in."""
 
+MOST = 500_000
+"""Maximum number of files in the cache; those that were used last are kept."""
+
 Stamp = tuple[int, int]
 """Size in bytes and time of modification in nanoseconds."""
 
@@ -74,12 +77,15 @@ class Digests:
         before, digest = self.known.get(key, ((), ""))
         if before != now:
             digest = sha256(path)
-            self.known[key], self.changed = (now, digest), True
+            self.changed = True
+        self.known.pop(key, None)  # the files used last come last
+        self.known[key] = now, digest
         return digest
 
     def save(self) -> None:
         """Writes the cache if it has changed; ignores a read-only folder."""
         if self.changed and self.memory is not None:
             with contextlib.suppress(OSError, InputError), atomic(self.memory) as temporary:
-                temporary.write_text(json.dumps(self.known))
+                last = list(self.known.items())[-MOST:]
+                temporary.write_text(json.dumps(dict(last)))
             self.changed = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -33,11 +33,14 @@ class Part:
             rejected or the X-ray is lateral; `view` is "frontal" or "lateral"; `source` is the
             place where the X-ray is listed, as `file:row:column`.
         problems: problems of the table and of the paths in it.
+        assumed_views: places of the X-rays whose view neither table nor file name says; they count
+            as frontal.
     """
 
     path: Path
     rows: pd.DataFrame
     problems: Problems
+    assumed_views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Release:
             could not be read.
         problems: problems of tables, X-rays and masks. If there are any, the other attributes
             hold only what could be read.
+        assumed_views: part -> see `Part.assumed_views`.
     """
 
     root: Path
@@ -62,6 +66,7 @@ class Release:
     table: pd.DataFrame
     masks: dict[str, list[Masks | None]]
     problems: list[Problem]
+    assumed_views: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def frontal(self) -> pd.DataFrame:
@@ -150,7 +155,22 @@ def assemble(
         sides = {cxr_id: size[side] for cxr_id, size in known.items()}
         table[column] = table["cxr_id"].map(sides).astype("Int64")
     problems = in_tables.found + in_masks.found + in_x_rays.found
-    return Release(root, findings, pathologies, table, contents, problems)
+    assumed = {name: part.assumed_views for name, part in parts.items() if part.assumed_views}
+    return Release(root, findings, pathologies, table, contents, problems, assumed)
+
+
+def refuse_assumed_views(release: Release) -> list[Problem]:
+    """Returns a problem for each part that has X-rays of an unknown view."""
+    return [
+        Problem(
+            places[0],
+            f"{len(places)} X-rays whose view neither the table nor the file name says",
+            "Frontal or Lateral, since data.index.assume_frontal is false",
+            "Fill in the column 'Frontal/Lateral'.",
+            "tables",
+        )
+        for places in release.assumed_views.values()
+    ]
 
 
 def _parts_of_masks(masks: Mapping[str, Sequence[Path]]) -> dict[Path, list[str]]:

@@ -71,3 +71,16 @@ def test_a_folder_has_the_digest_of_all_its_files(tmp_path):
     assert before == sha256_of_files(contents)
     (tmp_path / "masks/Heart/b.png").write_text("other")
     assert Digests().of(tmp_path / "masks") != before
+
+
+def test_the_memory_forgets_what_was_used_longest_ago(tmp_path, monkeypatch):
+    monkeypatch.setattr("chexseg.provenance.digests.MOST", 2)
+    memory, files = tmp_path / "memory.json", [tmp_path / name for name in "abc"]
+    for file in files:
+        file.write_text(file.name)
+    for used in (files[:2], [files[0], files[2]]):
+        digests = Digests(memory)
+        for file in used:
+            digests.of(file)
+        digests.save()
+    assert list(json.loads(memory.read_text())) == [str(files[0]), str(files[2])]
