@@ -20,6 +20,7 @@ import torch
 
 from chexseg import catalog
 from chexseg.config import settings
+from chexseg.config.phantom import PhantomSettings
 from chexseg.data.index import read_index
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES, CheXpert
 from chexseg.files.store import Store
@@ -134,7 +135,7 @@ class Study:
 def make_index(folder: Path, train: int) -> None:
     """Makes a phantom release and its index, in which every X-ray has POSITIVE positive labels."""
     counts = {"train_images": train, "val_images": VAL, "test_images": TEST}
-    phantom = settings.PhantomSettings(**counts, longest_side=LONGEST_SIDE, lateral=0)
+    phantom = PhantomSettings(**counts, longest_side=LONGEST_SIDE, lateral=0)
     make_phantom.run(out=folder / "phantom", settings=phantom)
     build_index.run(
         root=folder / "phantom",

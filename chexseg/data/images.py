@@ -128,6 +128,19 @@ def image_size(path: str | Path) -> tuple[int, int]:
         return _turned_size(image)
 
 
+def image_stretch(path: str | Path) -> tuple[float, float]:
+    """Returns by how much `open_image` stretches an X-ray down and to the right: 1 but for DICOM.
+
+    Raises:
+        InputError: DICOM that cannot be read.
+    """
+    if is_dicom(path):
+        from chexseg.data.dicom import dicom_stretch
+
+        return dicom_stretch(path)
+    return 1.0, 1.0
+
+
 def is_dicom(path: str | Path) -> bool:
     """Returns whether a file is DICOM: by its name, or by the letters DICM behind its preamble."""
     if Path(path).suffix.lower() in DICOM_SUFFIXES:

@@ -9,7 +9,7 @@ import yaml
 from benchmarks.comparison import comparison
 from chexseg.catalog import names
 from chexseg.cli import NAMES
-from chexseg.config.settings import PhantomSettings
+from chexseg.config.phantom import PhantomSettings
 from chexseg.data.phantom.release import make_release
 
 ROOT = Path(__file__).parents[2]
