@@ -19,11 +19,11 @@ from chexseg.files.artifacts import Execution, Output
 from chexseg.files.store import Store
 from chexseg.files.store_format import MASK_KINDS
 from chexseg.inference.batching import in_order, to_float
-from chexseg.models.contrast import RegionContrast, without_contrast
 from chexseg.models.start import start_segmenter
 from chexseg.models.trained import segmenter_of
 from chexseg.training.augmentation import NUMBERS, augment, augment_known, move_boxes
 from chexseg.training.consistency import STRONG_NUMBERS, consistency_loss, strengthen
+from chexseg.training.contrast import RegionContrast, without_contrast
 from chexseg.training.datasets import Source, Supervised
 from chexseg.training.loop import SCORE
 from chexseg.training.run import Training, resolve_weights
