@@ -87,6 +87,7 @@ COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict", "export
 METHODS: dict[str, dict[str, str]] = {
     "layout": {
         "chexpert": "chexseg.data.layouts.chexpert:CheXpert",
+        "folder": "chexseg.data.layouts.folder:Folder",
         "vindr": "chexseg.data.layouts.vindr:VinDr",
     },
     "architecture": {
@@ -149,6 +150,7 @@ METHODS: dict[str, dict[str, str]] = {
         "gallery": "chexseg.report.gallery:GALLERY",
         "gallery_best": "chexseg.report.gallery:GALLERY_BEST",
         "gallery_worst": "chexseg.report.gallery:GALLERY_WORST",
+        "explanations": "chexseg.report.explanations:EXPLANATIONS",
         "bars": "chexseg.report.bars:BARS",
         "mask_quality": "chexseg.report.mask_quality:MASK_QUALITY",
         "curves": "chexseg.report.curves:CURVES",

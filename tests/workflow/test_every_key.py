@@ -32,9 +32,10 @@ def keys(node, path=()):
     if "$ref" in node:
         node = {**SCHEMA["$defs"][node["$ref"].rpartition("/")[2]], **node}
     options = [each for each in node.get("anyOf", []) if each.get("type") != "null"]
-    if options and all("$ref" in each or "properties" in each for each in options):
-        for each in options:  # several: those of the layouts
-            yield from keys(each, path)
+    if len(options) == 1 and "$ref" in options[0]:
+        yield from keys(options[0], path)
+    elif any("properties" in option for option in options):  # the section `data`, for each layout
+        yield from dict.fromkeys(key for option in options for key in keys(option, path))
     elif entries := entries_of(node):
         for each in entries:
             model = each["$ref"].rpartition("/")[2]

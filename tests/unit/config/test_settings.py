@@ -26,7 +26,7 @@ CHANGED = {
     },
     "HeldOutSettings": {"held_out": ("Edema", "Nodule/Mass")},
     "RegionSettings": {"contrast": 0.5, "contrast_memory": 0, "mask_weight": 0},
-    "IndexSettings": {"expert_fraction": 1 / 3, "test_fraction": 0.5, "shards": 16, "max_train_images": 5, "seed": 4},
+    "IndexSettings": {"expert_fraction": 1 / 3, "test_fraction": 0.5, "shards": 16, "max_train_images": 5, "assume_frontal": False, "seed": 4},
     "ImageSettings": {"image_size": 64},
     "TrainingSettings": {"epochs": 2, "learning_rate": 3e-7, "schedule": "polynomial"},
     "ClassifierSettings": {
@@ -108,11 +108,13 @@ def test_every_setting_is_explained(settings_class):
 
 def test_literal_flags():
     settings = IndexSettings(expert_fraction=0.5, max_train_images=None, shards=2)
-    expected = "--expert-fraction 0.5 --shards 2 --max-train-images None --seed 0"
     taken = "validation_fraction", "test_fraction"
+    expected = (
+        "--expert-fraction 0.5 --shards 2 --max-train-images None --assume-frontal True --seed 0"
+    )
     assert flags(settings, without=taken) == expected
     assert flags(settings, without=(*taken, "shards", "seed")) == (
-        "--expert-fraction 0.5 --max-train-images None"
+        "--expert-fraction 0.5 --max-train-images None --assume-frontal True"
     )
     assert flags(WalkSettings(beta=5)) == "--radius 3 --beta 5.0 --steps-log2 3 --background 0.6"
 
