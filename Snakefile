@@ -30,6 +30,7 @@ rule all:
     default_target: True
     input:
         rules.check_data.output,
+        rules.list_boxes.output if study.data.layout_settings.boxes else [],
         [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
         [
             PATHS.kept(name, epoch)
@@ -40,7 +41,8 @@ rule all:
         [path for name in NAMED_MASKS for path in PATHS.store(f"masks/{name}")],
         rules.list_agreement.output if VOTED_MASKS else [],
         rules.score_masks.output
-        if (SCORED_MASKS or SCORED_MAPS) and PATHS.own_masks()
+        if (SCORED_MASKS or SCORED_MAPS)
+        and (PATHS.own_masks() or study.masks[EXPERT].boxes)
         else [],
         [
             rules.list_runs.output,

@@ -17,6 +17,7 @@ from comparison import comparison
 from torch import Tensor
 
 from chexseg.catalog import load, names
+from chexseg.config.methods import inputs_of
 from chexseg.config.settings import SegmenterSettings
 from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.models.trained import segmenter_of
@@ -40,7 +41,7 @@ def compared() -> dict[str, Loss]:
     """Returns what takes turns: plain Dice, then each loss with all pixels known, and with some."""
     known = (torch.rand(batch_shape()) < 0.9).float()
     losses: dict[str, Loss] = {"plain": plain_dice}
-    for name in names("loss"):
+    for name in (each for each in names("loss") if "truth" in inputs_of("loss", each)):
         loss = load("loss", name)
         losses[name] = loss
         losses[f"{name}, a tenth of the pixels not known"] = lambda logits, truth, loss=loss: loss(

@@ -45,6 +45,7 @@ STAGES = (
     Stage("check-data", methods={"layout": "layout"}),
     Stage("build-index", methods={"layout": "layout"}),
     Stage("store-images"),
+    Stage("list-boxes", methods={"layout": "layout"}),
     Stage("fetch-weights"),
     Stage("train-classifier", methods={"architecture": "architecture"}, gpu=True, training=True),
     Stage("compute-saliency", methods={"method": "saliency"}, gpu=True),
@@ -87,6 +88,7 @@ METHODS: dict[str, dict[str, str]] = {
     "layout": {
         "chexpert": "chexseg.data.layouts.chexpert:CheXpert",
         "folder": "chexseg.data.layouts.folder:Folder",
+        "vindr": "chexseg.data.layouts.vindr:VinDr",
     },
     "architecture": {
         "densenet121": "torchvision.models:densenet121",
@@ -107,6 +109,7 @@ METHODS: dict[str, dict[str, str]] = {
         "dice": "chexseg.losses.dice:dice_loss",
         "cross_entropy": "chexseg.losses.cross_entropy:cross_entropy_loss",
         "focal": "chexseg.losses.focal:focal_loss",
+        "boxes": "chexseg.losses.of_boxes:loss_of_boxes",
     },
     "fine_tuning": {
         "full": "chexseg.models.fine_tuning.full:full",
@@ -124,6 +127,7 @@ METHODS: dict[str, dict[str, str]] = {
         "irnet": "chexseg.mask_sources.irnet:IRNet",
         "segmenter": "chexseg.mask_sources.segmenter:Segmenter",
         "consensus": "chexseg.mask_sources.consensus:Consensus",
+        "boxes": "chexseg.mask_sources.boxes:Boxes",
     },
     "metric": {
         "iou_dataset": "chexseg.evaluation.metrics.iou_dataset:iou_dataset",

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory):
     """Folder of a release with 24 train, 10 val and 8 test X-rays. Do not change it."""
-    from chexseg.config.settings import PhantomSettings
+    from chexseg.config.phantom import PhantomSettings
     from chexseg.data.phantom.release import make_release
 
     root = tmp_path_factory.mktemp("phantom") / "release"

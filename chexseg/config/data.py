@@ -28,7 +28,6 @@ from chexseg.data.layouts.layout import FIXED_COLUMNS, Layout
 from chexseg.data.phantom.files import (
     PHANTOM_ANATOMY,
     PHANTOM_FILES,
-    PHANTOM_LAYOUT,
     PHANTOM_ORGANS,
 )
 from chexseg.errors import Problems, nearest
@@ -92,6 +91,13 @@ class DataSection(Settings):
         """
         roles, files = self.layout_settings.masks.get(part, ()), self.files(root)
         return [path for role in roles for path in files[role]]
+
+    def unused_of_index(self) -> tuple[str, ...]:
+        """Returns the settings of the index that change nothing, given the data's own splits."""
+        divided = self.layout_settings.divided
+        unused = {"validation": "validation_fraction", "test": "test_fraction"}
+        of_others = (name for part, name in unused.items() if part not in divided)
+        return (*of_others, *(["expert_fraction"] if "validation" in divided else []))
 
     @model_validator(mode="wrap")
     @classmethod
@@ -213,28 +219,29 @@ def check_names(
 
 def _check_phantom(study: Study, place: Place, problems: Problems) -> None:
     """Adds files and names that the phantom does not write: it has its own."""
-    data = study.data
-    if data.layout != PHANTOM_LAYOUT:
-        remedy = f"Set 'layout: {PHANTOM_LAYOUT}', or name your own data by 'root'."
-        where, expected = (
-            place("data", "layout"),
-            f"{PHANTOM_LAYOUT}, in which the phantom is written",
-        )
+    data, written_in = study.data, study.phantom.layout
+    if data.layout != written_in:
+        remedy = f"Set 'layout: {written_in}', or name your own data by 'root'."
+        where, expected = place("data", "layout"), f"{written_in}, in which the phantom is written"
         problems.add(where, repr(data.layout), expected, remedy)
         return
+    anatomy, files = PHANTOM_ANATOMY[written_in], PHANTOM_FILES[written_in]
     with_masks = {role for roles in data.layout_settings.masks.values() for role in roles}
-    organs = {role for role, file in PHANTOM_ANATOMY.items() if getattr(data, role) == file}
+    organs = {role for role, file in anatomy.items() if getattr(data, role) == file}
     for role in data.layout_settings.roles:
-        named, written = getattr(data, role), PHANTOM_FILES[role]
+        named, written = getattr(data, role), files[role]
         if named is not None and role not in organs and named not in written:
-            where, expected = place("data", role), f"{written[0]}, as the phantom writes it"
+            where, expected = (
+                place("data", role),
+                f"{(*written, 'none')[0]}, as the phantom writes it",
+            )
             problems.add(where, repr(named), expected, f"Delete {role!r}, or write this name.")
         if organs and named is not None and role in with_masks - organs:
             where, found = place("data", role), "masks of pathologies beside those of organs"
             problems.add(
                 where, found, "masks of organs", f"Name the file of organs, or delete {role!r}."
             )
-    layout = catalog.load("layout", PHANTOM_LAYOUT)
+    layout = catalog.load("layout", written_in)
     classes = PHANTOM_ORGANS if organs else layout.pathologies
     for key, written in (("pathologies", classes), ("findings", layout.findings)):
         for number, name in enumerate(getattr(data, key)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chexseg import catalog
 from chexseg.config.entries import KINDS, SECTIONS, model_of
 from chexseg.config.settings import Settings
 
@@ -22,7 +23,7 @@ def inherited(config: Any) -> Any:
     config = dict(config)
     masks = config.get("masks", {})
     if isinstance(masks, Mapping):
-        config["masks"] = {EXPERT: {"source": "drawn"}, **masks}
+        config["masks"] = {EXPERT: {"source": _own_masks(config)}, **masks}
     config = _in_order(config)
     defaults = config.get("defaults")
     for section, shared in defaults.items() if isinstance(defaults, Mapping) else ():
@@ -33,6 +34,14 @@ def inherited(config: Any) -> Any:
                 for name, entry in entries.items()
             }
     return _seeded(config, config.get("seed", 0))
+
+
+def _own_masks(config: Mapping) -> str:
+    """Returns the source of the masks that the data bring along: drawn, or boxes."""
+    data = config.get("data")
+    layout = data.get("layout") if isinstance(data, Mapping) else None
+    known = isinstance(layout, str) and layout in catalog.names("layout")
+    return "boxes" if known and catalog.load("layout", layout).boxes else "drawn"
 
 
 def _seeded(config: dict[str, Any], seed: Any) -> dict[str, Any]:

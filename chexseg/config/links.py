@@ -237,7 +237,8 @@ def _check_data(study: Study, place: Place, problems: Problems) -> None:
         "test": (scored_segmenters(study), "score"),
     }
     for part, (segmenters, purpose) in needed.items():
-        if segmenters and not study.data.mask_files("", part):
+        boxes = study.data.layout_settings.boxes
+        if segmenters and not study.data.mask_files("", part) and not boxes:
             found = f"segmenters, but no masks of the {part} X-rays"
             remedy = f"Take a layout that has them: they {purpose}."
             problems.add(place("data"), found, "masks of validation and test X-rays", remedy)

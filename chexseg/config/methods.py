@@ -24,6 +24,16 @@ def settings_of(kind: str, name: str) -> tuple[str, ...]:
 
 
 @cache
+def inputs_of(kind: str, name: str) -> tuple[str, ...]:
+    """Returns the names of what a method computes with: its parameters that are no settings.
+
+    `dice` takes logits, truth and known; `boxes` takes logits, boxes and agreement.
+    """
+    parameters = inspect.signature(catalog.load(kind, name)).parameters.values()
+    return tuple(each.name for each in parameters if each.kind is not each.KEYWORD_ONLY)
+
+
+@cache
 def not_taken(kind: str, name: str) -> frozenset[str]:
     """Returns the settings that other methods of the kind take and this one does not."""
     every = {each for other in catalog.names(kind) for each in settings_of(kind, other)}

@@ -60,6 +60,25 @@ class Paths:
         """Returns the files of the masks that the data bring along and that may teach."""
         return [str(path) for path in self._study.data.mask_files(self.root, "validation")[:1]]
 
+    @property
+    def boxes(self) -> str:
+        """Returns the table of all readers' boxes, of data that have boxes."""
+        return f"{self.results}/boxes/boxes.csv"
+
+    @property
+    def test_boxes(self) -> str:
+        """Returns the masks of the boxes of the test X-rays."""
+        return f"{self.results}/boxes/test.json"
+
+    def test_masks(self) -> list[str]:
+        """Returns the masks of the test X-rays: the truth, then those of other readers.
+
+        Boxes are the truth if the data have no masks.
+        """
+        data = self._study.data
+        files = [str(path) for path in data.mask_files(self.root, "test")]
+        return files or [self.test_boxes] * data.layout_settings.boxes
+
     def shard(self, store: str, shard: str) -> str:
         """Returns one shard of a store, such as `saliency/gradcam`."""
         return f"{self.results}/{store}/{shard}.h5"

@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from chexseg import catalog
 from chexseg.config.entries import KINDS, SECTIONS, methods, model_of
-from chexseg.config.settings import PhantomSettings
+from chexseg.config.phantom import PhantomSettings
 from chexseg.config.study import Study
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")

@@ -20,6 +20,7 @@ from chexseg.catalog import OF_PROBABILITIES, SELECTING, names
 from chexseg.config.base import Settings, misfit
 from chexseg.config.methods import not_taken
 from chexseg.config.networks import backbones, decoders_of, nearest_encoder
+from chexseg.config.regions import HeldOutSettings, RegionSettings
 from chexseg.config.transfer import TransferSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -74,33 +75,6 @@ class InitialWeights:
     sections: tuple[str, ...] = ("classifiers",)
 
 
-class PhantomSettings(Settings):
-    """The phantom data set: synthetic chest X-rays in the layouts of CheXpert and CheXlocalize.
-
-    To segment its organs, set `data.val_masks` and `data.test_masks` to
-    `anatomy/segmentations_val.json` and `anatomy/segmentations_test.json`, and `data.pathologies` to
-    some of Left Lung, Right Lung, Heart, Ribs, Spine, Clavicles and Diaphragm.
-    """
-
-    train_images: int = Field(700, ge=1, le=60_000, description="Frontal X-rays with labels only.")
-    # Of one person there are up to three, and it takes two persons to divide them.
-    val_images: int = Field(
-        60, ge=4, le=10_000, description="Frontal validation X-rays, with masks."
-    )
-    test_images: int = Field(
-        120, ge=1, le=10_000, description="Frontal test X-rays, with masks of two readers."
-    )
-    longest_side: int = Field(160, ge=48, le=4096, description="Mean longest side in pixels.")
-    lesion_scale: float = Field(
-        1.0, ge=0.5, le=3, description="Enlarges lesions, for studies at low resolution."
-    )
-    label_noise: Fraction = Field(0.03, description="Chance that a train label is wrong.")
-    uncertain: Fraction = Field(0.05, description="Chance that a train label is -1.")
-    blank: Fraction = Field(0.5, description="Chance that a negative train label is blank.")
-    lateral: Fraction = Field(0.1, description="Chance that a train study has a lateral view too.")
-    seed: Seed = Field(0, description="Seed of the whole data set.")
-
-
 class IndexSettings(Settings):
     """Which X-rays take part, and in which split."""
 
@@ -111,6 +85,16 @@ class IndexSettings(Settings):
         description="Share of the validation X-rays whose masks train ('expert'); the others "
         "select thresholds and epochs ('validation'). CheXseg: 147 of 187 with masks.",
     )
+    validation_fraction: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of the train X-rays that select thresholds and epochs, for data without "
+        "validation X-rays: whole patients, the same share of each finding.",
+    )
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, description="The same for data without test X-rays."
+    )
     shards: int = Field(1, ge=1, le=4096, description="Files into which each store is split.")
     max_train_images: int | None = Field(
         None, ge=1, description="Use about this many train X-rays: whole patients, chosen by seed."
@@ -120,7 +104,7 @@ class IndexSettings(Settings):
         description="An X-ray whose view neither the table nor the file name says counts as frontal, "
         "with a warning in the data report; false: it is an error.",
     )
-    seed: Seed = Field(0, description="Seed of the split of the validation patients.")
+    seed: Seed = Field(0, description="Seed of the splits by patient.")
 
 
 class ImageSettings(Settings):
@@ -164,7 +148,7 @@ class TrainingSettings(Settings):
         return super().unused() | ({"momentum"} if self.optimizer == "adam" else set())
 
 
-class ClassifierSettings(TrainingSettings):
+class ClassifierSettings(HeldOutSettings, TrainingSettings):
     """A multi-label classifier of the findings of the data."""
 
     architecture: Architecture = Field("densenet121", description="The network.")
@@ -195,7 +179,7 @@ class ClassifierSettings(TrainingSettings):
         return super().unused() | ({"dilate"} if self.stride == 32 else set())
 
 
-class SegmenterSettings(TransferSettings, TrainingSettings):
+class SegmenterSettings(TransferSettings, RegionSettings, TrainingSettings):
     """A multi-label segmenter."""
 
     epochs: int = Field(20, ge=1, description="Passes over the training samples.")

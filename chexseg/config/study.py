@@ -25,15 +25,16 @@ from chexseg.config.entries import (
     SweepEntry,
     union,
 )
+from chexseg.config.held_out import check_boxes, check_held_out
 from chexseg.config.links import check_links, check_published
 from chexseg.config.overrides import merge
+from chexseg.config.phantom import PhantomSettings
 from chexseg.config.problems import add_problems, check_defaults
 from chexseg.config.settings import (
     ClassifierSettings,
     EvaluationSettings,
     FigureSettings,
     Name,
-    PhantomSettings,
     PredictionSettings,
     Seed,
     Settings,
@@ -129,6 +130,9 @@ def read_study(
         study = with_selections(Study.model_validate(unfolded.config))
         study._unfolded = unfolded
         check_links(study, place, problems)
+        if not problems.found:  # entries must not need themselves
+            check_held_out(study, place, problems)
+            check_boxes(study, place, problems)
         check_contrasts(study, place, problems)
         check_published(study, place, problems)
         if not problems.found:

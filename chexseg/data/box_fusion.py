@@ -84,6 +84,10 @@ def majority(group: np.ndarray, reader: np.ndarray, readers: int) -> np.ndarray 
     return box if area(box) > 0 else None
 
 
+FUSIONS: dict[str, Fusion] = {"majority": majority, "union": union, "weighted": weighted}
+"""Name of a fusion in the config -> the fusion."""
+
+
 def fuse(
     boxes: Sequence[Box], readers: Sequence[str], fusion: Fusion, *, same: float = SAME
 ) -> list[FusedBox]:

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from chexseg.errors import Problems
 
 FORMATS = ("PNG", "JPEG")
+DICOM_SUFFIXES = (".dcm", ".dicom")
 LONGEST_SIDE = 50_000
 MOST_PIXELS = 2**26
 """Maximum number of pixels of an X-ray. A detector has 2**24; decoding takes up to 9 bytes each."""
@@ -79,15 +80,21 @@ def open_image(path: str | Path, *, longest: int | None = None) -> tuple[Image.I
     """Opens an X-ray as 8-bit grey, rotated according to its EXIF data.
 
     Args:
-        path: PNG or JPEG; 16-bit grey is scaled to 8 bits, colour is converted to luminance.
+        path: PNG, JPEG or DICOM. Of PNG and JPEG, 16-bit grey is scaled to 8 bits and colour is
+            converted to luminance; how DICOM is read is in `chexseg.data.dicom.open_dicom`.
         longest: if given, a JPEG may be decoded at reduced size, but not below this side.
 
     Returns:
-        The image, and its height and width in the file (after rotation).
+        The image, and its height and width in the file (after rotation, and with square pixels).
 
     Raises:
-        InputError: missing, not an image, truncated, or implausibly large.
+        InputError: missing, not an image, truncated, or implausibly large; or DICOM that is no
+            plain X-ray or cannot be decoded.
     """
+    if is_dicom(path):
+        from chexseg.data.dicom import open_dicom
+
+        return open_dicom(path)
     with _opened(path) as image:
         height, width = _turned_size(image)
         if longest is not None:
@@ -108,13 +115,41 @@ def letterboxed(path: str | Path, size: int) -> np.ndarray:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Returns height and width from the header of an image, after rotation by EXIF.
+    """Returns height and width from the header of an image, as `open_image` gives them.
 
     Raises:
         InputError: missing, or not an image.
     """
+    if is_dicom(path):
+        from chexseg.data.dicom import dicom_size
+
+        return dicom_size(path)
     with _opened(path) as image:
         return _turned_size(image)
+
+
+def image_stretch(path: str | Path) -> tuple[float, float]:
+    """Returns by how much `open_image` stretches an X-ray down and to the right: 1 but for DICOM.
+
+    Raises:
+        InputError: DICOM that cannot be read.
+    """
+    if is_dicom(path):
+        from chexseg.data.dicom import dicom_stretch
+
+        return dicom_stretch(path)
+    return 1.0, 1.0
+
+
+def is_dicom(path: str | Path) -> bool:
+    """Returns whether a file is DICOM: by its name, or by the letters DICM behind its preamble."""
+    if Path(path).suffix.lower() in DICOM_SUFFIXES:
+        return True
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:  # whoever opens the file reports it
+        return False
 
 
 @contextmanager
@@ -142,7 +177,7 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
         raise
     except Exception as error:  # damaged bytes can make a decoder raise anything
         found = f"a damaged image ({error})"
-        problems.add(path, found, "a PNG or JPEG", "Fetch the file again.")
+        problems.add(path, found, "a PNG, JPEG or DICOM", "Fetch the file again.")
     problems.raise_if_any()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,20 @@ def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.D
     if shard is not None:
         index = index[index["shard"] == shard]
     return index
+
+
+def without(index: pd.DataFrame, held_out: Sequence[str]) -> pd.DataFrame:
+    """Returns the rows that do not show any of the held-out findings, as far as labels tell.
+
+    An X-ray labelled 1 or -1 (uncertain) for one of them is left out; a blank label counts as 0.
+
+    Raises:
+        InputError: see `class_labels`.
+    """
+    if not held_out:
+        return index
+    labels = class_labels(index, tuple(held_out))
+    return index[~((labels == 1) | (labels == -1)).any(1)]
 
 
 def findings_of(index: pd.DataFrame) -> tuple[str, ...]:

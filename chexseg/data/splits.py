@@ -42,6 +42,39 @@ def choose_patients(patients: pd.Series, fraction: float, seed: int) -> pd.Serie
     return patients.isin(chosen)
 
 
+def choose_stratified(
+    patients: pd.Series, shows: pd.DataFrame, fraction: float, seed: int
+) -> pd.Series:
+    """Chooses whole patients so that about the same share of those with each finding is chosen.
+
+    Findings are gone through from the rarest to the most frequent, and last the patients without
+    any (iterative stratification: Sechidis, Tsoumakas, Vlahavas, ECML PKDD 2011). Of each, patients
+    are chosen in the order of a hash, less those that a rarer finding has chosen already.
+
+    Args:
+        patients: [N] patient of each X-ray.
+        shows: bool [N, F], which findings an X-ray may show; rows as in `patients`.
+        fraction: share to choose, 0 to 1.
+        seed: seed of the choice.
+
+    Returns:
+        [N] bool, True where chosen; if there are two or more patients, some are and some are not.
+    """
+    has = shows.groupby(patients).any()
+    order = sorted(has.index, key=lambda name: _hash(seed, name))
+    chosen: dict[str, bool] = {}
+    counts = has.sum()
+    columns = [has[name] for name in sorted(has.columns, key=lambda each: (counts[each], each))]
+    for column in [*columns, ~has.any(axis=1)]:
+        mine = [name for name in order if column[name]]
+        number = round(fraction * len(mine)) - sum(chosen.get(name, False) for name in mine)
+        for place, name in enumerate(name for name in mine if name not in chosen):
+            chosen[name] = place < number
+    if len(order) > 1 and len(set(chosen.values())) == 1:
+        chosen[order[0]] = not chosen[order[0]]
+    return patients.map(chosen)
+
+
 def first_by_hash(ids: Iterable[str], number: int, seed: int) -> list[str]:
     """Chooses the first X-rays in the order of a hash of seed and id.
 

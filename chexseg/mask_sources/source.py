@@ -52,6 +52,8 @@ class MaskSource(Settings):
             `--saliency`.
         made: whether the workflow makes the masks, and people have not drawn them.
         gpu: whether masks are made on a GPU where there is one.
+        boxes: whether its masks of a single class have boxes, for losses and contrasts that take them:
+            `Masks.numbers` are then those of the source `boxes`.
         core_seconds: what the masks of an X-ray of 320 px take on a core, without networks, for the
             cost model.
     """
@@ -65,6 +67,7 @@ class MaskSource(Settings):
     roles: ClassVar[Mapping[str, str]] = {}
     made: ClassVar[bool] = True
     gpu: ClassVar[bool] = False
+    boxes: ClassVar[bool] = False
     core_seconds: ClassVar[float] = 0.01
 
     @property
@@ -170,6 +173,8 @@ class Masks:
         graded: whether they are levels.
         soft: whether levels are probabilities, and not only sure, surely not, and not known.
         notes: returns what else the store tells of these X-rays, once all items are made.
+        numbers: returns what the store holds beside the masks of an X-ray: name -> float32 [N], of the
+            same length for all X-rays of a study.
     """
 
     classes: tuple[str, ...]
@@ -178,6 +183,7 @@ class Masks:
     graded: bool = False
     soft: bool = False
     notes: Callable[[], dict[str, Any]] = dict
+    numbers: Callable[[str], Mapping[str, np.ndarray]] = lambda cxr_id: {}
 
 
 @dataclass

@@ -22,6 +22,7 @@ class Segmenter(nn.Module):
     Attributes:
         network: the same; `encoder`, `decoder` and `segmentation_head` are parts of it.
         frozen: modules that stay as they are: see `freeze`.
+        contrast: what embeds regions during a training with contrast; else None.
 
     Shape:
         image: [B, 1, H, W], float in [0, 1], H and W multiples of 32; logits: [B, C, H, W].
@@ -32,6 +33,7 @@ class Segmenter(nn.Module):
         self.normalise = Normalise()
         self.network = network
         self.frozen: list[nn.Module] = []
+        self.contrast: nn.Module | None = None
         for name in IDLE:  # several GPUs would wait for their gradients
             getattr(network.encoder, name, nn.Identity()).requires_grad_(False)
 
@@ -61,8 +63,13 @@ class Segmenter(nn.Module):
             module.eval()
         return self
 
-    def forward(self, image: Tensor) -> Tensor:
-        return self.network(self.normalise(image))
+    def forward(self, image: Tensor, boxes: Tensor | None = None, normal: Tensor | None = None):
+        """Returns the logits; with boxes, also what `contrast` makes of the decoder's features."""
+        if boxes is None:
+            return self.network(self.normalise(image))
+        features = self.network.decoder(self.network.encoder(self.normalise(image)))
+        logits = self.network.segmentation_head(features)
+        return logits, *self.contrast(features, logits, boxes, normal)
 
 
 def build_segmenter(

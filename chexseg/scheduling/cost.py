@@ -112,6 +112,9 @@ class CostModel:
     def build_index(self) -> Cost:
         return self._files(FILE, disk=INDEX * self.x_rays.number)
 
+    def list_boxes(self) -> Cost:
+        return self._files(FILE)
+
     def store_images(self, shard: str) -> Cost:
         part = 1 / self.study.data.index.shards
         return self._files(FILE, part, disk=part * self._bytes("images"))

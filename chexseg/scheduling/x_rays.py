@@ -29,9 +29,14 @@ def count_x_rays(study: Study) -> XRays:
     """
     data, phantom = study.data, study.phantom
     if phantom:
-        rows = [phantom.train_images, phantom.val_images, phantom.test_images]
+        shares = "val_images" in phantom.unused()  # validation X-rays are some of the train ones
+        validation = 0 if shares else phantom.val_images
+        rows = [phantom.train_images, validation, phantom.test_images]
     else:
         counts = data.layout_settings.count(data.root)
         rows = [counts[part] for part in PARTS]
+    for part in data.layout_settings.divided:
+        number, place = round(getattr(data.index, f"{part}_fraction") * rows[0]), PARTS.index(part)
+        rows[0], rows[place] = rows[0] - number, number
     train = min(rows[0], data.index.max_train_images or rows[0])
     return XRays(train, *rows[1:], left_out=rows[0] - train)

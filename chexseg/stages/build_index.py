@@ -9,7 +9,7 @@ import pandas as pd
 from chexseg.config.settings import IndexSettings
 from chexseg.data.layouts.layout import FIXED_COLUMNS
 from chexseg.data.layouts.release import Release, read_release, refuse_assumed_views
-from chexseg.data.splits import SPLITS, choose_patients
+from chexseg.data.splits import SPLITS, choose_patients, choose_stratified
 from chexseg.errors import InputError
 from chexseg.files.artifacts import Folder, Inputs, Output
 from chexseg.files.atomic import atomic
@@ -30,7 +30,8 @@ def run(
     """List the X-rays of a study, after checking tables, files and masks.
 
     Only frontal X-rays are used. Validation X-rays are divided by patient into `expert` and
-    `validation`; no patient is in two splits. X-rays without any expert mask stay in their split,
+    `validation`; validation and test X-rays that the data lack are taken from those for training,
+    by patient and with the same share of each finding. No patient is in two splits. X-rays without any expert mask stay in their split,
     since the radiologists found nothing in them. The index has a column per finding, and the digest
     of each X-ray, so that everything made from it depends on their content.
 
@@ -72,11 +73,17 @@ def index_of(release: Release, settings: IndexSettings) -> pd.DataFrame:
     """
     frontal = release.frontal
     parts = {split: rows.copy() for split, rows in frontal.groupby("split", sort=False)}
+    for part in release.divided:
+        fraction = getattr(settings, f"{part}_fraction")
+        shows = parts["train"][[*release.findings]].isin([1, -1])
+        chosen = choose_stratified(parts["train"]["patient"], shows, fraction, settings.seed)
+        parts[part] = parts["train"][chosen].assign(split=part)
+        parts["train"] = parts["train"][~chosen]
     if "train" in parts and len(parts["train"]) > (settings.max_train_images or math.inf):
         share = settings.max_train_images / len(parts["train"])
         chosen = choose_patients(parts["train"]["patient"], share, settings.seed)
         parts["train"] = parts["train"][chosen]
-    if "validation" in parts:
+    if "validation" in parts and "validation" not in release.divided:
         patients = parts["validation"]["patient"]
         expert = choose_patients(patients, settings.expert_fraction, settings.seed)
         parts["validation"]["split"] = expert.map({True: "expert", False: "validation"})

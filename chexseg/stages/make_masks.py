@@ -46,7 +46,7 @@ def run(
     nonempty = 0
     with write_store(out, kind, meta) as writer:
         for cxr_id, mask in masks.items:
-            writer.append(cxr_id, mask)
+            writer.append(cxr_id, mask, masks.numbers(cxr_id))
             nonempty += int(certain_masks(mask).any((1, 2)).sum())
         writer.notes = masks.notes()
     print(f"{nonempty} nonempty masks of {len(writer.ids)} X-rays.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chexseg.config.settings import PhantomSettings
+from chexseg.config.phantom import PhantomSettings
 from chexseg.data.phantom.release import make_release
 from chexseg.files.artifacts import Output
 

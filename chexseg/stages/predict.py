@@ -34,7 +34,7 @@ def run(
     files in CheXpert's folders.
 
     Args:
-        images: PNG or JPEG files.
+        images: PNG, JPEG or DICOM files.
         checkpoint: A segmenter's checkpoint, such as results/demo/segmenters/chexseg/checkpoint.pt.
         out: Folder for the masks and the overlays.
         threads: CPU threads.

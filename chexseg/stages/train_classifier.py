@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chexseg.config.settings import ClassifierSettings
-from chexseg.data.index import findings_of, labels_of, read_index
+from chexseg.data.index import findings_of, labels_of, read_index, without
 from chexseg.data.splits import first_of_train
 from chexseg.evaluation.auroc import auroc_of_each, mean_of_known
 from chexseg.files.artifacts import Execution, Output
@@ -57,6 +57,7 @@ def run(
     store = Store(images, "images")
     train, validation = read_index(index, "train"), read_index(index, "expert", "validation")
     train = train.loc[first_of_train(train.index, settings.train_images)]
+    train, validation = (without(rows, settings.held_out) for rows in (train, validation))
     findings = findings_of(train)
 
     task = Classification(training, settings, store, validation)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from chexseg.config.methods import configured
+from chexseg.config.methods import configured, inputs_of
 from chexseg.config.settings import SegmenterSettings
 from chexseg.data.channels import Channels
-from chexseg.data.index import read_index
+from chexseg.data.index import read_index, without
 from chexseg.errors import InputError, Problem
 from chexseg.evaluation.thresholds import FALLBACK, ThresholdSelection
 from chexseg.files.artifacts import Execution, Output
@@ -21,8 +21,9 @@ from chexseg.files.store_format import MASK_KINDS
 from chexseg.inference.batching import in_order, to_float
 from chexseg.models.start import start_segmenter
 from chexseg.models.trained import segmenter_of
-from chexseg.training.augmentation import NUMBERS, augment, augment_known
+from chexseg.training.augmentation import NUMBERS, augment, augment_known, move_boxes
 from chexseg.training.consistency import STRONG_NUMBERS, consistency_loss, strengthen
+from chexseg.training.contrast import RegionContrast, without_contrast
 from chexseg.training.datasets import Source, Supervised
 from chexseg.training.loop import SCORE
 from chexseg.training.run import Training, resolve_weights
@@ -80,10 +81,14 @@ def run(
     training = Training("segmenter", settings, execution, inputs, **named)
     store, true = Store(images, "images"), Store(truth, "masks")
     classes = _classes_of(masks)
-    learnt, stores = supervision(index, masks, sources, mixing, classes, leave_out)
+    learnt, stores = supervision(
+        index, masks, sources, mixing, classes, leave_out,
+        held_out=settings.held_out, numbers=numbers_of(settings),
+    )  # fmt: skip
     for source in learnt:
         training.log(f"{source.name}: {len(source.ids)} X-rays")
-    validation = [cxr_id for cxr_id in read_index(index, "validation").index if cxr_id in true]
+    rows = without(read_index(index, "validation"), settings.held_out)
+    validation = [cxr_id for cxr_id in rows.index if cxr_id in true]
     if not validation:
         found, remedy = "no masks of validation X-rays", "Validate on other masks."
         raise InputError([Problem(str(truth[0]), found, "masks of one or more", remedy)])
@@ -136,6 +141,8 @@ class Segmentation(Task):
         self.classes, self.soft = tuple(classes), soft
         self.numbers = NUMBERS + (STRONG_NUMBERS if settings.consistency > 0 else 0)
         self.mask_loss = configured("loss", settings.loss, settings)
+        self.compared = inputs_of("loss", settings.loss)
+        self.contrast: RegionContrast | None = None
         self.trained: list[tuple[list[nn.Parameter], float]] = []
         selection = settings.selection or self.classes
         self.selected = [self.classes.index(name) for name in selection if name in self.classes]
@@ -154,6 +161,11 @@ class Segmentation(Task):
         tuning = configured("fine_tuning", self.settings.fine_tuning, self.settings)
         self.trained = tuning(self.model)
         number = sum(each.numel() for each in self.model.parameters())
+        if self.settings.contrast > 0:
+            channels = self.model.network.segmentation_head[0].in_channels
+            memory, temperature = self.settings.contrast_memory, self.settings.contrast_temperature
+            self.model.contrast = self.contrast = RegionContrast(channels, memory, temperature)
+            self.trained = [*self.trained, ([*self.contrast.parameters()], 1.0)]
         trained = sum(each.numel() for parameters, _ in self.trained for each in parameters)
         self.training.log(f"{trained:,} of {number:,} parameters are trained")
 
@@ -172,7 +184,17 @@ class Segmentation(Task):
             image, masks, known = augment_known(
                 image, masks, known, strength, geometry, scales, soft=self.soft
             )
-        outputs = {"logits": self.model(image), "masks": masks}
+        boxes = {}
+        if "boxes" in batch:
+            placed = batch["boxes"].unflatten(1, (-1, 2, 4))
+            boxes["boxes"] = move_boxes(placed, image.shape[-1], strength, geometry, scales)
+            boxes["agreement"] = batch["agreement"]
+        if self.contrast is None:
+            outputs = {"logits": self.model(image), "masks": masks, **boxes}
+        else:
+            found = self.model(image, boxes["boxes"][:, :, 1], batch["normal"][:, 0] > 0)
+            outputs = dict(zip(("logits", "embeddings", "kinds"), found, strict=True))
+            outputs |= {"masks": masks, **boxes}
         outputs |= {} if known is None else {"known": known}
         if self.settings.consistency > 0:
             outputs["strong"] = self.model(strengthen(image, noise[:, NUMBERS:]))
@@ -184,13 +206,26 @@ class Segmentation(Task):
         masks: Tensor,
         known: Tensor | None = None,
         strong: Tensor | None = None,
+        embeddings: Tensor | None = None,
+        kinds: Tensor | None = None,
+        **boxes: Tensor,
     ) -> Tensor:
         settings = self.settings
-        loss = self.mask_loss(logits / settings.temperature, masks, known)
+        given = {"logits": logits / settings.temperature, "truth": masks, "known": known, **boxes}
+        loss = self.mask_loss(**{name: given[name] for name in self.compared if name in given})
+        if embeddings is not None:
+            contrast = self.contrast.loss(embeddings, kinds)
+            loss = settings.mask_weight * loss + settings.contrast * contrast
         if strong is None:
             return loss
         agreement = consistency_loss(strong, logits, settings.confidence)
         return loss + settings.consistency * agreement
+
+    def kept(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return without_contrast(tensors)
+
+    def finish(self, best: dict[str, Tensor]) -> dict[str, Tensor]:
+        return without_contrast(best)
 
     def validate(self) -> tuple[Figures, dict[str, Any]]:
         metric = self.settings.selection_metric
@@ -206,6 +241,13 @@ class Segmentation(Task):
         selecting = scores if selecting.isnan().all() else selecting
         figures[SCORE] = float(selecting.nanmean())
         return figures, {"thresholds": thresholds.tolist()}
+
+
+def numbers_of(settings: SegmenterSettings) -> tuple[str, ...]:
+    """Returns what a training needs of its masks' stores beside the masks."""
+    needed = ("boxes", "agreement", "normal")
+    takes_boxes = "boxes" in inputs_of("loss", settings.loss)
+    return needed if settings.contrast > 0 else needed[:2] if takes_boxes else ()
 
 
 def _classes_of(masks: Sequence[Path]) -> tuple[str, ...]:

@@ -130,7 +130,10 @@ class Training:
                 settings=self.settings.model_dump(),
                 classes=classes,
                 extra={**best.extra, **extra},
-                epochs={n: Epoch(each.state_dict, each.extra | extra) for n, each in kept.items()},
+                epochs={
+                    n: Epoch(task.kept(each.state_dict), each.extra | extra)
+                    for n, each in kept.items()
+                },
             )
             self.file.discard()
 

@@ -70,6 +70,10 @@ class Task:
         """Returns the parameter groups of the optimizer: by default one, of all trainable ones."""
         return [{"params": [p for p in self.model.parameters() if p.requires_grad]}]
 
+    def kept(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Returns what is published of the tensors of a kept epoch: by default all."""
+        return tensors
+
     def finish(self, best: dict[str, Tensor]) -> dict[str, Tensor]:
         """Returns the tensors to publish, after the last epoch.
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from chexseg.config.settings import PhantomSettings
+from chexseg.config.phantom import PhantomSettings
 from chexseg.data.layouts.chexpert import LABEL_COLUMNS, PATHOLOGIES, column_of
 from chexseg.errors import InputError
 from chexseg.stages.make_phantom import run

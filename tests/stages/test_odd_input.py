@@ -8,6 +8,7 @@ from chexseg.config.settings import ImageSettings, IndexSettings
 from chexseg.files.store import Store
 from chexseg.stages import build_index, store_images
 from tests.stages.spoilt import Data, change_image
+from tests.unit.data.dicoms import SECRETS, dicom
 
 # What is right as it is
 
@@ -27,6 +28,22 @@ def test_x_rays_of_any_form_are_read(data, tmp_path, form):
         changed = GOOD[form](image)
         changed.save(path, "PNG")
     assert "No warnings." in data.check(tmp_path / "report.txt")
+
+
+def test_dicom_in_the_folders_of_chexpert(data, tmp_path, capsys):
+    """What is said of it has no word of its header."""
+    path = data.with_masks()[1]
+    with Image.open(path) as image:
+        dicom(path, np.asarray(image), bits=8)
+    data.check(tmp_path / "report.txt")
+    index = tmp_path / "index.csv"
+    inputs = {role: [file] for role, file in data.files.items()}
+    build_index.run(inputs=inputs, root=data.root, settings=IndexSettings(), out=index)
+    settings = ImageSettings(image_size=64)
+    store_images.run(index=index, root=data.root, out=tmp_path / "images.h5", settings=settings)
+    written = b"".join(each.read_bytes() for each in tmp_path.iterdir() if each.is_file())
+    said = "".join(capsys.readouterr()).encode() + written
+    assert not [word for word in SECRETS if word.encode() in said]
 
 
 def test_a_cmyk_x_ray_is_read(data, tmp_path):

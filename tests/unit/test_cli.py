@@ -19,6 +19,7 @@ PIPELINE = [
     "check-data",
     "build-index",
     "store-images",
+    "list-boxes",
     "fetch-weights",
     "train-classifier",
     "compute-saliency",

@@ -10,7 +10,7 @@ ENTRY = {
     "sweeps": "more", "published": "paper", "GradCAM": "gradcam", "LayerCAM": "gradcam",
     "IntegratedGradients": "attributions", "Drawn": "expert",
     "Threshold": "cam", "IRNet": "irnet", "Segmenter": "taught",
-    "Consensus": "voted",
+    "Consensus": "voted", "Boxes": "expert",
 }  # fmt: skip
 """Section, or the model of a method -> the entry of the demo whose keys are changed."""
 
@@ -27,7 +27,7 @@ VALUES = {
     "baseline": ["black"], "values": ["absolute"], "cell": [8],
     "metrics": [["iou_image"]], "classes": [["Edema"]], "selection_metric": ["dice"],
     "parts": ["encoder"], "fine_tuning": ["head"], "scale_range": [[0.5, 2.0]], "keep_epochs": [[1]],
-    "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
+    "held_out": [["Edema"]], "run": ["weak_cam"], "against": ["weak_cam"], "shards": [3],
 }  # fmt: skip
 """Last step of a key -> other values to give it. All other numbers are made larger."""
 
@@ -72,9 +72,13 @@ DIRECTLY = {
 }  # fmt: skip
 """Key, or the beginning of keys -> the jobs that it changes by itself."""
 
+BOX_WEIGHTS = ("outside_weight", "projection_weight", "size_weight", "edge_weight")
+CONTRAST = ("contrast_temperature", "contrast_memory", "mask_weight")
+
 NOTHING = {
     "masks.expert.seed": "all X-rays of the split are taken",
     "masks.taught.temperature": "cut masks have none",
+    **{f"data.index.{part}_fraction": "the data have that part" for part in ("validation", "test")},
     "saliency.attributions.blur": "the baseline is noise",
     "saliency.attributions.noise": "there are no noisy copies",
     "contrasts.chexseg_vs_full.all_seeds": "no run has another seed",
@@ -87,6 +91,8 @@ NOTHING = {
             "confidence": "consistency is 0",
             "momentum": "the optimizer is Adam",
             "background_weight": "the loss is Dice",
+            **dict.fromkeys(BOX_WEIGHTS, "the loss takes no boxes"),
+            **dict.fromkeys(CONTRAST, "there is no contrast"),
             "adapter_rank": "there are no adapters",
             "parts": "a classifier has an encoder alone",
             "initial_epoch": "likewise",
@@ -102,6 +108,26 @@ ALONE = {
     "masks.expert.classes": (["Edema"], "expert"),
     # Runs that are compared must be scored.
     "defaults.segmenters.scored": (False, "expected one of the runs"),
+    # Of boxes alone: the phantom of the demo has masks.
+    "phantom.layout": ("vindr", "in which the phantom is written"),
+    **{
+        f"masks.expert.{key}": (value, f"masks.expert.{key}")
+        for key, value in {
+            "fusion": "union",
+            "same": 0.5,
+            "ignore_rim": True,
+            "findings": ["Edema"],
+        }.items()
+    },
+    **{
+        f"{entry}.contrast": (0.1, "without boxes")
+        for entry in ("segmenters.chexseg", "defaults.segmenters")
+    },
+    # All start from a classifier that has learnt all findings.
+    **{
+        f"{entry}.held_out": (["Edema"], "which has seen Edema")
+        for entry in ("segmenters.chexseg", "defaults.segmenters")
+    },
     "defaults.segmenters.leave_out": ({"irnet": ["Edema"]}, "from which full does not learn"),
 }
 """Keys that cannot be changed alone -> a value that is refused, and part of the error."""
@@ -109,6 +135,9 @@ ALONE = {
 REFUSED = {
     *("data.root", "data.layout", "data.train_csv", "data.val_csv", "data.test_csv"),
     *("data.val_masks", "data.test_masks"),
+    # Keys of the layout vindr.
+    *(f"data.{part}_{kind}" for part in ("train", "test") for kind in ("boxes", "labels")),
+    "data.sizes",
     # Keys of the layout `folder`.
     *("data.train_x_rays", "data.val_x_rays", "data.test_x_rays"),
 }

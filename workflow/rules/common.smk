@@ -92,7 +92,7 @@ COST = CostModel(study)
 RESULTS, DATA = PATHS.results, PATHS.root
 PATHOLOGIES = study.data.pathologies
 # The truth of the test X-rays, followed by the masks of other readers.
-TEST_MASKS = [str(path) for path in study.data.mask_files(DATA, "test")]
+TEST_MASKS = PATHS.test_masks()
 NAMED_MASKS = [name for name in study.masks if name != EXPERT]
 # Those on which several voters agree, and the voters' names.
 VOTED_MASKS = {

@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: tables, X-rays and masks of the data, or a section `phantom` in the config.
-# OUTPUTS: the data report, the index and the image store.
+# OUTPUTS: the data report, the index and the image store; boxes/, for data that have boxes.
 
 from chexseg.data.phantom.files import PHANTOM_ANATOMY, PHANTOM_FILES
 
@@ -7,10 +7,11 @@ if study.phantom:
 
     rule make_phantom:
         output:
-            *[f"{DATA}/{name}" for name in PHANTOM_ANATOMY.values()],
+            *[f"{DATA}/{name}" for name in PHANTOM_ANATOMY[study.phantom.layout].values()],
             **{
                 role: [f"{DATA}/{name}" for name in names]
-                for role, names in PHANTOM_FILES.items()
+                for role, names in PHANTOM_FILES[study.phantom.layout].items()
+                if names
             },
         log:
             f"{RESULTS}/logs/make_phantom.log",
@@ -72,7 +73,7 @@ rule build_index:
         runtime=limit("build_index"),
     params:
         release=READ_RELEASE,
-        flags=flags(study.data.index),
+        flags=flags(study.data.index, without=study.data.unused_of_index()),
     shell:
         "chexseg build-index {params.release} --out {output:q} {params.flags} > {log:q} 2>&1"
 
@@ -95,3 +96,28 @@ rule store_images:
         "chexseg store-images --index {input.index:q} --root {params.root:q}"
         " --shard {wildcards.shard} --out {output:q} {params.flags}"
         " --threads {threads} > {log:q} 2>&1"
+
+
+rule list_boxes:
+    input:
+        **RELEASE,
+        index=rules.build_index.output,
+    output:
+        boxes=PATHS.boxes,
+        test_masks=PATHS.test_boxes,
+        agreement=report(
+            f"{RESULTS}/reader_agreement.csv",
+            category="Data",
+            labels={"file": "reader_agreement.csv"},
+            caption="../report/reader_agreement.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/list_boxes.log",
+    resources:
+        mem_mb=memory(4000),
+        runtime=limit("list_boxes"),
+    params:
+        release=READ_RELEASE,
+    shell:
+        "chexseg list-boxes {params.release} --index {input.index:q} --out {output.boxes:q}"
+        " --agreement {output.agreement:q} --test-masks {output.test_masks:q} > {log:q} 2>&1"

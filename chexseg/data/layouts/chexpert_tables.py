@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -24,6 +21,7 @@ from chexseg.data.layouts.places import (
     place_of,
 )
 from chexseg.data.layouts.release import Part
+from chexseg.data.layouts.rows import rows_of
 from chexseg.errors import Problems, nearest
 
 LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": float("nan")}
@@ -79,7 +77,11 @@ def read_labels(
     columns = ["row", "cxr_id", "image", "patient", "study", "view", "assumed", *findings]
     label_columns = tuple(column_of(finding) for finding in findings)
     rows, ids, unknown = [], set(), []
-    for row, cells in _cells(path, label_columns, problems):
+
+    def accepts(header: list[str]) -> bool:
+        return _has_columns(header, label_columns, path, problems)
+
+    for row, cells in rows_of(path, "a CSV of labels", accepts, problems):
         image = _below_release(cells["Path"])
         match = None if _CONTROL.search(image) else _PATIENT.search(image)
         if match is None:
@@ -109,46 +111,6 @@ def read_labels(
             problems.add(where, written, EXPECTED_PATH, "Correct the path.")
     table = pd.DataFrame(rows, columns=columns)
     return table.astype({**dict.fromkeys(findings, float), "assumed": bool})
-
-
-def _cells(
-    path: str | Path, label_columns: tuple[str, ...], problems: Problems
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yields each row's number and its cells by column; nothing if columns are missing.
-
-    Not read with pandas, which treats the missing cells of a short row as blank.
-    """
-    row = 1
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-        file = io.StringIO(text)
-        reader = csv.reader(file, strict=True)
-        header = next(reader, [])
-        if not _has_columns(header, label_columns, path, problems):
-            return
-        for cells in filter(None, reader):
-            row = reader.line_num
-            unended = file.tell() == len(text) and not text.endswith("\n")
-            if unended and (len(cells) < len(header) or not cells[-1].strip()):
-                problems.add(
-                    f"{path}:{row}", "a truncated last row", "a whole file",
-                    "Copy the file again; if it is whole, end it with a line break.",
-                )  # fmt: skip
-            elif len(cells) != len(header):
-                problems.add(
-                    f"{path}:{row}", f"{len(cells)} cells", f"{len(header)}, one per column",
-                    'Correct the row; quote a cell that contains a comma: "like, this".',
-                )  # fmt: skip
-            else:
-                yield row, dict(zip(header, cells, strict=True))
-    except FileNotFoundError:
-        problems.add(path, "no such file", "a CSV of labels", "Correct the path in the config.")
-    except PermissionError:
-        remedy = "Ask the owner of the file for permission to read it."
-        problems.add(path, "an unreadable file", "a CSV of labels", remedy)
-    except (OSError, ValueError, csv.Error) as error:
-        found = f"an unreadable table ({str(error).strip()})"
-        problems.add(f"{path}:{row}", found, "a CSV of labels", "Replace the file.")
 
 
 def _has_columns(

@@ -14,7 +14,7 @@ from chexseg.data.layouts.layout import Layout
 if TYPE_CHECKING:
     from chexseg.data.layouts.release import Release
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
 """Suffixes of X-rays in a folder, in lower case; other files there are ignored."""
 
 

@@ -44,6 +44,8 @@ class Layout(Settings):
         selecting_pathologies: pathologies whose mean IoU selects a segmenter's epoch; () means all.
         renamed: label column -> name of its finding in masks, and so in a study.
         masks: part -> roles of its mask files: the truth first, then other readers.
+        boxes: whether readers drew boxes (`Release.readings`). Then the masks `expert` of a study
+            stand for the boxes, and test X-rays without masks are scored against them.
     """
 
     roles: ClassVar[Mapping[str, str]] = {}
@@ -54,6 +56,12 @@ class Layout(Settings):
     selecting_pathologies: ClassVar[tuple[str, ...]] = ()
     renamed: ClassVar[Mapping[str, str]] = {}
     masks: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    boxes: ClassVar[bool] = False
+
+    @property
+    def divided(self) -> tuple[str, ...]:
+        """The parts that the data lack, so that the index takes them from the train X-rays."""
+        return ()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 from chexseg import catalog
 from chexseg.data.images import image_size
 from chexseg.data.masks import Rle, read_masks
+from chexseg.data.readings import Readings
 from chexseg.data.splits import check_disjoint
 from chexseg.errors import InputError, Problem, Problems, nearest
 
@@ -57,6 +58,8 @@ class Release:
             could not be read.
         problems: problems of tables, X-rays and masks. If there are any, the other attributes
             hold only what could be read.
+        readings: the boxes of all X-rays, for layouts that have boxes.
+        divided: see `chexseg.data.layouts.layout.Layout.divided`.
         assumed_views: part -> see `Part.assumed_views`.
     """
 
@@ -66,6 +69,8 @@ class Release:
     table: pd.DataFrame
     masks: dict[str, list[Masks | None]]
     problems: list[Problem]
+    readings: Readings = field(default_factory=dict)
+    divided: tuple[str, ...] = ()
     assumed_views: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from chexseg.config.settings import PhantomSettings
+from chexseg.config.phantom import PhantomSettings
 from chexseg.data.layouts.chexpert import LABEL_COLUMNS, PATHOLOGIES, column_of
 
-_NORMAL = 0.13
 
-
-def draw_findings(rng: np.random.Generator) -> frozenset[str]:
+def draw_findings(rng: np.random.Generator, normal: float) -> frozenset[str]:
     """Draws the observations of one study; `No Finding` can occur only with support devices.
 
     Diseases occur together as in hospital: heart failure causes oedema and effusions, consolidation
     comes with pneumonia, and all of these are lung opacities.
+
+    Args:
+        rng: the only source of randomness.
+        normal: chance of no disease.
     """
-    if rng.random() < _NORMAL:
+    if rng.random() < normal:
         return frozenset({"No Finding"} | ({"Support Devices"} if rng.random() < 0.15 else set()))
     while True:
         found = _draw_sick(rng)

@@ -30,7 +30,7 @@ def test_an_unknown_layout_is_one_problem_with_its_place(tmp_path):
         (
             "3:3",
             "'cheXpart' for 'data.layout'",
-            "'chexpert', 'folder'",
+            "'chexpert', 'folder', 'vindr'",
             "Did you mean 'chexpert'?",
         )
     ]

@@ -6,6 +6,7 @@ import pytest
 import tyro
 from pydantic import ValidationError
 
+from chexseg.config import phantom, regions
 from chexseg.config import settings as module
 from chexseg.config.flags import flags
 from chexseg.config.settings import (
@@ -21,9 +22,11 @@ CHANGED = {
     "PhantomSettings": {
         "train_images": 7, "val_images": 4, "test_images": 3, "longest_side": 48,
         "lesion_scale": 1.6, "label_noise": 0.0, "uncertain": 1e-5, "blank": 1, "lateral": 0.25,
-        "seed": 11,
+        "normal": 0.5, "seed": 11,
     },
-    "IndexSettings": {"expert_fraction": 1 / 3, "shards": 16, "max_train_images": 5, "assume_frontal": False, "seed": 4},
+    "HeldOutSettings": {"held_out": ("Edema", "Nodule/Mass")},
+    "RegionSettings": {"contrast": 0.5, "contrast_memory": 0, "mask_weight": 0},
+    "IndexSettings": {"expert_fraction": 1 / 3, "test_fraction": 0.5, "shards": 16, "max_train_images": 5, "assume_frontal": False, "seed": 4},
     "ImageSettings": {"image_size": 64},
     "TrainingSettings": {"epochs": 2, "learning_rate": 3e-7, "schedule": "polynomial"},
     "ClassifierSettings": {
@@ -58,7 +61,7 @@ CHANGED = {
 
 def all_settings():
     """Every class of settings that stages take, but those of methods."""
-    both = [*vars(module).values(), *vars(irnet).values()]
+    both = [each for m in (module, irnet, phantom, regions) for each in vars(m).values()]
     classes = dict.fromkeys(value for value in both if isinstance(value, type))
     return [c for c in classes if issubclass(c, Settings) and c.__name__.endswith("Settings")
             and c is not Settings]  # fmt: skip
@@ -105,11 +108,12 @@ def test_every_setting_is_explained(settings_class):
 
 def test_literal_flags():
     settings = IndexSettings(expert_fraction=0.5, max_train_images=None, shards=2)
+    taken = "validation_fraction", "test_fraction"
     expected = (
         "--expert-fraction 0.5 --shards 2 --max-train-images None --assume-frontal True --seed 0"
     )
-    assert flags(settings) == expected
-    assert flags(settings, without=("shards", "seed")) == (
+    assert flags(settings, without=taken) == expected
+    assert flags(settings, without=(*taken, "shards", "seed")) == (
         "--expert-fraction 0.5 --max-train-images None --assume-frontal True"
     )
     assert flags(WalkSettings(beta=5)) == "--radius 3 --beta 5.0 --steps-log2 3 --background 0.6"

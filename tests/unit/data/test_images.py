@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 from chexseg.data import images as module
 from chexseg.data.images import Letterbox, image_size, letterboxed, open_image
 from chexseg.errors import InputError
+from tests.unit.data.dicoms import dicom
 
 
 def noise(height, width, seed=0):
@@ -224,3 +225,24 @@ def test_damaged_bytes_never_raise_anything_else(tmp_path, suffix):
             except InputError:
                 refused += 1
     assert 0 < refused < 300
+
+
+# DICOM, whose pixels are tested in test_dicom.py
+
+
+@pytest.mark.parametrize("name", ["a.dcm", "a.DICOM", "a.jpg", "a"])
+def test_dicom_is_known_by_its_name_or_its_content(tmp_path, name):
+    path = dicom(tmp_path / name, [[0, 100, 200]], PixelSpacing=[0.4, 0.2])
+    image, height, width = open_image(path, longest=1)
+    assert np.asarray(image)[0].tolist() == [0, 128, 255]
+    assert (height, width) == image_size(path) == (2, 3)
+    assert letterboxed(path, 32).shape == (32, 32)
+
+
+@pytest.mark.parametrize("read", [open_image, image_size])
+def test_what_is_called_dicom_and_is_not(tmp_path, read):
+    Image.fromarray(noise(4, 4)).save(tmp_path / "a.dcm", "PNG")
+    with pytest.raises(InputError, match="a file that is not DICOM"):
+        read(tmp_path / "a.dcm")
+    with pytest.raises(InputError, match="no such file"):
+        read(tmp_path / "b.dcm")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chexseg.config.settings import PhantomSettings
+from chexseg.config.phantom import PhantomSettings
 from chexseg.data.layouts.chexpert import LABEL_COLUMNS, PATHOLOGIES
 from chexseg.data.phantom.geometry import distance_to_curves, draw_pose, smooth_field
 from chexseg.data.phantom.labels import draw_findings, pathologies_of, report_labels, true_labels
@@ -135,7 +135,7 @@ def test_second_reader_agrees_but_not_fully():
 
 def test_prevalences_are_those_of_a_hospital():
     rng = np.random.default_rng(0)
-    drawn = [draw_findings(rng) for _ in range(4000)]
+    drawn = [draw_findings(rng, 0.13) for _ in range(4000)]
     for pathology in PATHOLOGIES:
         share = np.mean([pathology in pathologies_of(findings) for findings in drawn])
         assert 0.12 < share < 0.46, pathology

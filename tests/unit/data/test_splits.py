@@ -6,6 +6,7 @@ from chexseg.data.splits import (
     SPLITS,
     check_disjoint,
     choose_patients,
+    choose_stratified,
     first_by_hash,
     first_of_train,
 )
@@ -155,3 +156,21 @@ def test_fewer_train_x_rays_than_wanted():
         InputError, match="found 2 train X-rays, expected 3, as the config asks for"
     ):
         first_of_train(["a", "b"], 3)
+
+
+def test_a_stratified_choice_takes_the_same_share_of_each_finding():
+    patients = pd.Series([f"p{number}" for number in range(40)])
+    rare = np.arange(40) < 4
+    shows = pd.DataFrame({"common": np.arange(40) < 20, "rare": rare})
+    chosen = choose_stratified(patients, shows, 0.25, seed=1)
+    assert (chosen[rare].sum(), chosen[:20].sum(), chosen[20:].sum()) == (1, 5, 5)
+    shuffled = np.random.default_rng(0).permutation(40)
+    again = choose_stratified(patients[shuffled], shows.loc[shuffled], 0.25, seed=1)
+    assert again.sort_index().equals(chosen)
+    assert not choose_stratified(patients, shows, 0.25, seed=2).equals(chosen)
+
+
+def test_a_stratified_choice_takes_whole_patients_and_never_all():
+    patients, nothing = pd.Series(["a", "a", "b"]), pd.DataFrame({"x": [True, False, False]})
+    chosen = choose_stratified(patients, nothing, 0.01, seed=0)
+    assert chosen[0] == chosen[1] != chosen[2]

@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from chexseg import catalog
+from chexseg.config.methods import inputs_of
 from chexseg.losses.cross_entropy import cross_entropy_loss
 from chexseg.losses.dice import dice_loss
 from chexseg.losses.focal import focal_loss
 
-LOSSES = [pytest.param(catalog.load("loss", name), id=name) for name in catalog.names("loss")]
+OF_MASKS = [name for name in catalog.names("loss") if "truth" in inputs_of("loss", name)]
+LOSSES = [pytest.param(catalog.load("loss", name), id=name) for name in OF_MASKS]
 
 
 def random_batch(seed=0):
@@ -127,3 +129,9 @@ def test_soft_focal_is_lowest_at_the_truth():
     truth = torch.full((1, 1, 1, 1), 0.25)
     at = [focal_loss(torch.full((1, 1, 1, 1), p).logit(), truth) for p in (0.2, 0.25, 0.3)]
     assert at[1] < min(at[0], at[2])
+
+
+def test_what_losses_are_computed_from():
+    assert OF_MASKS == ["dice", "cross_entropy", "focal"]
+    assert inputs_of("loss", "dice") == ("logits", "truth", "known")
+    assert inputs_of("loss", "boxes") == ("logits", "boxes", "agreement")

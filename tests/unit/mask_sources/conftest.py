@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from chexseg.data.boxes import Box
 from chexseg.data.masks import encode, write_masks
+from chexseg.data.readings import Reading, write_readings
 from chexseg.files.store import Store, write_store
 from chexseg.mask_sources.source import Shard
 from chexseg.models import trained
@@ -44,7 +46,18 @@ def inputs(tmp_path, shard):
     with write_store(tmp_path / "edges.h5", "affinity", {}) as store:
         for cxr_id in IDS:
             store.append(cxr_id, np.zeros((8, 8)))
-    files = {"masks": "masks.json", "saliency": "maps.h5", "affinity": "edges.h5"}
+    box = Box("", "R1", "Edema", 3, 2, 8, 9)
+    read = {
+        cxr_id: Reading(("R1",), (box._replace(cxr_id=cxr_id),) * (number % 2))
+        for number, cxr_id in enumerate(IDS)
+    }
+    write_readings(tmp_path / "boxes.csv", read)
+    files = {
+        "boxes": "boxes.csv",
+        "masks": "masks.json",
+        "saliency": "maps.h5",
+        "affinity": "edges.h5",
+    }
     read = {role: (tmp_path / name,) for role, name in files.items()}
     return read | {"teachers": (tmp_path / "teacher.pt",), "gate": ()}
 

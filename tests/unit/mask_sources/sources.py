@@ -9,6 +9,7 @@ IDS = [f"cxr{number:02d}" for number in range(len(SPLITS))]
 
 SETTINGS = {
     "drawn": {"classes": CLASSES},
+    "boxes": {"classes": CLASSES},
     "consensus": {"thresholds": ("0.5", "0.5"), "certain_backgrounds": ("none", "none")},
 }
 

@@ -105,3 +105,32 @@ def test_sources_and_weights_that_do_not_fit(index, masks, names, mixing, told):
     shards = [masks("0", "a", ["train"]), masks("1", "b", ["expert"])]
     (problem,) = problems_of(index, shards, names, mixing, CLASSES)
     assert told in problem
+
+
+def test_x_rays_that_may_show_a_held_out_finding_teach_nothing(tmp_path, masks):
+    index = tmp_path / "labels.csv"
+    rows = ["a,train,1,0", "b,train,-1,0", "c,train,0,1", "d,train,,0", "e,train,0,0"]
+    index.write_text("\n".join(["cxr_id,split,Edema,Fracture", *rows, ""]))
+    shards = [masks("0", "abcde", ["train"])]
+
+    def ids(*held_out):
+        sources, _ = supervision(index, shards, ("m",), (), CLASSES, held_out=held_out)
+        return sources[0].ids
+
+    assert ids() == ["a", "b", "c", "d", "e"]
+    assert ids("Edema") == ["c", "d", "e"]
+    assert ids("Edema", "Fracture") == ["d", "e"]
+
+
+def test_what_a_store_holds_beside_masks_is_a_target(tmp_path, index, masks):
+    meta = {"columns": 4, "classes": list(CLASSES), "splits": ["train"]}
+    with write_store(tmp_path / "m.h5", "masks", meta) as store:
+        for number, cxr_id in enumerate("ae"):
+            mask = np.zeros((2, 4, 4), bool)
+            store.append(cxr_id, mask, {"boxes": np.full(8, number, np.float32)})
+    shards, named = [tmp_path / "m.h5"], (("m",), (), CLASSES)
+    sources, _ = supervision(index, shards, *named, numbers=("boxes",))
+    assert sources[0].targets["boxes"]("e").tolist() == [1] * 8
+    assert set(supervision(index, shards, *named)[0][0].targets) == {"masks"}
+    with pytest.raises(InputError, match="masks without agreement"):
+        supervision(index, shards, *named, numbers=("boxes", "agreement"))
