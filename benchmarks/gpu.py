@@ -97,13 +97,14 @@ def measured(device: torch.device, sizes: Sizes, minutes: float = MINUTES) -> pd
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--minutes", type=float, default=MINUTES)
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="none begins after it")
     parser.add_argument("--tiny", action="store_true", help="small sizes, for a try on a CPU")
     options = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu" and not options.tiny:
         sys.exit("no GPU that torch can use; --tiny runs everything on a CPU at small sizes")
-    table = measured(device, TINY if options.tiny else Sizes(), options.minutes)
+    minutes = float("inf") if options.tiny else options.minutes
+    table = measured(device, TINY if options.tiny else Sizes(), minutes)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(options.out, index=False, float_format="%.5g")
     print(f"\n{hours(table)}\nWritten: {options.out}")
