@@ -20,7 +20,7 @@ from statistics import median
 
 import pandas as pd
 from counts import FEW, FRONTAL, STEPS
-from study import Study, core_seconds
+from small_study import Study, core_seconds
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from chexseg.config import settings

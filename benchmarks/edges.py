@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from comparison import comparison
 from dense_walk import smooth
-from study import core_seconds
+from small_study import core_seconds
 from torch import Tensor
 
 from chexseg.affinity.random_walk import random_walk

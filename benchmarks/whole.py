@@ -21,7 +21,7 @@ from comparison import comparison
 from dense_walk import dense_walk
 from PIL import Image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from study import SIZE, TEST, VAL, Study, core_seconds
+from small_study import SIZE, TEST, VAL, Study, core_seconds
 from torch import Tensor
 
 from chexseg.data.images import Letterbox

@@ -1,5 +1,7 @@
 """Masks in CheXlocalize's JSON: `{cxr_id: {pathology: {"size": [h, w], "counts": COCO RLE}}}`.
 
+Experts' masks may also be COCO's JSON or a folder of PNGs (`chexseg.data.coco`, `mask_folders`).
+
 A run-length encoding (RLE) counts pixels down the columns of a mask, alternating between background
 and foreground and starting with background. COCO writes each count as text, up to six characters
 of five bits each; from the fourth count on, it writes the difference to the count two before.
@@ -18,6 +20,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
+from chexseg.data.coco import is_coco, masks_of_coco
+from chexseg.data.mask_folders import REPORTED, read_mask_folder
 from chexseg.errors import Problems, nearest
 from chexseg.files.atomic import atomic
 
@@ -82,10 +86,11 @@ def read_masks(
     pathologies: Sequence[str],
     sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> dict[str, dict[str, Rle]]:
-    """Reads masks in CheXlocalize's JSON, after checking all of them.
+    """Reads masks in any of the three formats, after checking all of them.
 
     Args:
-        path: the JSON file.
+        path: CheXlocalize's JSON; COCO's JSON, known by its lists `images`, `categories` and
+            `annotations`; or a folder with a folder of PNGs for each pathology.
         pathologies: the ones that every X-ray of the file must have; others are ignored.
         sizes: cxr_id -> (height, width) of the X-rays, which masks must match; X-rays that are
             not listed are not compared.
@@ -93,13 +98,14 @@ def read_masks(
     Returns:
         cxr_id -> pathology -> mask, in the order of the file and of `pathologies`. Uncompressed
         counts (a list) are compressed. An X-ray that is not in the file has no mask:
-        CheXlocalize omits X-rays without a positive label.
+        CheXlocalize omits X-rays without a positive label. In COCO's JSON, an image without an
+        annotation of a category has an empty mask of it.
 
     Raises:
         InputError: lists everything that is wrong with the file, as `file:cxr_id:pathology`.
     """
     problems = Problems("masks")
-    content = _load(path, problems)
+    content = _content(path, pathologies, problems)
     masks = {}
     for cxr_id, entry in content.items():
         where = f"{path}:{cxr_id}"
@@ -114,7 +120,9 @@ def read_masks(
         present = {name: entry[name] for name in pathologies if name in entry}
         masks[cxr_id] = {}
         for name, rle in present.items():
-            mask = _find_format_fault(rle) or _find_size_fault(rle, size) or _compress(rle)
+            if rle is REPORTED:
+                continue
+            mask = mask_of(rle, size)
             if isinstance(mask, tuple):
                 problems.add(f"{where}:{name}", *mask)
             else:
@@ -132,6 +140,26 @@ def write_masks(path: str | Path, masks: Mapping[str, Mapping[str, Rle]]) -> Non
     """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(masks, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def mask_of(rle: Any, size: tuple[int, int] | None = None) -> Rle | Fault:
+    """Returns a mask of a file with compressed counts, or what is wrong with it.
+
+    Args:
+        rle: what the file says.
+        size: height and width that it must have, if they are known.
+    """
+    return _find_format_fault(rle) or _find_size_fault(rle, size) or _compress(rle)
+
+
+def _content(path: str | Path, pathologies: Sequence[str], problems: Problems) -> dict[str, Any]:
+    """Returns the masks of a file or folder, in the form of CheXlocalize's JSON."""
+    if Path(path).is_dir():
+        return read_mask_folder(path, pathologies=pathologies, problems=problems)
+    content = _load(path, problems)
+    if is_coco(content):
+        return masks_of_coco(content, path, pathologies=pathologies, problems=problems)
+    return content
 
 
 def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
