@@ -64,13 +64,11 @@ def start(settings: TrainingSettings, execution: Execution = Execution()) -> Fab
     """
     threads, devices, nodes = execution.threads, execution.devices, execution.nodes
     relaunch_on_nodes(nodes, devices, threads)
-    several, kind = devices * nodes > 1, accelerator(devices)
-    if several or kind != "cpu" or settings.precision != "32-true":
-        fabric = _launched(settings, execution, kind)
-    else:
-        fabric = SingleProcess()
+    alone = devices * nodes == 1 and settings.precision == "32-true"
+    kind = accelerator(devices)
+    fabric = SingleProcess() if alone and kind == "cpu" else _launched(settings, execution, kind)
     torch.set_num_threads(threads)
-    fabric.seed_everything(settings.seed)
+    fabric.seed_everything(settings.seed, verbose=False)
     torch.use_deterministic_algorithms(True, warn_only=True)
     return fabric
 

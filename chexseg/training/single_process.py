@@ -38,7 +38,7 @@ class SingleProcess:
     global_rank = local_rank = node_rank = 0
     is_global_zero = True
 
-    def seed_everything(self, seed: int) -> None:
+    def seed_everything(self, seed: int, verbose: bool = False) -> None:
         """Seeds the generators of Python, NumPy and torch."""
         random.seed(seed)
         np.random.seed(seed)
