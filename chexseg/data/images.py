@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from chexseg.data.file_kinds import kind_of, remedy_for
 from chexseg.errors import Problems
 
 FORMATS = ("PNG", "JPEG")
@@ -141,8 +142,10 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
     except MemoryError:  # sizes were checked, so this machine is too small
         raise
     except Exception as error:  # damaged bytes can make a decoder raise anything
-        found = f"a damaged image ({error})"
-        problems.add(path, found, "a PNG or JPEG", "Fetch the file again.")
+        found, remedy = f"a damaged image ({error})", "Fetch the file again."
+        if kind := kind_of(path):
+            found, remedy = kind, remedy_for(kind)
+        problems.add(path, found, "a PNG or JPEG", remedy)
     problems.raise_if_any()
 
 

@@ -4,7 +4,7 @@ A run-length encoding (RLE) counts pixels down the columns of a mask, alternatin
 and foreground and starting with background. COCO writes each count as text, up to six characters
 of five bits each; from the fourth count on, it writes the difference to the count two before.
 pycocotools reads past the end of a damaged code, so codes from a file are first checked here and
-decoded with numpy.
+decoded with numpy. A file of polygons (see `chexseg.data.annotations`) is read as masks, too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from chexseg.errors import Problems, nearest
+from chexseg.data.annotations import SIZE, Fault, check_spelling, draw_polygons, form_of
+from chexseg.data.layouts.chexpert import column_of
+from chexseg.errors import Problems, near
 from chexseg.files.atomic import atomic
 
 MAX_SIDE = 50_000
@@ -31,9 +33,6 @@ _CODE = re.compile(r"(?:[P-o]{0,5}+[0-O])++")
 
 Rle = dict[str, Any]
 """One mask: `size` [height, width] and `counts`, a compressed COCO run-length encoding."""
-
-Fault = tuple[str, str, str]
-"""What is wrong with a mask: (found, expected, remedy)."""
 
 
 def encode(mask: np.ndarray) -> Rle:
@@ -82,11 +81,12 @@ def read_masks(
     pathologies: Sequence[str],
     sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> dict[str, dict[str, Rle]]:
-    """Reads masks in CheXlocalize's JSON, after checking all of them.
+    """Reads masks in CheXlocalize's JSON, or polygons, after checking all of them.
 
     Args:
         path: the JSON file.
-        pathologies: the ones that every X-ray of the file must have; others are ignored.
+        pathologies: the ones that every X-ray of the file must have; others are ignored. Of polygons,
+            an X-ray has only those of the pathologies that it shows; its other masks are empty.
         sizes: cxr_id -> (height, width) of the X-rays, which masks must match; X-rays that are
             not listed are not compared.
 
@@ -99,7 +99,11 @@ def read_masks(
         InputError: lists everything that is wrong with the file, as `file:cxr_id:pathology`.
     """
     problems = Problems("masks")
-    content = _load(path, problems)
+    content = load_json(path, problems)
+    form = form_of(content)
+    if form == "points":
+        _refuse_points(path, problems)
+        content = {}
     masks = {}
     for cxr_id, entry in content.items():
         where = f"{path}:{cxr_id}"
@@ -109,18 +113,62 @@ def read_masks(
                 "Write the file as CheXlocalize does.",
             )  # fmt: skip
             continue
-        _check_names(entry, where, tuple(pathologies), problems)
         size = sizes.get(cxr_id) if sizes else None
-        present = {name: entry[name] for name in pathologies if name in entry}
-        masks[cxr_id] = {}
-        for name, rle in present.items():
-            mask = _find_format_fault(rle) or _find_size_fault(rle, size) or _compress(rle)
+        read = _drawn if form == "polygons" else _decoded
+        masks[cxr_id] = read(entry, where, tuple(pathologies), size, problems)
+    problems.raise_if_any()
+    return masks
+
+
+def _decoded(
+    entry: dict[str, Any],
+    where: str,
+    pathologies: tuple[str, ...],
+    size: tuple[int, int] | None,
+    problems: Problems,
+) -> dict[str, Rle]:
+    """Returns the masks of an X-ray: pathology -> mask, for those that have no problem."""
+    _check_names(entry, where, pathologies, problems)
+    masks = {}
+    for name in pathologies:
+        if name in entry:
+            rle = entry[name]
+            mask = find_format_fault(rle) or find_size_fault(rle, size) or _compress(rle)
             if isinstance(mask, tuple):
                 problems.add(f"{where}:{name}", *mask)
             else:
-                masks[cxr_id][name] = mask
-    problems.raise_if_any()
+                masks[name] = mask
     return masks
+
+
+def _drawn(
+    entry: dict[str, Any],
+    where: str,
+    pathologies: tuple[str, ...],
+    size: tuple[int, int] | None,
+    problems: Problems,
+) -> dict[str, Rle]:
+    """Returns the masks of an X-ray that has polygons, like `_decoded`."""
+    canvas = {"size": entry.get(SIZE), "counts": ""}
+    if fault := find_format_fault(canvas) or find_size_fault(canvas, size):
+        problems.add(f"{where}:{SIZE}", *fault)
+        return {}
+    check_spelling(entry, where, pathologies, problems)
+    masks = {}
+    for name in pathologies:
+        mask = draw_polygons(entry.get(name, []), tuple(entry[SIZE]))
+        if isinstance(mask, tuple):
+            problems.add(f"{where}:{name}", *mask)
+        else:
+            masks[name] = mask
+    return masks
+
+
+def _refuse_points(path: str | Path, problems: Problems) -> None:
+    problems.add(
+        path, "most representative points", "masks or polygons",
+        "Provide the file of masks; points can only be what `chexseg evaluate --pred` scores.",
+    )  # fmt: skip
 
 
 def write_masks(path: str | Path, masks: Mapping[str, Mapping[str, Rle]]) -> None:
@@ -134,7 +182,7 @@ def write_masks(path: str | Path, masks: Mapping[str, Mapping[str, Rle]]) -> Non
         temporary.write_text(json.dumps(masks, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
+def load_json(path: str | Path, problems: Problems) -> dict[str, Any]:
     """Returns the JSON object of a file, or an empty one after adding a problem."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -164,18 +212,17 @@ def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
 def _check_names(
     entry: dict[str, Any], where: str, pathologies: tuple[str, ...], problems: Problems
 ) -> None:
-    """Adds a problem for each pathology that an X-ray lacks, with the nearest other name."""
+    """Adds a problem for each pathology that an X-ray lacks, with a name that may be meant for it."""
     others = tuple(name for name in entry if name not in pathologies)
     for name in pathologies:
         if name not in entry:
             remedy = "Add it; use an empty mask if the finding is absent."
-            if others:
-                near = nearest(name, others)
-                remedy += f" Or rename it; the nearest name there is {near!r}."
+            if meant := near(column_of(name), others) or near(name, others):
+                remedy += f" Or rename it; the nearest name there is {meant!r}."
             problems.add(f"{where}:{name}", "no mask", "one mask for each pathology", remedy)
 
 
-def _find_format_fault(rle: Any) -> Fault | None:
+def find_format_fault(rle: Any) -> Fault | None:
     """Returns what is wrong with the format of a mask, or None."""
     if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
         expected = 'a mask {"size": [height, width], "counts": ...}'
@@ -191,7 +238,7 @@ def _find_format_fault(rle: Any) -> Fault | None:
     return None
 
 
-def _find_size_fault(rle: Rle, expected: tuple[int, int] | None) -> Fault | None:
+def find_size_fault(rle: Rle, expected: tuple[int, int] | None) -> Fault | None:
     """Returns how the size of a mask differs from its X-ray, or None."""
     size = tuple(rle["size"])
     if expected is None or size == tuple(expected):

@@ -8,7 +8,8 @@ import pandas as pd
 
 from chexseg.config.settings import MaskScoreSettings
 from chexseg.data.layouts.chexpert import PATHOLOGIES
-from chexseg.errors import InputError, Problem
+from chexseg.errors import InputError, Problem, Problems, printable
+from chexseg.evaluation.given import check_pathologies, unmatched_ids
 from chexseg.evaluation.overlaps import overlap_table, read_both
 from chexseg.evaluation.patients import patients_of_ids, patients_of_index
 from chexseg.evaluation.scores import score
@@ -49,17 +50,21 @@ def run(
         run_name: Name of the run in the scores.
 
     Raises:
-        InputError: lists everything wrong with the files.
+        InputError: lists everything wrong with the files; there is no pathology to score, or one
+            that a file does not have; the expert masks are of no X-ray.
     """
+    problems = Problems()
+    check_pathologies(pathologies, (gt, pred), PATHOLOGIES, problems)
+    problems.raise_if_any()
     patients, sizes, how = {}, None, f"patients: taken from {index}"
     if index is not None:
         patients, sizes = patients_of_index(index, split)
     masks = read_both(gt, pred, pathologies=pathologies, sizes=sizes, wanted=patients)
+    if not masks[0]:
+        found, remedy = "no X-ray, so there is nothing to score", "Provide the experts' masks."
+        raise InputError([Problem(str(gt), found, "masks of one or more", remedy)])
     if index is None:
         patients, how = patients_of_ids(sorted({*masks[0], *masks[1]}))
-    if not patients:
-        found, remedy = "no X-ray, nor in the prediction", "Provide masks, or pass --index."
-        raise InputError([Problem(str(gt), found, "one or more", remedy)])
     table = overlap_table(*masks, patients=patients, pathologies=pathologies, sizes=sizes)
     scores = score(table, **settings.model_dump()).table()
     scores.insert(0, "run", run_name)
@@ -71,6 +76,10 @@ def run(
     print(f"{run_name}: {len(patients)} X-rays of {number} patients", end=", ")
     print(f"{sum(x_ray not in masks[1] for x_ray in patients)} without a prediction")
     print(how)
+    fate = "They are not scored." if index else "What is predicted on them is a false positive."
+    scored = masks[0] if index is None else patients
+    for warning in unmatched_ids(scored, masks[1], source=index or gt, fate=fate):
+        print(printable(warning))
     print(f"intervals: {settings.confidence:.0%}, {settings.replicates} resamples of patients\n")
     print(_readable(scores))
 

@@ -12,7 +12,7 @@ import tyro
 from chexseg.data.images import Letterbox, letterboxed, open_image
 from chexseg.data.layouts.chexpert_tables import cxr_id_of
 from chexseg.data.masks import encode, write_masks
-from chexseg.errors import InputError, Problems
+from chexseg.errors import InputError, Problem, Problems
 from chexseg.files.progress import progress
 from chexseg.inference.batching import device_for_inference, evaluation_mode, to_float
 from chexseg.inference.native_size import to_native_size
@@ -40,8 +40,11 @@ def run(
         threads: CPU threads.
 
     Raises:
-        InputError: an image cannot be read, two have the same name, or the checkpoint is invalid.
+        InputError: there is no X-ray, an image cannot be read, two have the same name, or the checkpoint is invalid.
     """
+    if not images:
+        remedy = "Name the files of X-rays, such as view1_frontal.jpg."
+        raise InputError([Problem("chexseg predict", "no X-ray", "one or more", remedy)])
     model, trained = load_segmenter(checkpoint)
     device = device_for_inference(threads)
     model = evaluation_mode(model, device)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from chexseg.data.layouts.chexpert import FINDINGS, column_of
 from chexseg.data.layouts.release import Part
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems, near
 
 RELEASES = ("CheXpert-v1.0", "CheXpert-v1.0-small", "CheXpert")
 """Folders that a `Path` may start with; the X-rays are next to the table, without this prefix."""
@@ -162,10 +162,10 @@ def _has_columns(
         if column in header:
             found, remedy = f"column {column!r} twice", "Delete one of the two."
         else:
-            near = nearest(column, tuple(header))
-            found, remedy = f"no column {column!r}", f"Add it; the nearest column is {near!r}."
-            if column != "Path":
-                remedy = f"Add it, or correct data.findings; the nearest column is {near!r}."
+            found = f"no column {column!r}"
+            remedy = "Add it" if column == "Path" else "Add it, or correct data.findings"
+            meant = near(column, tuple(header))
+            remedy += f"; the nearest column is {meant!r}." if meant else "."
         problems.add(f"{path}:1", found, expected, remedy)
     return not wrong
 
