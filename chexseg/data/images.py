@@ -80,7 +80,7 @@ def open_image(path: str | Path, *, longest: int | None = None) -> tuple[Image.I
     """Opens an X-ray as 8-bit grey, rotated according to its EXIF data.
 
     Args:
-        path: PNG or JPEG; 16-bit grey is scaled to 8 bits, colour is converted to luminance.
+        path: PNG or JPEG; of 16-bit grey, the bits in use are scaled to 8, colour is converted to luminance.
         longest: if given, a JPEG may be decoded at reduced size, but not below this side.
 
     Returns:
@@ -159,7 +159,7 @@ def _grey(image: Image.Image) -> Image.Image:
     if not image.mode.startswith("I"):
         return image if image.mode == "L" else image.convert("L")
     values = np.asarray(image)
-    top = 65535.0 if values.max() > 255 else 255.0
+    top = 2.0 ** max(8, int(values.max()).bit_length()) - 1  # the bits in use: often 12 of 16
     grey = np.empty(values.shape, np.uint8)
     for start in range(0, len(values), BAND):  # float64 for the whole image would take too much
         band = values[start : start + BAND].astype(np.float64)
