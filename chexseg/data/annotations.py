@@ -65,6 +65,9 @@ def draw_polygons(polygons: Any, size: tuple[int, int]) -> dict[str, Any] | Faul
     )
     if not isinstance(polygons, list):
         return "no list", expected, remedy
+    if not polygons:
+        whole = {"size": list(size), "counts": [size[0] * size[1]]}
+        return {**whole, "counts": coco.frPyObjects(whole, *size)["counts"].decode("ascii")}
     picture = Image.new("1", size[::-1])
     pen = ImageDraw.Draw(picture)
     for polygon in polygons:

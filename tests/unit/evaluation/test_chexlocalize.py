@@ -52,10 +52,10 @@ def literal_results(gt_dict, pred_dict, true_pos_only):
 
 def literal_bootstrap(df, seed, number):
     """eval.bootstrap_metric"""
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(seed)
     rows = []
     for _ in range(number):
-        sample = np.random.choice(len(df), size=len(df), replace=True)  # noqa: NPY002
+        sample = np.random.choice(len(df), size=len(df), replace=True)
         rows.append({task: df.iloc[sample][task].mean() for task in df[list(NAMES)].columns})
     return pd.DataFrame.from_records(rows)
 

