@@ -8,12 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from chexseg.data.images import Letterbox, letterboxed
-from chexseg.errors import Problems
-from chexseg.inference.batching import evaluation_mode, to_float
+from chexseg.inference.batching import to_float
 from chexseg.inference.native_size import to_native_size
-from chexseg.models.trained import load_segmenter
+
+
+@dataclass(frozen=True)
+class Member:
+    """A segmenter of an ensemble.
+
+    Attributes:
+        model: in evaluation mode, on the device.
+        image_size: side of the squares that it takes.
+        thresholds: [C, 1, 1], those of its masks.
+    """
+
+    model: nn.Module
+    image_size: int
+    thresholds: Tensor
 
 
 @dataclass(frozen=True)
@@ -32,67 +46,35 @@ class Prediction:
     disagreement: np.ndarray
 
 
-class Ensemble:
-    """Segmenters of the same classes.
+@torch.no_grad()
+def predict(
+    members: Sequence[Member], path: Path, height: int, width: int, device: torch.device
+) -> Prediction:
+    """Segments an X-ray by one or several segmenters of the same classes.
 
     Args:
-        checkpoints: their files, one or more.
-        device: where they compute.
-
-    Attributes:
-        classes: names of the classes.
+        members: the segmenters.
+        path: the file of the X-ray.
+        height, width: its size, from `chexseg.data.images.open_image`.
+        device: where the models are.
 
     Raises:
-        InputError: a file is no checkpoint of a segmenter, is named twice, or has other classes.
+        InputError: the file cannot be read.
     """
-
-    def __init__(self, checkpoints: Sequence[Path], device: torch.device):
-        problems = Problems("weights")
-        if not checkpoints:
-            problems.add("--checkpoint", "no checkpoint", "one or more", "Name a segmenter's.")
-        if len(set(checkpoints)) < len(checkpoints):
-            remedy = "Name each once: a segmenter that counts twice is no second opinion."
-            problems.add("--checkpoint", "a checkpoint twice", "different segmenters", remedy)
-        problems.raise_if_any()
-        self.device, self.members = device, []
-        self.classes: tuple[str, ...] = ()
-        for path in checkpoints:
-            model, trained = load_segmenter(path)
-            self.classes = self.classes or trained.classes
-            if trained.classes != self.classes:
-                expected = f"those of {checkpoints[0]}: {', '.join(self.classes)}"
-                remedy = "Predict with segmenters of the same classes, in the same order."
-                problems.add(path, f"classes {', '.join(trained.classes)}", expected, remedy)
-            thresholds = torch.tensor(trained.extra["thresholds"])[:, None, None]
-            model = evaluation_mode(model, device)
-            self.members.append((model, trained.extra["image_size"], thresholds))
-        problems.raise_if_any()
-
-    def predict(self, path: Path, height: int, width: int) -> Prediction:
-        """Segments an X-ray.
-
-        Args:
-            path: its file.
-            height, width: its size, from `chexseg.data.images.open_image`.
-
-        Raises:
-            InputError: the file cannot be read.
-        """
-        probabilities, cuts = [], []
-        for model, size, thresholds in self.members:
-            square = torch.from_numpy(letterboxed(path, size))[None, None]
-            with torch.no_grad():
-                logits = model(to_float(square.to(self.device)))[0]
-            small = logits.float().sigmoid().cpu()
-            probabilities.append(to_native_size(Letterbox(height, width, size), small))
-            cuts.append(thresholds)
-        together, cut = torch.stack(probabilities), torch.stack(cuts)
-        marked = together > cut
-        union = marked.any(0).sum((1, 2)).double()
-        shared = marked.all(0).sum((1, 2)).double()
-        mean = together.mean(0)
-        return Prediction(
-            probability=mean.numpy(),
-            masks=(mean > cut.mean(0)).numpy(),
-            disagreement=torch.where(union > 0, 1 - shared / union.clamp(min=1), 0.0).numpy(),
-        )
+    probabilities = []
+    for member in members:
+        square = torch.from_numpy(letterboxed(path, member.image_size))[None, None]
+        logits = member.model(to_float(square.to(device)))[0].float().cpu()
+        letterbox = Letterbox(height, width, member.image_size)
+        probabilities.append(to_native_size(letterbox, logits.sigmoid()))
+    together = torch.stack(probabilities)
+    cuts = torch.stack([member.thresholds for member in members])
+    marked = together > cuts
+    union = marked.any(0).sum((1, 2)).double()
+    shared = marked.all(0).sum((1, 2)).double()
+    mean = together.mean(0)
+    return Prediction(
+        probability=mean.numpy(),
+        masks=(mean > cuts.mean(0)).numpy(),
+        disagreement=torch.where(union > 0, 1 - shared / union.clamp(min=1), 0.0).numpy(),
+    )

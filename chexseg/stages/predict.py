@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 import tyro
 from PIL import Image
 
@@ -21,9 +22,11 @@ from chexseg.data.x_ray_files import find_x_rays
 from chexseg.errors import InputError, Problems
 from chexseg.files.atomic import atomic
 from chexseg.files.progress import progress
-from chexseg.inference.batching import device_for_inference
-from chexseg.inference.ensemble import Ensemble, Prediction
+from chexseg.inference.batching import device_for_inference, evaluation_mode
+from chexseg.inference.ensemble import Member, Prediction, predict
 from chexseg.inference.findings import describe
+from chexseg.models.trained import load_segmenter
+from chexseg.models.weights import Checkpoint
 from chexseg.report import overlay
 
 Form = Literal["overlays", "masks", "probabilities", "coco"]
@@ -66,18 +69,20 @@ def run(
             decoded, the others are written.
     """
     paths = _check(find_x_rays(images), out)
-    ensemble = Ensemble(checkpoint, device_for_inference(threads))
+    device = device_for_inference(threads)
+    members, trained = _load(checkpoint, device)
+    classes = trained[0].classes
     problems, masks, rows = Problems("X-rays"), {}, []
     for cxr_id, path in progress(paths.items(), "predict", len(paths)):
         try:
             image, height, width = open_image(path)
-            found = ensemble.predict(path, height, width)
+            found = predict(members, path, height, width, device)
         except InputError as error:
             problems.found += error.problems
             continue
-        masks[cxr_id] = dict(zip(ensemble.classes, map(encode, found.masks), strict=True))
-        rows += _rows(cxr_id, ensemble.classes, found)
-        _write_pictures(out, cxr_id, ensemble.classes, np.asarray(image), found, write)
+        masks[cxr_id] = dict(zip(classes, map(encode, found.masks), strict=True))
+        rows += _rows(cxr_id, classes, found)
+        _write_pictures(out, cxr_id, classes, np.asarray(image), found, write)
     _add(out, masks, rows, coco="coco" in write)
     print(f"Masks of {len(masks)} X-rays: {out / MASKS}, with {FINDINGS} next to it.")
     problems.raise_if_any()
@@ -107,6 +112,35 @@ def _check(paths: Sequence[Path], out: Path) -> dict[str, Path]:
             problems.found += error.problems
     problems.raise_if_any()
     return named
+
+
+def _load(
+    checkpoints: Sequence[Path], device: torch.device
+) -> tuple[list[Member], list[Checkpoint]]:
+    """Loads segmenters of the same classes.
+
+    Raises:
+        InputError: a file is no checkpoint of a segmenter, is named twice, or has other classes.
+    """
+    problems, members, loaded = Problems("weights"), [], []
+    if not checkpoints:
+        problems.add("--checkpoint", "no checkpoint", "one or more", "Name a segmenter's.")
+    if len(set(checkpoints)) < len(checkpoints):
+        remedy = "Name each once: a segmenter that counts twice is no second opinion."
+        problems.add("--checkpoint", "a checkpoint twice", "different segmenters", remedy)
+    problems.raise_if_any()
+    for path in checkpoints:
+        model, trained = load_segmenter(path)
+        thresholds = torch.tensor(trained.extra["thresholds"])[:, None, None]
+        model = evaluation_mode(model, device)
+        members.append(Member(model, trained.extra["image_size"], thresholds))
+        loaded.append(trained)
+        if trained.classes != loaded[0].classes:
+            expected = f"those of {checkpoints[0]}: {', '.join(loaded[0].classes)}"
+            remedy = "Predict with segmenters of the same classes, in the same order."
+            problems.add(path, f"classes {', '.join(trained.classes)}", expected, remedy)
+    problems.raise_if_any()
+    return members, loaded
 
 
 def _rows(cxr_id: str, classes: Sequence[str], found: Prediction) -> Iterator[dict[str, Any]]:
