@@ -72,16 +72,13 @@ def run(
         InputError: lists everything wrong with the files; there is no pathology to score, or one
             that a file does not have; the expert masks are of no X-ray.
     """
-    problems = Problems()
-    files = (gt, pred) if human is None else (gt, pred, human)
-    check_pathologies(pathologies, [p for p in files if not p.is_dir()], PATHOLOGIES, problems)
-    problems.raise_if_any()
+    _check(gt, pred, human, pathologies)
     patients, sizes, how = {}, None, f"patients: taken from {index}"
     if index is not None:
         patients, sizes = patients_of_index(index, split)
-    read = {"pathologies": pathologies, "metrics": settings.metrics}
-    read |= {"sizes": sizes, "wanted": patients}
-    given = read_predicted(gt, pred, **read)
+    reading = {"pathologies": pathologies, "metrics": settings.metrics}
+    reading |= {"sizes": sizes, "wanted": patients}
+    given = read_predicted(gt, pred, **reading)
     if not given.truth:
         found, remedy = "no X-ray, so there is nothing to score", "Provide the experts' masks."
         raise InputError([Problem(str(gt), found, "masks of one or more", remedy)])
@@ -107,19 +104,42 @@ def run(
         print(printable(warning))
     print(f"intervals: {settings.confidence:.0%}, {settings.replicates} resamples of patients\n")
     print(_readable(scores))
-    if chexlocalize_out is None and human is None:
-        return
-    options = {"true_pos_only": true_pos_only, "settings": settings, "folder": chexlocalize_out}
-    replicates = _tables(given, table, **options, human=False)
+
+    if chexlocalize_out is not None or human is not None:
+        options = {"true_pos_only": true_pos_only, "settings": settings, "folder": chexlocalize_out}
+        replicates = _tables(given, table, **options, human=False)
     if human is not None:
-        benchmark = read_predicted(gt, human, **read)
+        benchmark = read_predicted(gt, human, **reading)
+        if benchmark.pointing != given.pointing:
+            forms = {True: "points", False: "masks"}
+            found, expected = forms[benchmark.pointing], f"{forms[given.pointing]}, as predicted"
+            remedy = "Compare people and predictions in the same form."
+            raise InputError([Problem(str(human), found, expected, remedy)])
         table = overlap_table(benchmark.truth, benchmark.masks, **counting)
         of_human = _tables(benchmark, table, **options, human=True)
-        decrease = chexlocalize.percentage_decrease(of_human, replicates)
-        print(f"\n{decrease.to_string()}")
-        if chexlocalize_out is not None:
-            path = chexlocalize_out / f"{_metric(given)}_pct_decrease.csv"
-            chexlocalize.write_table(path, decrease, index=True)
+        _tell_decrease(_metric(given), of_human, replicates, chexlocalize_out)
+
+
+def _check(gt: Path, pred: Path, human: Path | None, pathologies: tuple[str, ...]) -> None:
+    """Checks that the files have the pathologies; a folder of heat maps may lack any.
+
+    Raises:
+        InputError: see `run`.
+    """
+    problems = Problems()
+    files = [path for path in (gt, pred, human) if path is not None and not path.is_dir()]
+    check_pathologies(pathologies, files, PATHOLOGIES, problems)
+    problems.raise_if_any()
+
+
+def _tell_decrease(
+    metric: str, human: pd.DataFrame, predicted: pd.DataFrame, folder: Path | None
+) -> None:
+    """Prints the percentage decrease from people to predictions; writes it if there is a folder."""
+    decrease = chexlocalize.percentage_decrease(human, predicted)
+    print(f"\n{decrease.to_string()}")
+    if folder is not None:
+        chexlocalize.write_table(folder / f"{metric}_pct_decrease.csv", decrease, index=True)
 
 
 def _metric(given: Predicted) -> str:

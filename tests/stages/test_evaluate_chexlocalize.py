@@ -111,6 +111,12 @@ def test_percentage_decrease_from_people(tmp_path, truth, capsys):
     assert (tmp_path / "iou_humanbenchmark_results_per_cxr.csv").exists()
 
 
+def test_people_who_drew_masks_are_not_compared_with_points(tmp_path, truth):
+    pred = points(tmp_path / "pts.json", p1={"Edema": [[0, 1]]})
+    with pytest.raises(InputError, match="found masks, expected points, as predicted"):
+        scores_of(tmp_path, truth, pred, HITS, human=truth)
+
+
 def test_x_rays_are_resampled_by_a_flag(tmp_path, capsys):
     ids = [f"patient1_study{number}_view1_frontal" for number in range(1, 5)]
     for name, masks in (("gt", [ON] * 4), ("pred", [ON, ON, LEFT, LEFT])):
