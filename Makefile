@@ -1,5 +1,5 @@
-# make demo | study | test | test-fast | test-slurm | test-faults | lint | bench | bench-memory | evidence | reference
-# | encoder-table: each sets up .venv by itself.
+# make demo | study | doll | evidence | test | test-fast | test-slurm | test-faults | lint | format | bench
+# | bench-memory | reference | encoder-table: each sets up .venv by itself. make clean deletes results.
 
 VENV := .venv
 PYTHON ?= python3
@@ -11,7 +11,7 @@ export MPLBACKEND ?= Agg
 
 READY := $(VENV)/.ready
 
-.PHONY: demo study evidence test test-fast test-slurm test-faults lint format bench bench-memory reference encoder-table clean
+.PHONY: demo study doll evidence test test-fast test-slurm test-faults lint format bench bench-memory reference encoder-table clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -33,6 +33,13 @@ study: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/phantom-study.yaml
 	$(VENV)/bin/snakemake --cores 1 --configfile config/phantom-study.yaml --report results/phantom-study/report.html
 	@echo Open results/phantom-study/report.html
+
+# DoLL on the phantom, its answers (benchmarks/results/doll.csv), and results/doll/report.html.
+doll: $(READY)
+	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/doll.yaml
+	$(VENV)/bin/snakemake --cores 1 --configfile config/doll.yaml --report results/doll/report.html
+	$(VENV)/bin/python benchmarks/doll.py
+	@echo Open results/doll/report.html
 
 # The demo's study on five other phantoms, with self-training, and the tables of the README.
 evidence: $(READY)
@@ -74,8 +81,9 @@ format: $(READY)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/snakefmt Snakefile workflow/Snakefile workflow/rules
 
+# Deletes what demo, study and evidence made.
 clean:
-	rm -rf results/demo .snakemake
+	rm -rf results/demo results/phantom-study results/evidence_* .snakemake
 
 # Writes the config's schema and reference from the settings.
 reference: $(READY)

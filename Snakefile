@@ -8,7 +8,7 @@ from snakemake.utils import min_version
 min_version("9.27")  # see chexseg.scheduling.snakemake_questions
 
 
-# The image of all jobs; looked for with `--software-deployment-method apptainer` alone.
+# The image of all jobs; used only with `--software-deployment-method apptainer`.
 container: os.environ.get("CHEXSEG_CONTAINER", "envs/chexseg.sif")
 
 

@@ -24,6 +24,8 @@ from scipy import stats
 PHANTOMS = (101, 102, 103, 104, 105)
 CHOSEN_ON = (0, 1, 2, 1001, 1002)
 """Seeds of the phantoms on which settings were chosen; 0 is the demo."""
+STUDY = 200
+"""Seed of config/phantom-study.yaml, whose phantom chose no setting either."""
 CONFIGS = ("config/demo.yaml", "benchmarks/evidence.yaml")
 RESULTS = Path("benchmarks/results")
 OUT, RUNS_OUT = RESULTS / "evidence.csv", RESULTS / "evidence_runs.csv"

@@ -84,7 +84,10 @@ COMMANDS = ("validate", "status", "why", "audit", "evaluate", "predict", "export
 """What people type."""
 
 METHODS: dict[str, dict[str, str]] = {
-    "layout": {"chexpert": "chexseg.data.layouts.chexpert:CheXpert"},
+    "layout": {
+        "chexpert": "chexseg.data.layouts.chexpert:CheXpert",
+        "folder": "chexseg.data.layouts.folder:Folder",
+    },
     "architecture": {
         "densenet121": "torchvision.models:densenet121",
         "densenet169": "torchvision.models:densenet169",
@@ -143,6 +146,7 @@ METHODS: dict[str, dict[str, str]] = {
         "gallery": "chexseg.report.gallery:GALLERY",
         "gallery_best": "chexseg.report.gallery:GALLERY_BEST",
         "gallery_worst": "chexseg.report.gallery:GALLERY_WORST",
+        "explanations": "chexseg.report.explanations:EXPLANATIONS",
         "bars": "chexseg.report.bars:BARS",
         "mask_quality": "chexseg.report.mask_quality:MASK_QUALITY",
         "curves": "chexseg.report.curves:CURVES",

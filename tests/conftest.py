@@ -12,13 +12,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    import torch
-
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory):
     """Folder of a release with 24 train, 10 val and 8 test X-rays. Do not change it."""

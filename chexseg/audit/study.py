@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shlex
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
@@ -154,7 +155,7 @@ def study_of(path: str | Path) -> tuple[Study, str]:
     study, place = Study(folder), path.absolute().relative_to(folders[0]).as_posix()
     place = study.maker.get(place, place)
     if place not in study.recorded:
-        remedy = f"Run `chexseg audit {folder}` to see what is wrong."
+        remedy = f"To see what is wrong, run: chexseg audit {shlex.quote(str(folder))}"
         raise InputError([Problem(str(path), "no valid record", "a record next to it", remedy)])
     return study, place
 

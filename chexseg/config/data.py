@@ -18,6 +18,7 @@ from pydantic_core import (
     InitErrorDetails,
     PydanticCustomError,
     PydanticKnownError,
+    PydanticUndefined,
     ValidationError,
 )
 
@@ -141,10 +142,12 @@ def _with_files_of(layout: type[Layout]) -> type[DataSection]:
     fields = {key: (field.annotation, field) for key, field in layout.model_fields.items()}
     for key in ("pathologies", "findings"):
         field = copy(DataSection.model_fields[key])
-        field.default = getattr(layout, key)
+        # A layout without classes of its own leaves them to the study.
+        own = getattr(layout, key)
+        field.default = PydanticUndefined if key == "pathologies" and not own else own
         fields[key] = names, field
     documented = {"__doc__": DataSection.__doc__, "__module__": __name__}
-    return create_model("DataSection", __base__=DataSection, **documented, **fields)
+    return create_model(f"{layout.__name__}Data", __base__=DataSection, **documented, **fields)
 
 
 def with_selections(study: Study) -> Study:

@@ -1,6 +1,6 @@
 """What the entries of a config inherit: shared defaults, the study's seed, and a fixed order.
 
-Works on the mappings of the YAML files before they are checked; what is no mapping stays as it is.
+Works on the mappings of the YAML files before they are checked; other values are kept.
 """
 
 from __future__ import annotations

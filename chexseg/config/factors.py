@@ -144,7 +144,7 @@ class Factors:
                 raise Refused(here, found, "a name that means nothing else", "Rename the factor.")
 
     def _seeds(self, number: int) -> range:
-        """Returns the segmenter's seed and those that follow; none if its own is none."""
+        """Returns the segmenter's seed and those that follow; no seeds if its own is invalid."""
         try:
             first = _SEED.validate_python(self.entry.get("seed", 0))
         except ValidationError:
@@ -152,7 +152,7 @@ class Factors:
         return range(first, first + number)
 
     def _check_texts(self, levels: list[Level]) -> None:
-        """Adds a mistake for a value that stands twice."""
+        """Adds a mistake for a value that is given twice."""
         texts = [level.text for level in levels]
         for number, level in enumerate(levels):
             if level.text in texts[:number]:

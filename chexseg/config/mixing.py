@@ -28,7 +28,7 @@ def with_share(masks: Masks, source: str, share: Any, segmenter: str, where: Loc
         where: the place of the share in the config.
 
     Raises:
-        Refused: the share is none, there is no other source, or it is not known how several others
+        Refused: a share is not from 0 to 1, there is no other source, or it is not known how several others
             divide the rest.
     """
     is_number = isinstance(share, (int, float)) and not isinstance(share, bool)

@@ -29,6 +29,16 @@ TAGS = {
 }
 """Section and key -> what pydantic puts behind the key: see `chexseg.config.entries`."""
 
+KIND_OF_VALUE = {
+    "(dict|model|mapping|dataclass)": "a section of keys",
+    "(tuple|list|set)": "a list, such as [a, b]",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a text",
+}
+"""Beginning of pydantic's name of an error -> what was expected."""
+
 WrittenAt = Callable[[tuple[str | int, ...]], tuple[str | int, ...]]
 """Location of a value -> where it was written: there, or where it comes from."""
 
@@ -133,14 +143,30 @@ def _add_problem(
         problems.add(where, context["found"], context["expected"], context["remedy"])
     else:
         found, remedy = detail["input"], f"Correct {key!r}."
-        expected = re.sub(r"^(Input should be|Value error,) ", "", detail["msg"])
-        expected = re.sub(r"^a valid dictionary.*", "a section of keys", expected)
-        expected = re.sub(r"^a valid tuple", "a list, such as [a, b]", expected)
+        expected = _expected(detail)
         if kind == "union_tag_invalid":
             found, expected = context["tag"], context["expected_tags"]
         if kind in ("union_tag_invalid", "literal_error") and isinstance(found, str):
             remedy = f"Did you mean {nearest(found, tuple(re.findall(_QUOTED, expected)))!r}?"
         problems.add(where, f"{found!r} for {key!r}", expected, remedy)
+
+
+def _expected(detail: Mapping[str, Any]) -> str:
+    """Returns what pydantic expected, in our own words."""
+    kind, context = detail["type"], detail.get("ctx") or {}
+    if kind in ("too_long", "too_short"):
+        bound = context.get("max_length", context.get("min_length"))
+        most = "at most" if kind == "too_long" else "at least"
+        return f"{most} {bound} item{'s' * (bound != 1)}"
+    if kind in ("string_too_long", "string_too_short"):
+        bound = context.get("max_length", context.get("min_length"))
+        return (
+            f"a text of {'at most' if 'max_length' in context else 'at least'} {bound} characters"
+        )
+    for word, said in KIND_OF_VALUE.items():
+        if re.fullmatch(rf"{word}_(type|parsing|from_float|parsing_size|attributes_type)", kind):
+            return said
+    return re.sub(r"^(Input should be|Value error,) ", "", detail["msg"])
 
 
 def _without_tags(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], str | None]:

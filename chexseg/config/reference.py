@@ -115,6 +115,8 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if value is None or value in ({}, ()):
         return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) if len(value) < 5 else "all"
     return f"`{value}`"
@@ -141,7 +143,7 @@ def _type(kind: Any) -> str:
         field = FieldInfo.from_annotation(kind)
         return _type(inner[0]) + _bounds(field)
     if origin is typing.Literal:
-        return ", ".join(f"`{value}`" for value in inner) if len(inner) < 12 else "pathologies"
+        return ", ".join(f"`{value}`" for value in inner)
     if origin is tuple:
         return f"list of {_type(inner[0])}"
     if origin is dict:

@@ -45,7 +45,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 # A command takes '-x' for a flag, and Snakemake '{x}' for a wildcard.
 Folder = Annotated[str, Field(pattern=r"^[^-{}\n\r][^{}\n\r]*$")]
 File = Annotated[str, Field(pattern=r"^[^-/{}\n\r][^{}\n\r]*$")]
-"""Path of a file, relative to the data folder."""
+"""Path of a file, relative to the data folder; of some, the path of a folder of files."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,11 @@ class IndexSettings(Settings):
     max_train_images: int | None = Field(
         None, ge=1, description="Use about this many train X-rays: whole patients, chosen by seed."
     )
+    assume_frontal: StrictBool = Field(
+        True,
+        description="An X-ray whose view neither the table nor the file name says counts as frontal, "
+        "with a warning in the data report; false: it is an error.",
+    )
     seed: Seed = Field(0, description="Seed of the split of the validation patients.")
 
 
@@ -177,7 +182,7 @@ class ClassifierSettings(TrainingSettings):
     train_images: int | None = Field(
         None,
         ge=1,
-        description="Learn from only so many train X-rays, the first by a hash; none: all.",
+        description="Learn from at most this many train X-rays, chosen by a hash; null: all.",
     )
     selection: tuple[str, ...] = Field(
         (),

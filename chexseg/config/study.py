@@ -7,7 +7,7 @@ the Snakefile reads this module in every job.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from chexseg.config.commands import check_commands
 from chexseg.config.contrasts import check_contrasts
 from chexseg.config.data import DataSection, with_selections
 from chexseg.config.defaults import inherited, origin
+from chexseg.config.empty import removed_entries, without_empty
 from chexseg.config.entries import (
     ContrastEntry,
     PublishedEntry,
@@ -25,6 +26,7 @@ from chexseg.config.entries import (
     union,
 )
 from chexseg.config.links import check_links, check_published
+from chexseg.config.overrides import merge
 from chexseg.config.problems import add_problems, check_defaults
 from chexseg.config.settings import (
     ClassifierSettings,
@@ -86,18 +88,33 @@ class Study(Settings):
         return inherited(config)
 
 
-def read_study(config: Mapping[str, Any], files: tuple[str | Path, ...] = ()) -> Study:
+def read_study(
+    config: Mapping[str, Any],
+    files: tuple[str | Path, ...] = (),
+    overrides: Mapping[str, Any] | None = None,
+) -> Study:
     """Checks a study's config.
 
     Args:
         config: the mapping, as loaded (and overridden on the command line) by Snakemake.
         files: the config files that it came from, the last wins; they give rows and columns.
+        overrides: what of it came from the command line.
 
     Raises:
         InputError: a key or a reference is unknown, or a value is not what it must be.
     """
-    positions = Positions(files)
+    positions = Positions(files, overrides)
     problems, study = positions.problems, None
+    if not config and not problems.found:
+        remedy = "Name a file: --configfile FILE. config/README.md describes it."
+        problems.add("config", "no config", "that of a study", remedy)
+        problems.raise_if_any()
+    for entry in removed_entries(config):
+        if positions.count(*entry) == 1:  # it removes nothing
+            key, expected = ".".join(map(str, entry)), "its settings, or {} if it has none"
+            remedy = "Write them, or delete it; null removes an entry of an earlier file."
+            problems.add(positions.of(*entry), f"nothing for {key!r}", expected, remedy)
+    config = without_empty(config, Study)
     unfolded = unfold(config)
 
     def written_at(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
@@ -136,33 +153,36 @@ def load_study(*files: str | Path, overrides: Mapping[str, Any] | None = None) -
     Raises:
         InputError: see `read_study`.
     """
-    return read_study(_merged(*map(load_yaml, files), overrides or {}), files)
+    return read_study(merged(files, overrides), files, overrides)
 
 
-def load_data(*files: str | Path) -> DataSection | None:
+def load_data(*files: str | Path, overrides: Mapping[str, Any] | None = None) -> DataSection | None:
     """Reads the section `data` alone, of a config that may be wrong elsewhere.
 
     Returns:
         The section; None if it is wrong itself, or names no folder of data.
     """
     try:
-        config = _merged(*map(load_yaml, files))
+        config = without_empty(merged(files, overrides), Study)
         data = DataSection.model_validate(inherited(config)["data"])
     except (InputError, ValidationError):
         return None
     return data if data.root is not None and config.get("phantom") is None else None
 
 
-def _merged(*configs: Mapping[str, Any]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for config in configs:
-        _merge(merged, config)
-    return merged
+def merged(
+    files: Iterable[str | Path], overrides: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Reads config files, later ones overriding earlier ones key by key.
 
+    Args:
+        files: the config files.
+        overrides: what was given on the command line; it overrides them all.
 
-def _merge(target: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-            _merge(target[key], value)
-        else:
-            target[key] = value
+    Raises:
+        InputError: a file cannot be read, or is not a config.
+    """
+    config: dict[str, Any] = {}
+    for each in (*map(load_yaml, files), overrides or {}):
+        merge(config, each)
+    return config

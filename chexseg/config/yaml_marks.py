@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         loader = yaml.SafeLoader("")
         content = loader.construct_document(root) if root else None
     except yaml.YAMLError as error:
-        _add_yaml_error(path, error, problems)
+        add_yaml_error(path, error, problems)
     except (ValueError, OverflowError, RecursionError, TypeError) as error:
         # A date of month 13, for one.
-        problems.add(path, f"a value that is none ({error})", "valid YAML", "Correct it.")
+        problems.add(path, f"an invalid value ({error})", "valid YAML", "Correct it.")
     else:
         if not isinstance(content, dict):
             kind = type(content).__name__
@@ -47,17 +47,21 @@ def _compose(path: str | Path, problems: Problems) -> yaml.Node | None:
             return root
         found = f"more than {MOST_NODES} values, once its aliases are written out"
         problems.add(path, found, "a config", "Write it without aliases.")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.add(path, str(error), "a readable YAML file", "Correct the path.")
+    except OSError as error:
+        found = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
+        problems.add(path, found, "a readable YAML file", "Correct the path.")
+    except UnicodeDecodeError as error:
+        problems.add(path, str(error), "a readable YAML file", "Save it as UTF-8.")
     except yaml.YAMLError as error:
-        _add_yaml_error(path, error, problems)
+        add_yaml_error(path, error, problems)
     except (RecursionError, ValueError) as error:
         found = f"values within values without end ({type(error).__name__})"
         problems.add(path, found, "a config", "Correct the file.")
     return None
 
 
-def _add_yaml_error(path: str | Path, error: yaml.YAMLError, problems: Problems) -> None:
+def add_yaml_error(path: str | Path, error: yaml.YAMLError, problems: Problems) -> None:
+    """Adds a problem for YAML that cannot be read, with its row and column."""
     mark = getattr(error, "problem_mark", None)
     where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
     found = getattr(error, "problem", None) or str(error)
@@ -85,13 +89,14 @@ class Positions:
     Args:
         files: the files; where a key stands in several, the last wins. Those that cannot be read
             have no keys.
+        overrides: what the command line says; it wins over all files.
 
     Attributes:
         problems: files that cannot be read, and keys that stand twice in one mapping.
     """
 
-    def __init__(self, files: Sequence[str | Path]):
-        self.files = list(files)
+    def __init__(self, files: Sequence[str | Path], overrides: Mapping[str, Any] | None = None):
+        self.files, self.overrides = list(files), overrides or {}
         self.problems = Problems("config")
         self._roots = [_compose(file, self.problems) for file in self.files]
         for file, root in zip(self.files, self._roots, strict=True):
@@ -105,11 +110,28 @@ class Positions:
     def of(self, *location: str | int) -> str:
         """Returns the place of the key at `location`, or of its nearest parent in a file."""
         for depth in range(len(location), 0, -1):
+            if _is_set(self.overrides, location[:depth]):
+                return "--config"
             for file, root in reversed(list(zip(self.files, self._roots, strict=True))):
                 mark = _find(root, location[:depth])
                 if mark is not None:
                     return f"{file}:{mark.line + 1}:{mark.column + 1}"
         return str(self.files[-1]) if self.files else "config"
+
+    def count(self, *location: str | int) -> int:
+        """Returns in how many files, and on the command line, the key at `location` stands."""
+        return sum(_find(root, location) is not None for root in self._roots) + _is_set(
+            self.overrides, location
+        )
+
+
+def _is_set(overrides: Any, location: tuple[str | int, ...]) -> bool:
+    """Returns whether overrides have a value at a location, and no further keys in it."""
+    for step in location:
+        if not isinstance(overrides, Mapping) or step not in overrides:
+            return isinstance(overrides, list)
+        overrides = overrides[step]
+    return not isinstance(overrides, Mapping)
 
 
 def _find(node: yaml.Node | None, location: tuple[str | int, ...]) -> yaml.Mark | None:

@@ -8,7 +8,8 @@ list of points for each pathology, and may leave out `img_size`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco
 
 from chexseg.data.layouts.chexpert import column_of
+from chexseg.data.mask_folders import REPORTED
 from chexseg.errors import Problems, near
 
 SIZE = "img_size"
@@ -48,6 +50,56 @@ def form_of(content: Mapping[str, Any]) -> str:
             if type(first) in (int, float):
                 return "points"
     return form
+
+
+def masks_of_polygons(
+    content: Mapping[str, Any],
+    path: str | Path,
+    *,
+    pathologies: Sequence[str],
+    sizes: Mapping[str, tuple[int, int]],
+    fault_of: Callable[[Any, tuple[int, int] | None], Fault | None],
+    problems: Problems,
+) -> dict[str, Any]:
+    """Draws the polygons of a file.
+
+    Args:
+        content: of the file.
+        path: the file, for messages.
+        pathologies: those to draw; others are ignored, unless their name may be meant for one of them.
+        sizes: cxr_id -> (height, width) that `img_size` must match, of the X-rays that are known.
+        fault_of: size in the file, and the one that it must match -> what is wrong with it, or None.
+        problems: collects what is wrong.
+
+    Returns:
+        cxr_id -> pathology -> mask, empty for a pathology without polygons. What is no mapping stays
+        as it is.
+    """
+    masks: dict[str, Any] = {}
+    for cxr_id, entry in content.items():
+        masks[cxr_id], where = entry, f"{path}:{cxr_id}"
+        if not isinstance(entry, dict):
+            continue
+        masks[cxr_id] = dict.fromkeys(pathologies, REPORTED)
+        if fault := fault_of(entry.get(SIZE), sizes.get(cxr_id)):
+            problems.add(f"{where}:{SIZE}", *fault)
+            continue
+        check_spelling(entry, where, pathologies, problems)
+        for name in pathologies:
+            mask = draw_polygons(entry.get(name, []), tuple(entry[SIZE]))
+            if isinstance(mask, tuple):
+                problems.add(f"{where}:{name}", *mask)
+            else:
+                masks[cxr_id][name] = mask
+    return masks
+
+
+def refuse_points(path: str | Path, problems: Problems) -> None:
+    """Adds the problem of a file of points where masks are needed."""
+    problems.add(
+        path, "most representative points", "masks or polygons",
+        "Provide the file of masks; points can only be what `chexseg evaluate --pred` scores.",
+    )  # fmt: skip
 
 
 def draw_polygons(polygons: Any, size: tuple[int, int]) -> dict[str, Any] | Fault:

@@ -1,10 +1,13 @@
 """Masks in CheXlocalize's JSON: `{cxr_id: {pathology: {"size": [h, w], "counts": COCO RLE}}}`.
 
+Experts' masks may also be CheXlocalize's polygons, COCO's JSON or a folder of PNGs
+(`chexseg.data.annotations`, `coco`, `mask_folders`).
+
 A run-length encoding (RLE) counts pixels down the columns of a mask, alternating between background
 and foreground and starting with background. COCO writes each count as text, up to six characters
 of five bits each; from the fourth count on, it writes the difference to the count two before.
 pycocotools reads past the end of a damaged code, so codes from a file are first checked here and
-decoded with numpy. A file of polygons (see `chexseg.data.annotations`) is read as masks, too.
+decoded with numpy.
 """
 
 from __future__ import annotations
@@ -18,8 +21,10 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from chexseg.data.annotations import SIZE, Fault, check_spelling, draw_polygons, form_of
+from chexseg.data.annotations import form_of, masks_of_polygons, refuse_points
+from chexseg.data.coco import is_coco, masks_of_coco
 from chexseg.data.layouts.chexpert import column_of
+from chexseg.data.mask_folders import REPORTED, read_mask_folder
 from chexseg.errors import Problems, near
 from chexseg.files.atomic import atomic
 
@@ -33,6 +38,9 @@ _CODE = re.compile(r"(?:[P-o]{0,5}+[0-O])++")
 
 Rle = dict[str, Any]
 """One mask: `size` [height, width] and `counts`, a compressed COCO run-length encoding."""
+
+Fault = tuple[str, str, str]
+"""What is wrong with a mask: (found, expected, remedy)."""
 
 
 def encode(mask: np.ndarray) -> Rle:
@@ -81,29 +89,26 @@ def read_masks(
     pathologies: Sequence[str],
     sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> dict[str, dict[str, Rle]]:
-    """Reads masks in CheXlocalize's JSON, or polygons, after checking all of them.
+    """Reads masks in any of the four formats, after checking all of them.
 
     Args:
-        path: the JSON file.
-        pathologies: the ones that every X-ray of the file must have; others are ignored. Of polygons,
-            an X-ray has only those of the pathologies that it shows; its other masks are empty.
+        path: CheXlocalize's JSON, of masks or of polygons, known by `img_size`; COCO's JSON, known by its lists `images`, `categories` and
+            `annotations`; or a folder with a folder of PNGs for each pathology.
+        pathologies: the ones that every X-ray of the file must have; others are ignored.
         sizes: cxr_id -> (height, width) of the X-rays, which masks must match; X-rays that are
             not listed are not compared.
 
     Returns:
         cxr_id -> pathology -> mask, in the order of the file and of `pathologies`. Uncompressed
         counts (a list) are compressed. An X-ray that is not in the file has no mask:
-        CheXlocalize omits X-rays without a positive label.
+        CheXlocalize omits X-rays without a positive label. In COCO's JSON and among polygons, an
+        image without an annotation of a category has an empty mask of it.
 
     Raises:
         InputError: lists everything that is wrong with the file, as `file:cxr_id:pathology`.
     """
     problems = Problems("masks")
-    content = load_json(path, problems)
-    form = form_of(content)
-    if form == "points":
-        _refuse_points(path, problems)
-        content = {}
+    content = _content(path, pathologies, sizes or {}, problems)
     masks = {}
     for cxr_id, entry in content.items():
         where = f"{path}:{cxr_id}"
@@ -113,62 +118,20 @@ def read_masks(
                 "Write the file as CheXlocalize does.",
             )  # fmt: skip
             continue
+        _check_names(entry, where, tuple(pathologies), problems)
         size = sizes.get(cxr_id) if sizes else None
-        read = _drawn if form == "polygons" else _decoded
-        masks[cxr_id] = read(entry, where, tuple(pathologies), size, problems)
-    problems.raise_if_any()
-    return masks
-
-
-def _decoded(
-    entry: dict[str, Any],
-    where: str,
-    pathologies: tuple[str, ...],
-    size: tuple[int, int] | None,
-    problems: Problems,
-) -> dict[str, Rle]:
-    """Returns the masks of an X-ray: pathology -> mask, for those that have no problem."""
-    _check_names(entry, where, pathologies, problems)
-    masks = {}
-    for name in pathologies:
-        if name in entry:
-            rle = entry[name]
-            mask = find_format_fault(rle) or find_size_fault(rle, size) or _compress(rle)
+        present = {name: entry[name] for name in pathologies if name in entry}
+        masks[cxr_id] = {}
+        for name, rle in present.items():
+            if rle is REPORTED:
+                continue
+            mask = mask_of(rle, size)
             if isinstance(mask, tuple):
                 problems.add(f"{where}:{name}", *mask)
             else:
-                masks[name] = mask
+                masks[cxr_id][name] = mask
+    problems.raise_if_any()
     return masks
-
-
-def _drawn(
-    entry: dict[str, Any],
-    where: str,
-    pathologies: tuple[str, ...],
-    size: tuple[int, int] | None,
-    problems: Problems,
-) -> dict[str, Rle]:
-    """Returns the masks of an X-ray that has polygons, like `_decoded`."""
-    canvas = {"size": entry.get(SIZE), "counts": ""}
-    if fault := find_format_fault(canvas) or find_size_fault(canvas, size):
-        problems.add(f"{where}:{SIZE}", *fault)
-        return {}
-    check_spelling(entry, where, pathologies, problems)
-    masks = {}
-    for name in pathologies:
-        mask = draw_polygons(entry.get(name, []), tuple(entry[SIZE]))
-        if isinstance(mask, tuple):
-            problems.add(f"{where}:{name}", *mask)
-        else:
-            masks[name] = mask
-    return masks
-
-
-def _refuse_points(path: str | Path, problems: Problems) -> None:
-    problems.add(
-        path, "most representative points", "masks or polygons",
-        "Provide the file of masks; points can only be what `chexseg evaluate --pred` scores.",
-    )  # fmt: skip
 
 
 def write_masks(path: str | Path, masks: Mapping[str, Mapping[str, Rle]]) -> None:
@@ -180,6 +143,50 @@ def write_masks(path: str | Path, masks: Mapping[str, Mapping[str, Rle]]) -> Non
     """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(masks, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def mask_of(rle: Any, size: tuple[int, int] | None = None) -> Rle | Fault:
+    """Returns a mask of a file with compressed counts, or what is wrong with it.
+
+    Args:
+        rle: what the file says.
+        size: height and width that it must have, if they are known.
+    """
+    return _find_format_fault(rle) or _find_size_fault(rle, size) or _compress(rle)
+
+
+def _content(
+    path: str | Path,
+    pathologies: Sequence[str],
+    sizes: Mapping[str, tuple[int, int]],
+    problems: Problems,
+) -> dict[str, Any]:
+    """Returns the masks of a file or folder, in the form of CheXlocalize's JSON."""
+    if Path(path).is_dir():
+        return read_mask_folder(path, pathologies=pathologies, problems=problems)
+    content = load_json(path, problems)
+    if is_coco(content):
+        return masks_of_coco(content, path, pathologies=pathologies, problems=problems)
+    form = form_of(content)
+    if form == "polygons":
+        return masks_of_polygons(
+            content,
+            path,
+            pathologies=pathologies,
+            sizes=sizes,
+            fault_of=_fault_of,
+            problems=problems,
+        )
+    if form == "points":
+        refuse_points(path, problems)
+        return {}
+    return content
+
+
+def _fault_of(size: Any, expected: tuple[int, int] | None) -> Fault | None:
+    """Returns what is wrong with the size of a mask, or None."""
+    mask = {"size": size, "counts": ""}
+    return _find_format_fault(mask) or _find_size_fault(mask, expected)
 
 
 def load_json(path: str | Path, problems: Problems) -> dict[str, Any]:
@@ -222,7 +229,7 @@ def _check_names(
             problems.add(f"{where}:{name}", "no mask", "one mask for each pathology", remedy)
 
 
-def find_format_fault(rle: Any) -> Fault | None:
+def _find_format_fault(rle: Any) -> Fault | None:
     """Returns what is wrong with the format of a mask, or None."""
     if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
         expected = 'a mask {"size": [height, width], "counts": ...}'
@@ -238,7 +245,7 @@ def find_format_fault(rle: Any) -> Fault | None:
     return None
 
 
-def find_size_fault(rle: Rle, expected: tuple[int, int] | None) -> Fault | None:
+def _find_size_fault(rle: Rle, expected: tuple[int, int] | None) -> Fault | None:
     """Returns how the size of a mask differs from its X-ray, or None."""
     size = tuple(rle["size"])
     if expected is None or size == tuple(expected):

@@ -46,7 +46,7 @@ def read_predicted(
 
     Args:
         truth: masks or polygons of the experts (JSON).
-        prediction: masks, polygons or points (JSON), or a folder of heat maps: if `metrics` are
+        prediction: masks, polygons or points (JSON), or a folder of PNGs or of heat maps: if `metrics` are
             POINTING, their peaks are scored, and otherwise what Otsu's method cuts.
         pathologies: those to score.
         metrics: those to compute.
@@ -56,8 +56,8 @@ def read_predicted(
         InputError: lists everything wrong with the files; or points are to be scored by a metric of
             masks.
     """
-    heat_maps = prediction.is_dir()
-    points = not heat_maps and form_of(load_json(prediction, Problems())) == "points"
+    heat_maps = prediction.is_dir() and any(prediction.rglob("*_map.pkl"))
+    points = prediction.is_file() and form_of(load_json(prediction, Problems())) == "points"
     if not (heat_maps or points):
         both = read_both(truth, prediction, pathologies=pathologies, sizes=sizes, wanted=wanted)
         return Predicted(*both)

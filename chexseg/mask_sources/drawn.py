@@ -48,7 +48,9 @@ class Drawn(MaskSource):
 
     source: Literal["drawn"] = Field(description="The source of the masks.")
     files: tuple[File, ...] = Field(
-        (), description="Files of masks (CheXlocalize JSON) below the root; none: the data's own."
+        (),
+        description="Files of masks below the root (CheXlocalize's or COCO's JSON, or folders of PNGs); "
+        "none: the data's own.",
     )
     classes: tuple[ClassName, ...] = Field(
         (), description="Classes to take from the files; none: the study's pathologies."
@@ -59,7 +61,7 @@ class Drawn(MaskSource):
         None, gt=0, le=1, description="Only this share of the split's X-rays teaches."
     )
     seed: Seed = Field(0, description="Seed of the order from which `images` or `share` takes.")
-    roles: ClassVar = {"masks": "Files of masks (CheXlocalize JSON)."}
+    roles: ClassVar = {"masks": "Files of masks, or folders of PNGs."}
     made: ClassVar = False
     core_seconds: ClassVar = 0.04
 

@@ -60,7 +60,7 @@ class MaskSource(Settings):
     images: int | None = Field(
         None,
         ge=1,
-        description="Make masks of only so many train X-rays, the first by a hash; none: of all.",
+        description="Make masks of at most this many train X-rays, chosen by a hash; null: all.",
     )
     roles: ClassVar[Mapping[str, str]] = {}
     made: ClassVar[bool] = True

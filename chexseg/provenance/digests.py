@@ -14,6 +14,9 @@ from chexseg.files.atomic import atomic
 MEMORY = Path(".snakemake/digests.json")
 """Cache of the digests of this machine's files, relative to the folder that the jobs run in."""
 
+MOST = 500_000
+"""Maximum number of files in the cache; those that were used last are kept."""
+
 Stamp = tuple[int, int]
 """Size in bytes and time of modification in nanoseconds."""
 
@@ -57,7 +60,15 @@ class Digests:
                 self.known = {p: (tuple(s), str(d)) for p, (s, d) in known.items()}
 
     def of(self, path: str | Path, known: tuple[Stamp, str] | None = None) -> str:
-        """Returns the digest of a file; `known` is the stamp and digest from a record, if any."""
+        """Returns the digest of a file or folder.
+
+        Args:
+            path: the file, or a folder, whose digest is that of all its files.
+            known: stamp and digest from a record, if any; of a file only.
+        """
+        if os.path.isdir(path):
+            files = (p for p in Path(path).rglob("*") if p.is_file())
+            return sha256_of_files({str(p.relative_to(path)): self.of(p) for p in files})
         key, status = os.path.abspath(path), os.stat(path)
         size_and_time = status.st_size, status.st_mtime_ns
         if known is not None and tuple(known[0]) == size_and_time:
@@ -66,12 +77,15 @@ class Digests:
         before, digest = self.known.get(key, ((), ""))
         if before != now:
             digest = sha256(path)
-            self.known[key], self.changed = (now, digest), True
+            self.changed = True
+        self.known.pop(key, None)  # the files used last come last
+        self.known[key] = now, digest
         return digest
 
     def save(self) -> None:
         """Writes the cache if it has changed; ignores a read-only folder."""
         if self.changed and self.memory is not None:
             with contextlib.suppress(OSError, InputError), atomic(self.memory) as temporary:
-                temporary.write_text(json.dumps(self.known))
+                last = list(self.known.items())[-MOST:]
+                temporary.write_text(json.dumps(dict(last)))
             self.changed = False

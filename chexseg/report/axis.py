@@ -23,7 +23,7 @@ class Axis:
         places: text of a value -> its place. For numbers, equal distances are equal steps: of the
             numbers, or of their logarithms, whichever are more even.
         labels: of the places.
-        apart: values among numbers that are none, such as `unweighted`; they stand on the right.
+        apart: values that are not numbers, such as `unweighted`, beside numbers; they are drawn on the right.
         border: between these and the numbers.
     """
 
@@ -75,7 +75,7 @@ def _unevenness(numbers: list[float]) -> float:
 
 
 def _number(text: str) -> float | None:
-    """Returns the number that a text is; None if it is none."""
+    """Returns a text as a number; None if it is not one."""
     try:
         number = float(text)
     except ValueError:

@@ -38,7 +38,7 @@ def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
         axes.plot(rows["epoch"], rows["loss"], color=LOSS, marker=alone)
         axes.set_title(name, fontsize=9)
         axes.set_ylim(bottom=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.tick_params(labelsize=7)
         if "score" in rows:
             right = axes.twinx()

@@ -61,12 +61,14 @@ class Inputs:
         runs: the runs, and the values of their factors (CSV).
         comparisons: differences of the contrasts (CSV).
         mask_quality: scores of the sources of masks against the experts' (CSV).
-        false_positives: predictions where the truth is empty (CSV).
         overlaps: run -> its table of overlaps (CSV), including the human benchmark.
         predictions: segmenter -> its masks of the test X-rays (CheXlocalize JSON).
         trainings: training, such as `segmenters/full` -> loss and score by epoch (CSV).
         saliency: entry -> the shards of its saliency maps.
         masks: entry -> the shards of its masks.
+        explanations: entry -> the shards of its saliency maps, of those that vote on masks.
+        labels: entry -> the shards of its masks, of those on which several voters agree.
+        drawn: entry -> the shards of its masks, of those that experts drew.
         shown: the entries to show, such as `segmenters/full`; none: all.
         sweep: the sweep that the figure is about, for a figure of each sweep.
         factors: the factors of that sweep: columns of `runs`.
@@ -81,12 +83,14 @@ class Inputs:
     runs: Path | None = None
     comparisons: Path | None = None
     mask_quality: Path | None = None
-    false_positives: Path | None = None
     overlaps: Mapping[str, Path] = field(default_factory=dict)
     predictions: Mapping[str, Path] = field(default_factory=dict)
     trainings: Mapping[str, Path] = field(default_factory=dict)
     saliency: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     masks: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    explanations: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    labels: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    drawn: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     shown: tuple[str, ...] = ()
     sweep: str = ""
     factors: tuple[str, ...] = ()
@@ -111,6 +115,7 @@ class Figure:
             the first.
         each_sweep: whether there is one for each sweep of the study, `figures/<name>-<sweep><suffix>`.
         published: whether it shows published scores.
+        consensus: whether only a study with masks on which several voters agree has it.
         category: category in the report.
         title: name in the report.
         description: caption in the report, in reStructuredText.
@@ -126,6 +131,7 @@ class Figure:
     formats: tuple[str, ...] = PICTURE
     each_sweep: bool = False
     published: bool = False
+    consensus: bool = False
 
 
 def entries_to_show(study: Study, entries: Sequence[str]) -> tuple[str, ...]:
@@ -165,9 +171,12 @@ def figures_of(study: Study) -> dict[str, Drawn]:
     A sweep without a run that is scored has none.
     """
     found, runs = {}, set(runs_of(study))
+    voted = any(source.voters() for source in study.masks.values())
     sweeps = [name for name, points in study.unfolded.points.items() if not runs.isdisjoint(points)]
     for name in names("figure"):
         figure = load("figure", name)
+        if figure.consensus and not voted:
+            continue
         if figure.each_sweep:
             found |= {f"{name}-{sweep}": Drawn(name, figure, sweep) for sweep in sweeps}
         else:

@@ -112,7 +112,7 @@ HUMAN_FIGURE = Figure(
     category="Result",
     title="against the second reader",
     description="Runs minus the second reader, per pathology, of the contrasts that name "
-    "``radiologists``, with intervals over patients and, with several seeds, over seeds; n: X-rays on "
-    "which either has a score. A run *matches* the reader if the interval contains 0; with few X-rays, "
+    "``radiologists``, with intervals over patients and, with several seeds, over seeds; n: the "
+    "smaller number of X-rays behind the two scores. A run *matches* the reader if the interval contains 0; with few X-rays, "
     "everything matches: see power.csv.",
 )

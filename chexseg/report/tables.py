@@ -149,10 +149,15 @@ def escaped(text: str) -> str:
 
 
 def score_cell(score: pd.Series, best: bool = False, counted: bool = False) -> Cell:
-    """Returns value and interval of a score; with `counted`, also its number of X-rays."""
+    """Returns value and interval of a score; with `counted`, also its number of X-rays.
+
+    The interval of a single X-ray has no width, so its place says that there is one.
+    """
     if score.isna()["value"]:
         return NOTHING
     interval = f"{score['ci_low']:.3f} – {score['ci_high']:.3f}"
+    if score.get("n_images") == 1:
+        return Cell(f"{score['value']:.3f}", "n = 1", best)
     number = f", n = {score['n_images']:.0f}" if counted else ""
     return Cell(f"{score['value']:.3f}", interval + number, best)
 

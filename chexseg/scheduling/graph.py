@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chexseg.errors import InputError, Problem, Problems
+import chexseg
+from chexseg.config.overrides import overrides_of
+from chexseg.config.study import merged
+from chexseg.errors import InputError, Problem, one_line
 from chexseg.provenance.digests import MEMORY, Digests
 from chexseg.provenance.record import flags_of, running_path
 from chexseg.scheduling.profiles import snakemake_command
@@ -33,6 +37,9 @@ class PlannedJob:
     """Its own reasons to run; empty if it runs only because of jobs before it, or not at all."""
     before: list[PlannedJob] = field(default_factory=list)
     """The jobs that make its inputs."""
+    absent: list[str] = field(default_factory=list)
+    """Files that it, or a job before it, needs, that are not there and that no job makes. If there are
+    any, nobody can tell whether it would run."""
 
     @property
     def name(self) -> str:
@@ -66,13 +73,17 @@ def read_graph(
         The jobs, each after the jobs that it depends on.
 
     Raises:
-        InputError: Snakemake cannot build the graph, for example because a file is missing.
+        InputError: Snakemake cannot build the graph, for example because the config is wrong.
     """
-    snakefile = snakefile or default_snakefile()
+    given, snakefile = snakefile is not None, snakefile or default_snakefile()
     if not snakefile.is_file():
-        remedy = "Run it where you run `snakemake`: in a checkout of CheXseg."
+        there = Path(chexseg.__file__).parents[1] / "Snakefile"
+        remedy = f"Add {shlex.join(['--snakefile', str(there)])}." if there.is_file() else ""
+        remedy = remedy or "Add --snakefile and the path of a workflow's Snakefile."
         raise InputError([Problem(str(snakefile.absolute()), "no such file", "a workflow", remedy)])
+    files = [path.absolute() for path in configs] or default_configs(snakefile)
     from snakemake.api import SnakemakeApi
+    from snakemake.cli import parse_config
     from snakemake.exceptions import (
         ApiError,
         MissingRuleException,
@@ -88,7 +99,11 @@ def read_graph(
         WorkflowSettings,
     )
 
-    config, said = _parsed(overrides), io.StringIO()
+    from chexseg.scheduling.snakemake_questions import AbsentInput
+
+    # Snakemake's own words for what is wrong with them name no place.
+    merged(files, overrides_of(overrides))
+    said = io.StringIO()
     with (
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(said),
@@ -98,26 +113,34 @@ def read_graph(
             workflow = api.workflow(
                 resource_settings=_resources_of(profiles),
                 config_settings=ConfigSettings(
-                    config=config,
-                    configfiles=[path.absolute() for path in configs] or default_configs(),
+                    config=parse_config(list(overrides)),
+                    config_args=list(overrides),
+                    configfiles=files,
                 ),
                 workflow_settings=WorkflowSettings(),
                 snakefile=snakefile.absolute(),
             )
-            workflow.dag(DAGSettings(targets=set(targets))).printrulegraph()
+            absent = {}
+            try:
+                workflow.dag(DAGSettings(targets=set(targets))).printrulegraph()
+            except AbsentInput as error:
+                absent = error.files
             dag = workflow._workflow.dag
             jobs = [job for level in dag.toposorted() for job in level if is_stage(job)]
-            return _planned(dag, jobs)
+            return _planned(dag, jobs, absent)
         except OSError as error:
             where, found = str(error.filename or snakefile), error.strerror or str(error)
             remedy = "Correct the path, or ask its owner for permission."
             raise InputError([Problem(where, found, "a readable file", remedy)]) from None
         except (WorkflowError, RuleException, ApiError) as error:
+            if problems := getattr(error, "problems", None):  # of the config: see common.smk
+                raise InputError(problems) from None
             unknown = str(error) if isinstance(error, MissingRuleException) and targets else ""
             if not unknown:
                 print_exception(error, {})
                 found = str(error).strip() or said.getvalue().strip()
-                command = snakemake_command((), "Snakefile", configs, overrides, "--dry-run")
+                place = str(snakefile) if given else "Snakefile"
+                command = snakemake_command((), place, configs, overrides, "--dry-run")
                 remedy = f"Fix what it reports; this command shows the same error: {command}"
                 raise InputError([Problem(str(snakefile), found, "a workflow", remedy)]) from None
     target = unknown.removeprefix("No rule to produce ").rpartition(" (if you use")[0]
@@ -126,24 +149,6 @@ def read_graph(
     near = difflib.get_close_matches(target, paths, n=1, cutoff=0)
     remedy = f"Did you mean {' '.join(near) or 'another study'}?"
     raise InputError([Problem(target, "no rule that makes it", "an artifact", remedy)])
-
-
-def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
-    """Parses `key=value` pairs in the same way as Snakemake."""
-    from snakemake.cli import parse_config
-
-    problems = Problems("config")
-    for each in overrides:
-        try:
-            parse_config([each])
-        except ValueError:
-            expected = "KEY=VALUE, with a key of the config such as seed=1"
-            remedy = (
-                "Correct it; write nested keys as YAML: --config 'data={images: {image_size: 64}}'."
-            )
-            problems.add("--config", repr(each), expected, remedy)
-    problems.raise_if_any()
-    return parse_config(list(overrides))
 
 
 def _resources_of(profiles: Sequence[str]) -> Any:
@@ -174,29 +179,49 @@ def default_snakefile() -> Path:
     return next((place for place in places if place.is_file()), places[0])
 
 
-def default_configs(profile: Path = Path("profiles/default/config.yaml")) -> list[Path]:
+def default_configs(snakefile: Path | None = None) -> list[Path]:
     """Returns the config file that `snakemake` uses by default.
 
     It comes from the profile or, in a folder with a deployed workflow, from its Snakefile.
+
+    Args:
+        snakefile: Snakefile of the workflow; None for the one that `snakemake` would use.
     """
     import yte
 
-    if profile.is_file():
-        settings = yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)
-        if settings and "configfile" in settings:
-            return [Path(settings["configfile"]).absolute()]
+    beside = (snakefile or default_snakefile()).parent / "profiles/default"
+    for profile in (Path("default"), Path("profiles/default"), beside):
+        if (file := profile / "config.yaml").is_file():
+            settings = yte.process_yaml(file.read_text(encoding="utf-8"), require_use_yte=True)
+            if settings and "configfile" in settings:
+                return [Path(settings["configfile"]).absolute()]
+            break
     path = Path("config/config.yaml")
     return [path.absolute()] if path.is_file() else []
 
 
-def _planned(dag: Any, jobs: list[Any]) -> list[PlannedJob]:
+def absent_text(jobs: Sequence[PlannedJob]) -> str:
+    """Returns a sentence about the jobs that cannot be judged without absent files, or ""."""
+    files = dict.fromkeys(file for job in jobs for file in job.absent)
+    if not files:
+        return ""
+    number = sum(bool(job.absent) for job in jobs)
+    reason = ", ".join(f"{file} is not there" for file in files)
+    return one_line(f"{number} of {len(jobs)} jobs cannot be judged: {reason}.")
+
+
+def _planned(dag: Any, jobs: list[Any], absent: Mapping[Any, list[str]]) -> list[PlannedJob]:
     digests, planned = Digests(MEMORY), {}
     for job in jobs:
+        before = [planned[each] for each in dag.dependencies[job] if each in planned]
+        lacks = dict.fromkeys(
+            file for files in (absent.get(job, ()), *(b.absent for b in before)) for file in files
+        )
         wanted, reason = dag.needrun(job), dag.reason(job)
         found = []
         if wanted and reason.missing_output:
-            absent = [path for path in job.output if not Path(path).exists()]
-            found = [Change(ARTIFACT, str(path), now="does not exist") for path in absent]
+            gone = [path for path in job.output if not Path(path).exists()]
+            found = [Change(ARTIFACT, str(path), now="does not exist") for path in gone]
         elif wanted:
             found = changes(job, digests)
         planned[job] = PlannedJob(
@@ -208,7 +233,8 @@ def _planned(dag: Any, jobs: list[Any]) -> list[PlannedJob]:
             resources=dict(job.resources.items()),
             would_run=wanted,
             changes=found,
-            before=[planned[each] for each in dag.dependencies[job] if each in planned],
+            before=before,
+            absent=list(lacks),
         )
     digests.save()
     return list(planned.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shlex
@@ -11,6 +10,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from chexseg.config.study import merged
+from chexseg.errors import InputError, format_problems
 
 
 def profiles_of(words: Sequence[str] | None = None) -> list[str]:
@@ -39,6 +41,29 @@ def jobs_run_here() -> bool:
         if found := get_profile_dir(name):
             chosen += re.findall(r"(?m)^executor: *(\S+)", found[1].read_text())
     return not set(chosen) - {"local"}
+
+
+def check_configs() -> None:
+    """Ends this process if a config file of the current `snakemake` command cannot be read.
+
+    Snakemake reads config files before any Snakefile, and its own words name no row. Profiles are read
+    earlier still.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
+    try:
+        merged(parser.parse_known_args(sys.argv[1:])[0].configfile)
+    except argparse.ArgumentError:
+        return  # Snakemake says what is wrong with its flags
+    except InputError as error:
+        print(format_problems(error.problems), file=sys.stderr)
+        sys.exit(1)
+
+
+def makes_report() -> bool:
+    """Returns whether the current `snakemake` command only makes a report."""
+    words = [word.partition("=")[0] for word in sys.argv[1:]]
+    return bool({"--report", "--reporter"} & {*words}) and "--report-after-run" not in words
 
 
 def snakemake_command(
@@ -76,14 +101,5 @@ def command_of_workflow(workflow: Any) -> str:
         profiles_of(),
         shown(workflow.main_snakefile),
         [shown(path) for path in chosen.configfiles],
-        [f"{key}={_plain(value)}" for key, value in chosen.config.items()],
+        chosen.config_args or (),
     )
-
-
-def _plain(value: Any) -> str:
-    """Formats a config value for `--config`."""
-    if value is None:
-        return ""
-    if isinstance(value, bool) or (isinstance(value, str) and value.isidentifier()):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from chexseg.config.settings import IndexSettings
 from chexseg.data.layouts.layout import FIXED_COLUMNS
-from chexseg.data.layouts.release import Release, read_release
+from chexseg.data.layouts.release import Release, read_release, refuse_assumed_views
 from chexseg.data.splits import SPLITS, choose_patients
 from chexseg.errors import InputError
 from chexseg.files.artifacts import Folder, Inputs, Output
@@ -46,8 +46,9 @@ def run(
         InputError: lists everything wrong with tables, files and masks.
     """
     release = read_release(layout, root, inputs, findings=findings, pathologies=pathologies)
-    if release.problems:
-        raise InputError(release.problems)
+    refused = [] if settings.assume_frontal else refuse_assumed_views(release)
+    if release.problems or refused:
+        raise InputError([*release.problems, *refused])
     index = index_of(release, settings)
     digests = Digests(MEMORY)
     files = progress(index["path"], "read X-rays", len(index))

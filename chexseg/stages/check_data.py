@@ -89,7 +89,7 @@ def examine(
         p for p in (seen.problems if seen else ()) if p.where not in reported
     ]
     lines = [*_counts(release), *_labels(release)]
-    odd = [_mismatched(release)]
+    odd = [_assumed(release), _mismatched(release)]
     if seen:
         lines += _sizes(seen)
         odd = [
@@ -208,6 +208,15 @@ def _twins(seen: Survey, release: Release) -> list[str]:
     # Groups across splits come first, since a model may have trained on such a test X-ray.
     twins.sort(key=lambda paths: -len({split_of[path] for path in paths}))
     return [f"the same file: {', '.join(f'{p} ({split_of[p]})' for p in paths)}" for paths in twins]
+
+
+def _assumed(release: Release) -> list[str]:
+    """Returns a warning per split with X-rays that count as frontal since nothing says their view."""
+    return [
+        f"{len(places)} X-rays of {split} have no view in the table or the file name, and count as "
+        f"frontal, such as {places[0]}"
+        for split, places in release.assumed_views.items()
+    ]
 
 
 def _mismatched(release: Release) -> list[str]:

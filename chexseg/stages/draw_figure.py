@@ -30,7 +30,6 @@ def run(
     runs: Path | None = None,
     comparisons: Path | None = None,
     mask_quality: Path | None = None,
-    false_positives: Path | None = None,
     overlaps: tuple[Path, ...] = (),
     overlaps_names: tuple[str, ...] = (),
     predictions: tuple[Path, ...] = (),
@@ -41,6 +40,12 @@ def run(
     saliency_names: tuple[str, ...] = (),
     masks: tuple[Path, ...] = (),
     masks_names: tuple[str, ...] = (),
+    explanations: tuple[Path, ...] = (),
+    explanations_names: tuple[str, ...] = (),
+    labels: tuple[Path, ...] = (),
+    labels_names: tuple[str, ...] = (),
+    drawn: tuple[Path, ...] = (),
+    drawn_names: tuple[str, ...] = (),
     shown: tuple[str, ...] = (),
     sweep: str = "",
     factors: tuple[str, ...] = (),
@@ -62,7 +67,6 @@ def run(
         runs: The study's runs.csv.
         comparisons: The study's comparisons.csv.
         mask_quality: The study's mask_quality.csv.
-        false_positives: The study's false_positives.csv.
         overlaps: The runs' tables of overlaps.
         overlaps_names: The runs, in the order of `overlaps`.
         predictions: The segmenters' masks of the test X-rays.
@@ -73,6 +77,12 @@ def run(
         saliency_names: The saliency entries, with equally many shards each.
         masks: The shards of mask stores, in the order of `masks_names`.
         masks_names: The mask sources, with equally many shards each.
+        explanations: The shards of saliency stores that vote on masks.
+        explanations_names: The saliency entries, with equally many shards each.
+        labels: The shards of mask stores on which several voters agree.
+        labels_names: The mask sources, with equally many shards each.
+        drawn: The shards of mask stores that experts drew.
+        drawn_names: The mask sources, with equally many shards each.
         shown: The entries to show, such as `segmenters/full` or `masks/cam`; none: all.
         sweep: The sweep that the figure is about.
         factors: The factors of that sweep.
@@ -93,12 +103,14 @@ def run(
         "runs": runs,
         "comparisons": comparisons,
         "mask_quality": mask_quality,
-        "false_positives": false_positives,
         "overlaps": _one_each("overlaps", overlaps, overlaps_names, problems),
         "predictions": _one_each("predictions", predictions, predictions_names, problems),
         "trainings": _one_each("trainings", trainings, trainings_names, problems),
         "saliency": _shards("saliency", saliency, saliency_names, problems),
         "masks": _shards("masks", masks, masks_names, problems),
+        "explanations": _shards("explanations", explanations, explanations_names, problems),
+        "labels": _shards("labels", labels, labels_names, problems),
+        "drawn": _shards("drawn", drawn, drawn_names, problems),
     }
     for role in chosen.roles:
         if given[role] is None:

@@ -40,7 +40,7 @@ def run(
         images: One shard of the image store.
         saliency: The same shard of the saliency store.
         out: The same shard of the affinity label store (HDF5).
-        train_images: Label only so many of the study's train X-rays; None: all.
+        train_images: Label at most this many train X-rays, chosen by a hash; None: all.
         threads: CPU threads.
 
     Raises:

@@ -32,7 +32,7 @@ def run(
         images: One shard of the image store; masks have the size of its images.
         inputs: The files that the source reads.
         out: The same shard of the mask store (HDF5).
-        train_images: Make masks of only so many of the study's train X-rays; None: of all.
+        train_images: Make masks of at most this many train X-rays, chosen by a hash; None: all.
         threads: CPU threads.
 
     Raises:

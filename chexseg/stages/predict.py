@@ -14,7 +14,7 @@ import torch
 import tyro
 from PIL import Image
 
-from chexseg.data.coco import write_coco
+from chexseg.data.coco_export import write_coco
 from chexseg.data.images import image_size, open_image
 from chexseg.data.layouts.chexpert_tables import cxr_id_of
 from chexseg.data.masks import Rle, encode, load_json, write_masks

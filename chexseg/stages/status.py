@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
 
+from chexseg.config.overrides import overrides_of
 from chexseg.config.study import load_study
-from chexseg.errors import one_line
+from chexseg.errors import InputError, Problem, one_line
 from chexseg.files.sizes import duration_text, size_text
 from chexseg.inference.gpus import count_gpus
 from chexseg.scheduling.cost import CostModel
-from chexseg.scheduling.graph import default_configs, read_graph
+from chexseg.scheduling.graph import absent_text, default_configs, read_graph
 from chexseg.scheduling.plan import Plan, plan_of
 from chexseg.scheduling.profiles import snakemake_command
 from chexseg.scheduling.status import (
@@ -26,20 +28,28 @@ from chexseg.scheduling.status import (
     statuses_of,
 )
 
+LOCKS = Path(".snakemake/locks")
+"""Where Snakemake marks that it runs in a folder."""
+
 
 def run(
     *,
     configfile: tuple[Path, ...] = (),
     config: tuple[str, ...] = (),
+    snakefile: Path | None = None,
     profile: tuple[str, ...] = (),
     plan: bool = False,
     json: bool = False,
 ) -> None:
     """Show the progress of a study. Run it where you run `snakemake`; it changes nothing.
 
+    If files are missing that no job makes, it says how many jobs cannot be judged without them; they
+    are shown as waiting, and the exit code is 1.
+
     Args:
         configfile: Config files of the study; by default the one that `snakemake` uses.
         config: Overrides, `key=value`, as in `snakemake --config`.
+        snakefile: Snakefile of the workflow, as in `snakemake --snakefile`.
         profile: Snakemake profiles, such as slurm, which set the limits of jobs and appear in the
             command to continue; by default those of the study's last run.
         plan: Show the estimated cost of the whole study instead, by the cost model
@@ -47,32 +57,42 @@ def run(
         json: Print JSON instead of a table.
 
     Raises:
-        InputError: the config is invalid, or data are missing.
+        InputError: the config is invalid, or `plan` lacks data.
     """
-    planned = read_graph(configfile, config, profiles=profile)
-    model = _cost_model(configfile, config)
+    planned = read_graph(configfile, config, (), snakefile, profile)
+    model = _cost_model(configfile, config, snakefile)
+    absent = absent_text(planned)
     if plan:
+        if absent:
+            remedy = "Bring the files back, or correct their paths in the config."
+            raise InputError([Problem("the data", absent, "all files of the study", remedy)])
         whole = plan_of(planned, model)
         print(dumps(whole.as_dict(), indent=1) if json else "\n".join(_plan(whole)))
         return
     jobs = statuses_of(planned, model)
     names = profile or last_profiles(planned)
-    command = snakemake_command(names, configs=configfile, overrides=config)
+    of_study = names, str(snakefile or "Snakefile"), configfile, config
+    command = snakemake_command(*of_study)
+    if any(LOCKS.glob("*.lock")) and not any(job.state == RUNNING for job in jobs):
+        # A run that was killed has left its lock, which refuses the next.
+        command = f"{snakemake_command(*of_study, '--unlock')} && {command}"
     if json:
-        print(_as_json(jobs, command))
+        print(_as_json(jobs, command, absent))
     else:
-        print("\n".join(map(one_line, _table(jobs, command))))
+        print("\n".join(map(one_line, _table(jobs, command, absent))))
+    if absent:
+        sys.exit(1)
 
 
-def _cost_model(configfile: tuple[Path, ...], config: tuple[str, ...]) -> CostModel:
+def _cost_model(
+    configfile: tuple[Path, ...], config: tuple[str, ...], snakefile: Path | None
+) -> CostModel:
     """Returns the cost model of the study that Snakemake would run."""
-    from snakemake.cli import parse_config
-
-    overrides = parse_config(list(config)) if config else {}
-    return CostModel(load_study(*(configfile or default_configs()), overrides=overrides))
+    files = configfile or default_configs(snakefile)
+    return CostModel(load_study(*files, overrides=overrides_of(config)))
 
 
-def _table(jobs: list[JobStatus], command: str) -> list[str]:
+def _table(jobs: list[JobStatus], command: str, absent: str) -> list[str]:
     """Returns the lines of the table, at most 80 columns wide."""
     lines = [f"{'stage':<20}" + "".join(f"{s:>9}" for s in STATES) + f"{'time':>8}{'disk':>7}"]
     for rule in dict.fromkeys(job.rule for job in jobs):
@@ -98,14 +118,19 @@ def _table(jobs: list[JobStatus], command: str) -> list[str]:
         "",
         f"{done} of {len(jobs)} jobs done, {size_text(sum(job.disk for job in jobs))} on disk.",
     ]
-    if done < len(jobs):
+    if absent:
+        lines.append(absent)
+    elif done < len(jobs):
         part = "all" if by_model == left else duration_text(by_model)
         source = f", {part} of it by the cost model" if by_model else ""
         lines.append(f"Left: about {duration_text(left)} of job time{source}.")
         if by_model and not on_gpus:
             with_gpus = duration_text(seconds_left(jobs, True)[0])
             lines.append(f"With GPUs: about {with_gpus}; their rates are assumed (docs/cost.md).")
-        lines.append(f"To continue: {command}")
+        if any(job.state == RUNNING for job in jobs):
+            lines.append(f"It is running. To continue, when it has ended: {command}")
+        else:
+            lines.append(f"To continue: {command}")
     return lines
 
 
@@ -143,7 +168,7 @@ def _hours(hours: float) -> str:
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 0.05 else "<0.1"
 
 
-def _as_json(jobs: list[JobStatus], command: str) -> str:
+def _as_json(jobs: list[JobStatus], command: str, absent: str) -> str:
     left, by_model = seconds_left(jobs, count_gpus() > 0)
     content = {
         "jobs": [asdict(job) for job in jobs],
@@ -151,5 +176,6 @@ def _as_json(jobs: list[JobStatus], command: str) -> str:
         "seconds_left_by_model": round(by_model, 1),
         "seconds_left_with_gpus": round(seconds_left(jobs, True)[0], 1),
         "to_go_on": command,
+        "cannot_be_judged": absent,
     }
     return dumps(content, indent=1)

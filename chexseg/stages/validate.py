@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from chexseg.config.data import DataSection
 from chexseg.config.links import files_of_weights
+from chexseg.config.overrides import overrides_of
 from chexseg.config.study import load_data, load_study
-from chexseg.data.layouts.release import read_release
+from chexseg.data.layouts.release import read_release, refuse_assumed_views
 from chexseg.errors import GROUPS, InputError, Problem, format_problems
 from chexseg.files.atomic import atomic
 from chexseg.models.trained import check_start, check_weights
+from chexseg.scheduling.graph import default_configs
 from chexseg.stages.check_data import examine
 
 
 def run(
     *,
-    configs: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    configfile: tuple[Path, ...] = (),
+    config: tuple[str, ...] = (),
+    snakefile: Path | None = None,
     decode: bool = True,
     threads: int = 2,
     report: Path | None = None,
@@ -27,7 +28,9 @@ def run(
     """Check a study, its data and its weights, and print a report about the data.
 
     Args:
-        configs: Config files; later ones override earlier ones, key by key.
+        configfile: Config files of the study; by default the one that `snakemake` uses.
+        config: Overrides, `key=value`, as in `snakemake --config`.
+        snakefile: Snakefile of the workflow, as in `snakemake --snakefile`.
         decode: Also decode every X-ray, which finds truncated files but takes a while.
         threads: Number of X-rays decoded at once.
         report: Text file for the report, including all problems.
@@ -35,13 +38,18 @@ def run(
     Raises:
         InputError: lists everything that is wrong.
     """
+    files, overrides = configfile or default_configs(snakefile), overrides_of(config)
     head, text, problems = "study: the config is invalid", "data: not checked\n", []
     try:
-        study = load_study(*configs)
+        study = load_study(*files, overrides=overrides)
     except InputError as error:
         study = None
         problems += error.problems
-        data, weights, segmenters = load_data(*configs), [], ()  # the data may still be valid
+        data, weights, segmenters = (
+            load_data(*files, overrides=overrides),
+            [],
+            (),
+        )  # the data may still be valid
     else:
         data, weights = study.data, files_of_weights(study)
         segmenters = study.segmenters.values()
@@ -86,4 +94,7 @@ def _examine_data(data: DataSection, decode: bool, threads: int) -> tuple[str, l
         findings=data.findings,
         pathologies=data.pathologies,
     )
-    return examine(release, decode=decode, threads=threads)
+    text, problems = examine(release, decode=decode, threads=threads)
+    if not data.index.assume_frontal:
+        problems = [*problems, *refuse_assumed_views(release)]
+    return text, problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,7 @@ import tyro
 from chexseg.errors import one_line
 from chexseg.provenance.machine import kind_text, machine, processor_of
 from chexseg.provenance.record import read_record
-from chexseg.scheduling.graph import PlannedJob, read_graph
+from chexseg.scheduling.graph import PlannedJob, absent_text, read_graph
 
 MOST = 20
 """Maximum number of changes listed per job: an unmounted folder has one per X-ray."""
@@ -23,23 +24,29 @@ def run(
     targets: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     configfile: tuple[Path, ...] = (),
     config: tuple[str, ...] = (),
+    snakefile: Path | None = None,
 ) -> None:
     """Explain what the next `snakemake` would run, and why.
 
     Run it where you run `snakemake`. Each job is listed with its own reasons, followed by the
-    number of jobs that would run only because of it.
+    number of jobs that would run only because of it. If files are missing that no job makes, it says
+    how many jobs cannot be judged without them, and the exit code is 1.
 
     Args:
         targets: Artifacts to ask for, such as results/demo/summary.csv; by default the whole study.
         configfile: Config files of the study; by default the one that `snakemake` uses.
         config: Overrides, `key=value`, as in `snakemake --config`.
+        snakefile: Snakefile of the workflow, as in `snakemake --snakefile`.
 
     Raises:
-        InputError: the config is invalid, or data are missing.
+        InputError: the config is invalid.
     """
-    jobs = read_graph(configfile, config, targets)
-    running = [job for job in jobs if job.would_run]
-    if running:
+    jobs = read_graph(configfile, config, targets, snakefile)
+    running = [job for job in jobs if job.would_run and not job.absent]
+    if absent := absent_text(jobs):
+        judged = sum(not job.absent for job in jobs)
+        print(f"{absent}\n{len(running)} of the other {judged} jobs would run.")
+    elif running:
         print(f"{len(running)} of {len(jobs)} jobs would run.")
     else:
         print(f"All {len(jobs)} jobs are up to date: nothing would run.")
@@ -55,6 +62,8 @@ def run(
 
     if text := _machines(job for job in jobs if not job.would_run):
         print(f"\n{one_line(text)}")
+    if absent:
+        sys.exit(1)
 
 
 def _machines(jobs: Iterable[PlannedJob]) -> str:

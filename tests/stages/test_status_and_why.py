@@ -200,6 +200,18 @@ def test_measured_times_come_before_the_model(study, capsys):
     assert json.loads(capsys.readouterr().out)["seconds_left"] == 0  # it began long ago
 
 
+def test_what_a_lock_refuses_is_not_proposed(study, capsys):
+    """While jobs run, and after a run that was killed."""
+    Path(".snakemake/locks").mkdir(parents=True)
+    Path(".snakemake/locks/0.output.lock").touch()
+    study([mark(job("train", name="a", wants=True), os.getpid())])
+    status.run()
+    assert "running. To continue, when it has ended: snakemake\n" in capsys.readouterr().out
+    study([job("train", name="b", wants=True)])
+    status.run()
+    assert "To continue: snakemake --unlock && snakemake\n" in capsys.readouterr().out
+
+
 def test_no_orders_to_a_terminal(study, capsys, monkeypatch):
     """Logs, and hosts in the marks of jobs, are written by others."""
     running = mark(job("train", wants=True), os.getpid(), host="\x1b[2J\x9b\ud800\n")

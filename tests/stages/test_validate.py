@@ -26,7 +26,7 @@ def study(phantom_copy, tmp_path, monkeypatch):
 
 
 def test_a_good_study_is_reported(study, tmp_path, capsys):
-    run(configs=(study(),), report=tmp_path / "report.txt")
+    run(configfile=(study(),), report=tmp_path / "report.txt")
     text = capsys.readouterr().out
     assert (tmp_path / "report.txt").read_text() == text
     assert text.startswith("study 's': 1 segmenters\n\nconfig    no problems\n")
@@ -36,7 +36,7 @@ def test_a_good_study_is_reported(study, tmp_path, capsys):
 
 def test_a_phantom_needs_no_data(tmp_path, capsys):
     (tmp_path / "c.yaml").write_text("study: s\nphantom: {}\n")
-    run(configs=(tmp_path / "c.yaml",))
+    run(configfile=(tmp_path / "c.yaml",))
     assert "generated when the workflow runs" in capsys.readouterr().out
 
 
@@ -53,7 +53,7 @@ def test_data_and_weights_are_told_together_by_group(study, phantom_copy, tmp_pa
         }
     )
     with pytest.raises(InputError) as caught:
-        run(configs=(config,), report=tmp_path / "report.txt")
+        run(configfile=(config,), report=tmp_path / "report.txt")
     groups = [problem.group for problem in caught.value.problems]
     assert groups == ["tables", "masks", "X-rays", "weights", "weights"]
     out = capsys.readouterr().out
@@ -68,7 +68,7 @@ def test_data_and_weights_are_told_together_by_group(study, phantom_copy, tmp_pa
 def test_a_wrong_config_and_wrong_data_are_told_together(study, phantom_copy, tmp_path, capsys):
     (phantom_copy / "CheXpert/train.csv").write_text("")
     with pytest.raises(InputError) as caught:
-        run(configs=(study(segmenter={}),), report=tmp_path / "report.txt")
+        run(configfile=(study(segmenter={}),), report=tmp_path / "report.txt")
     assert [problem.group for problem in caught.value.problems] == ["config", "tables"]
     out = capsys.readouterr().out
     assert out.startswith(
@@ -79,7 +79,7 @@ def test_a_wrong_config_and_wrong_data_are_told_together(study, phantom_copy, tm
 
 def test_data_that_a_wrong_config_does_not_tell_are_not_looked_at(study, capsys):
     with pytest.raises(InputError) as caught:
-        run(configs=(study(data={"rot": "elsewhere"}),))
+        run(configfile=(study(data={"rot": "elsewhere"}),))
     assert {problem.group for problem in caught.value.problems} == {"config"}
     out = capsys.readouterr().out
     assert "data: not checked\n" in out

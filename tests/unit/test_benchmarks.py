@@ -151,23 +151,29 @@ def test_differences_by_hand():
 
 
 def test_no_phantom_of_the_evidence_chose_a_setting():
-    from evidence import CHOSEN_ON, PHANTOMS
+    from evidence import CHOSEN_ON, PHANTOMS, STUDY
 
-    assert not set(PHANTOMS) & set(CHOSEN_ON)
-    for config in (ROOT / "config").glob("*.yaml"):
-        assert yaml.safe_load(config.read_text()).get("seed", 0) in CHOSEN_ON
+    assert not {*PHANTOMS, STUDY} & set(CHOSEN_ON)
+    assert STUDY not in PHANTOMS
+    seeds = {
+        path.stem: yaml.safe_load(path.read_text()).get("seed", 0)
+        for path in (ROOT / "config").glob("*.yaml")
+    }
+    assert seeds.pop("phantom-study") == STUDY
+    assert seeds.pop("demo") in CHOSEN_ON
+    assert not set(seeds.values()) & {*PHANTOMS, STUDY}
 
 
 def test_phantoms_of_the_evidence_share_no_x_ray(tmp_path):
-    from evidence import CHOSEN_ON, PHANTOMS
+    from evidence import CHOSEN_ON, PHANTOMS, STUDY
 
-    x_rays = []
-    for seed in (*PHANTOMS, *CHOSEN_ON):
+    x_rays, seeds = [], (*PHANTOMS, *CHOSEN_ON, STUDY)
+    for seed in seeds:
         root = tmp_path / str(seed)
         sizes = {"train_images": 2, "val_images": 4, "test_images": 2, "longest_side": 64}
         make_release(root, PhantomSettings(**sizes, seed=seed))
         x_rays += [path.read_bytes() for path in sorted(root.rglob("*.jpg"))]
-    assert len(x_rays) == len(set(x_rays)) >= 8 * (len(PHANTOMS) + len(CHOSEN_ON))
+    assert len(x_rays) == len(set(x_rays)) >= 8 * len(seeds)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ VALUES = {
     "precision": ["bf16-mixed"], "uncertain": ["zeros", "ignore"], "blank": ["ignore", "zeros"], "dilate": [True],
     "stride": [8], "selection": [["Edema"]], "images": [5], "share": [0.5],
      "image_size": [96],
-    "max_train_images": [5], "samples_per_epoch": [5], "backbone": ["none"],
+    "max_train_images": [5], "assume_frontal": [False], "samples_per_epoch": [5], "backbone": ["none"],
     "validation": ["cam"], "masks": [["expert"]], "findings": [[*FINDINGS[1:]]], "pathologies": [["Edema"]],
     "method": ["layercam"], "flip": [True], "scales": [[1.0, 1.5]], "layer": [3],
     "threshold": ["otsu", "quantile 0.9"], "fill": [True], "soft": [True], "certain_background": [0.1], "loss": ["cross_entropy"],
@@ -109,8 +109,10 @@ ALONE = {
 REFUSED = {
     *("data.root", "data.layout", "data.train_csv", "data.val_csv", "data.test_csv"),
     *("data.val_masks", "data.test_masks"),
+    # Keys of the layout `folder`.
+    *("data.train_x_rays", "data.val_x_rays", "data.test_x_rays"),
 }
-"""The phantom has its own files."""
+"""The phantom has its own files, in the layout of CheXpert."""
 
 OTHER_MAPS = {"maps": {"method": "gradcam", "classifiers": ["densenet"]}}
 

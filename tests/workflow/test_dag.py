@@ -43,9 +43,23 @@ CHEXPERT_STUDY = {
     "predict_masks": 99, "count_overlaps": 99, "list_runs": 1, "list_trainings": 1, "score_runs": 1, "average_seeds": 1,
     "compare_runs": 1, "draw_figure": 16, "write_table": 9,
 }  # fmt: skip
+DOLL = {
+    "make_phantom": 1, "check_data": 1, "build_index": 1, "store_images": 2, "score_masks": 1,
+    "train_classifier": 3, "compute_saliency": 12, "make_masks": 16, "list_agreement": 1,
+    "train_segmenter": 78, "predict_masks": 75, "count_overlaps": 75, "list_runs": 1,
+    "list_trainings": 1, "score_runs": 1, "average_seeds": 1, "compare_runs": 1, "draw_figure": 13,
+    "write_table": 5,
+}  # fmt: skip
+CHEXPERT_DOLL = {
+    "check_data": 1, "build_index": 1, "store_images": 16, "score_masks": 1, "fetch_weights": 3,
+    "train_classifier": 3, "compute_saliency": 96, "make_masks": 112, "list_agreement": 1,
+    "train_segmenter": 111, "extract_epoch": 3, "predict_masks": 108, "count_overlaps": 108,
+    "list_runs": 1, "list_trainings": 1, "score_runs": 1, "average_seeds": 1, "compare_runs": 1,
+    "draw_figure": 12, "write_table": 4,
+}  # fmt: skip
 SHIPPED = {
     "demo": DEMO, "chexpert": CHEXPERT, "config": CONFIG, "phantom-study": PHANTOM_STUDY,
-    "chexpert-study": CHEXPERT_STUDY,
+    "chexpert-study": CHEXPERT_STUDY, "doll": DOLL, "chexpert-doll": CHEXPERT_DOLL,
 }  # fmt: skip
 
 

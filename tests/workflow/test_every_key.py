@@ -34,6 +34,8 @@ def keys(node, path=()):
     options = [each for each in node.get("anyOf", []) if each.get("type") != "null"]
     if len(options) == 1 and "$ref" in options[0]:
         yield from keys(options[0], path)
+    elif any("properties" in option for option in options):  # the section `data`, for each layout
+        yield from dict.fromkeys(key for option in options for key in keys(option, path))
     elif entries := entries_of(node):
         for each in entries:
             model = each["$ref"].rpartition("/")[2]

@@ -129,7 +129,8 @@ def test_same_config_same_bits_after_a_full_disk(workflow, tiny, tiny_study):
     assert process.returncode != 0
     results = workflow.folder / "results/tiny"
     logs = [path.read_text() for path in results.glob("logs/store_images/*.log")]
-    assert logs and all("1 problem" in log for log in logs), said
+    assert logs, said
+    assert all("1 problem" in log for log in logs), said
     assert not any("Traceback" in log for log in logs)
     assert not (results / "images").exists() or not [*(results / "images").glob("*.h5")]
     assert_whole((workflow, config), tiny_study)

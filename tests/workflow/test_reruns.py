@@ -140,3 +140,20 @@ def test_a_job_done_again_alone_makes_what_follows_stale(in_stood_in, demo, tmp_
     stand_in(job, content="other")
     jobs = read(text=demo)
     assert running(jobs) == downstream(jobs, ["train_segmenter"])
+
+
+def test_deleting_all_outputs_deletes_all_that_jobs_wrote(
+    in_stood_in, new_workflow, demo, tmp_path
+):
+    """Records, and the phantom's files that no rule declares; not what others put there."""
+    folder = tmp_path / "copy"
+    shutil.copytree(in_stood_in / "results", folder / "results")
+    (folder / "results/demo/notes.txt").write_text("mine")
+    config = folder / "demo.yaml"
+    config.write_text(demo)
+    new_workflow(folder).run(config, "--delete-all-output", "--dry-run")
+    assert (folder / "results/demo/index.csv.provenance.json").exists()
+    new_workflow(folder).run(config, "--delete-all-output")
+    left = {str(p.relative_to(folder / "results/demo")) for p in folder.glob("results/**/*.*")
+            if p.is_file()}  # fmt: skip
+    assert left == {"notes.txt"}

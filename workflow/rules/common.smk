@@ -19,6 +19,7 @@ from chexseg.config.links import (
     scored_masks,
     scored_segmenters,
 )
+from chexseg.config.overrides import as_typed
 from chexseg.config.paths import Paths
 from chexseg.config.runs import factors_of, table_of_runs
 from chexseg.config.seeds import groups_of_seeds
@@ -42,13 +43,16 @@ from chexseg.scheduling.snakemake_questions import ask_records
 
 def workflow_error(error):
     """Converts an InputError to a WorkflowError, which Snakemake prints without a traceback."""
-    return WorkflowError(
+    converted = WorkflowError(
         f"{len(error.problems)} problem(s)\n{format_problems(error.problems)}"
     )
+    converted.problems = error.problems  # for `why` and `status`
+    return converted
 
 
 try:
-    study = read_study(config, tuple(workflow.configfiles))
+    typed, overrides = as_typed(config, workflow.config_settings)
+    study = read_study(typed, tuple(workflow.configfiles), overrides)
     if workflow.is_main_process:
         # Decide by content, not by time stamps, whether an artifact is up to date.
         ask_records()

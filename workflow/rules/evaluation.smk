@@ -1,5 +1,5 @@
 # REQUIRED INPUTS: predictions and expert masks of the test set; segmenters, for metrics of
-# probabilities alone.
+# probabilities.
 # OUTPUTS: tables of runs and trainings, scores of all runs and of all seeds, comparisons, their power.
 
 

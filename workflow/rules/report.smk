@@ -7,6 +7,13 @@ SHOWN_MASKS = [
     for name, source in study.masks.items()
     if source.made and not set(PATHOLOGIES).isdisjoint(source.classes_of(study))
 ]
+# The saliency entries that vote on masks, and those masks that experts drew and no sweep copied.
+VOTERS = [*dict.fromkeys(name for voters in VOTED_MASKS.values() for name in voters)]
+DRAWN_MASKS = [
+    name
+    for name, source in study.masks.items()
+    if not source.made and ("masks", name) not in study.unfolded.copies.made
+]
 # Role of an artifact in a figure -> its files, and the names of their entries.
 FILES = {
     "index": rules.build_index.output,
@@ -17,12 +24,14 @@ FILES = {
     "runs": rules.list_runs.output,
     "comparisons": rules.compare_runs.output.comparisons,
     "mask_quality": rules.score_masks.output.masks,
-    "false_positives": rules.score_runs.output.false_positives,
     "overlaps": expand(rules.count_overlaps.output, run=RUNS),
     "predictions": expand(rules.predict_masks.output, segmenter=SCORED),
     "trainings": [f"{RESULTS}/{training}/metrics.csv" for training in TRAININGS],
     "saliency": [p for name in SCORED_MAPS for p in PATHS.store(f"saliency/{name}")],
     "masks": [p for name in SHOWN_MASKS for p in PATHS.store(f"masks/{name}")],
+    "explanations": [p for name in VOTERS for p in PATHS.store(f"saliency/{name}")],
+    "labels": [p for name in VOTED_MASKS for p in PATHS.store(f"masks/{name}")],
+    "drawn": [p for name in DRAWN_MASKS for p in PATHS.store(f"masks/{name}")],
 }
 ENTRIES = {
     "overlaps": RUNS,
@@ -30,6 +39,9 @@ ENTRIES = {
     "trainings": TRAININGS,
     "saliency": SCORED_MAPS,
     "masks": SHOWN_MASKS,
+    "explanations": VOTERS,
+    "labels": [*VOTED_MASKS],
+    "drawn": DRAWN_MASKS,
 }
 # Role -> its entries, for figures that show only so many.
 BOUNDED = {

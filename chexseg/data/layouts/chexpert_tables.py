@@ -13,14 +13,18 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from chexseg.data.layouts.chexpert import FINDINGS, column_of
+from chexseg.data.layouts.places import (
+    EXPECTED_PATH,
+    OF_ANOTHER,
+    RELEASES,
+    SPLIT_FOLDERS,
+    batches_of,
+    data_set_of,
+    in_batches,
+    place_of,
+)
 from chexseg.data.layouts.release import Part
 from chexseg.errors import Problems, near
-
-RELEASES = ("CheXpert-v1.0", "CheXpert-v1.0-small", "CheXpert")
-"""Folders that a `Path` may start with; the X-rays are next to the table, without this prefix."""
-
-SPLIT_FOLDERS = ("train", "valid", "val", "test")
-"""Folders next to the tables that hold the X-rays of a split."""
 
 LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": float("nan")}
 """Every accepted spelling of a label. Blank is NaN: the report does not mention the finding."""
@@ -47,7 +51,8 @@ def read_part(path: Path, root: Path, findings: tuple[str, ...]) -> Part:
     rows = read_labels(path, problems, findings)
     rows["path"] = find_images(rows[rows["view"] == "frontal"], path, root, problems)
     rows["source"] = [f"{path}:{row}:Path" for row in rows["row"]]
-    return Part(path, rows, problems)
+    assumed = rows["source"][rows["assumed"] & rows["cxr_id"].notna()]
+    return Part(path, rows, problems, tuple(assumed))
 
 
 def read_labels(
@@ -66,21 +71,19 @@ def read_labels(
         One row per X-ray, frontal and lateral, in file order: `row` (number in the file; the
         header is row 1), `cxr_id`, `image` (path below the folder of the table, without the
         release prefix), `patient`, `study`, `view` ("frontal" or "lateral", from the file name if
-        `Frontal/Lateral` is blank or absent), and the findings as floats 1, 0, -1 (uncertain) or
+        `Frontal/Lateral` is blank or absent), `assumed` (neither says the view, so it counts as
+        frontal), and the findings as floats 1, 0, -1 (uncertain) or
         NaN (blank). `cxr_id`, `patient` and `study` are None if the path does not name an X-ray.
         Empty if the table cannot be read.
     """
-    columns = ["row", "cxr_id", "image", "patient", "study", "view", *findings]
+    columns = ["row", "cxr_id", "image", "patient", "study", "view", "assumed", *findings]
     label_columns = tuple(column_of(finding) for finding in findings)
-    rows, ids = [], set()
+    rows, ids, unknown = [], set(), []
     for row, cells in _cells(path, label_columns, problems):
         image = _below_release(cells["Path"])
         match = None if _CONTROL.search(image) else _PATIENT.search(image)
         if match is None:
-            problems.add(
-                f"{path}:{row}:Path", repr(cells["Path"]),
-                "…/patientNNNNN/studyN/viewN_frontal.jpg", "Correct the path.",
-            )  # fmt: skip
+            unknown.append((f"{path}:{row}:Path", repr(cells["Path"])))
         patient, study, name = match.groups() if match else (None, None, "")
         cxr_id = f"{patient}_{study}_{name}" if match else None
         if cxr_id in ids:
@@ -96,9 +99,16 @@ def read_labels(
                     "1, 0, -1 (uncertain) or blank", "Correct the label.",
                 )  # fmt: skip
         values = [LABELS.get(label, math.nan) for label in labels]
-        rows.append((row, cxr_id, image, patient, study, view, *values))
+        rows.append((row, cxr_id, image, patient, study, view or "frontal", view is None, *values))
+    if len(unknown) == len(rows) > ALL_ABSENT:
+        where, first = unknown[0]
+        found = f"{len(unknown)} paths, none of which is one of CheXpert; for one, {first}"
+        problems.add(where, found, EXPECTED_PATH, OF_ANOTHER)
+    else:
+        for where, written in unknown:
+            problems.add(where, written, EXPECTED_PATH, "Correct the path.")
     table = pd.DataFrame(rows, columns=columns)
-    return table.astype(dict.fromkeys(findings, float))
+    return table.astype({**dict.fromkeys(findings, float), "assumed": bool})
 
 
 def _cells(
@@ -146,6 +156,11 @@ def _has_columns(
 ) -> bool:
     """Returns whether the header has each column exactly once; adds a problem for each fault."""
     needed, expected = ("Path", *of_labels), "Path and a column for each finding"
+    if "Path" not in header and (data_set := data_set_of(header)):
+        problems.add(
+            f"{path}:1", f"a table of {data_set}", f"one of CheXpert: {expected}", OF_ANOTHER
+        )
+        return False
     if not set(needed) & set(header):
         first, expected = ",".join(header), f"{expected}, separated by commas"
         sign = next((sign for sign in ";\t|" if first.count(sign) >= len(of_labels)), None)
@@ -170,8 +185,8 @@ def _has_columns(
     return not wrong
 
 
-def _view(cell: str, name: str, where: str, problems: Problems) -> str:
-    """Returns "frontal" or "lateral" from the column, or from the file name if that is blank."""
+def _view(cell: str, name: str, where: str, problems: Problems) -> str | None:
+    """Returns the view from the column, or from the file name if that is blank; None: neither."""
     in_cell = cell.strip().lower()
     in_name = next((view for view in VIEWS if view in name.lower()), None)
     if in_cell not in (*VIEWS, ""):
@@ -183,7 +198,7 @@ def _view(cell: str, name: str, where: str, problems: Problems) -> str:
             f"{where}:Frontal/Lateral", f"{cell.strip()!r} for a file named {in_name}",
             "the view in the file name", "Correct one of the two.",
         )  # fmt: skip
-    return in_cell if in_cell in VIEWS else in_name or "frontal"
+    return in_cell if in_cell in VIEWS else in_name
 
 
 def _below_release(path: str) -> str:
@@ -220,8 +235,13 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
         an allowed link leads out of `root`, and None if it is rejected.
     """
     folder = Path(path).parent
-    inside = _real(root)
-    allowed = [inside, _real(folder), *(_real(folder / name) for name in SPLIT_FOLDERS)]
+    inside, batches = _real(root), batches_of(folder)
+    allowed = [
+        *map(_real, batches),
+        inside,
+        _real(folder),
+        *(_real(folder / name) for name in SPLIT_FOLDERS),
+    ]
     found, absent = [], []
     for row, image, cxr_id in zip(table["row"], table["image"], table["cxr_id"], strict=True):
         if pd.isna(cxr_id):  # `read_labels` has already reported it
@@ -231,6 +251,8 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
         first, _, rest = image.partition("/")
         if first in ("valid", "val") and not os.path.isdir(folder / first):
             file = folder / {"valid": "val", "val": "valid"}[first] / rest
+        if batches and not os.path.isfile(file):
+            file = in_batches(batches, image) or file
         real = _real(file)
         if not any(real.is_relative_to(place) for place in allowed):
             found.append(None)
@@ -245,26 +267,18 @@ def find_images(table: pd.DataFrame, path: str | Path, root: Path, problems: Pro
     if len(absent) == len(table) > ALL_ABSENT:
         where, missing, image = absent[0]
         what = f"none of the {len(absent)} X-rays; for one, {missing}"
-        problems.add(where, what, "the X-rays of the table", _remedy(folder, image))
+        remedy = place_of(folder, image, root) or (
+            "Fetch the X-rays, or correct data.root: see config/README.md, 'The data'."
+        )
+        problems.add(where, what, "the X-rays of the table", remedy)
         absent = []
-    for where, missing, image in absent:
-        problems.add(where, missing, "an X-ray", _remedy(folder, image))
+    for number, (where, missing, image) in enumerate(absent):
+        # Looking for each of many X-rays below the root would take long.
+        remedy = place_of(folder, image, root if number < ALL_ABSENT else None)
+        problems.add(where, missing, "an X-ray", remedy or "Fetch the X-ray, or delete the row.")
     return pd.Series(found, index=table.index, dtype=object)
 
 
 def _real(path: str | Path) -> Path:
     """Returns a path with all links resolved; unlike Path.resolve, accepts loops and long names."""
     return Path(os.path.realpath(path))
-
-
-def _remedy(folder: Path, image: str) -> str:
-    """Returns the remedy for a missing X-ray: the prefix under which it exists, if there is one."""
-    parts = PurePosixPath(image).parts
-    for skip in range(1, len(parts)):
-        shorter = PurePosixPath(*parts[skip:])
-        if os.path.isfile(folder / shorter):
-            return f"The file is there without the prefix {'/'.join(parts[:skip])!r}: remove it."
-    for longer in (*SPLIT_FOLDERS, *RELEASES):
-        if os.path.isfile(folder / longer / image):
-            return f"The file is there below {longer!r}: write {longer}/{image}."
-    return "Fetch the X-ray, or delete the row."

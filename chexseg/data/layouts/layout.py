@@ -28,7 +28,8 @@ class Layout(Settings):
 
     A layout is a settings model. Each field of type `File`, `File | None` or `tuple[File, ...]` is
     a role: a key of the config's section `data`, an input of the rules that read the data, and a
-    flag of their commands (`train_csv`: `--train-csv FILE`). `None` and `()` mean no file.
+    flag of their commands (`train_csv`: `--train-csv FILE`). It may name a folder, which stands for all
+    files in it. `None` and `()` mean no file.
 
     To add a layout, write a module with a subclass and add a line to `METHODS["layout"]` of the
     catalog (or an entry point of the group `chexseg.layout`). The module is imported whenever a

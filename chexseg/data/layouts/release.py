@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -33,11 +33,14 @@ class Part:
             rejected or the X-ray is lateral; `view` is "frontal" or "lateral"; `source` is the
             place where the X-ray is listed, as `file:row:column`.
         problems: problems of the table and of the paths in it.
+        assumed_views: places of the X-rays whose view neither table nor file name says; they count
+            as frontal.
     """
 
     path: Path
     rows: pd.DataFrame
     problems: Problems
+    assumed_views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Release:
             could not be read.
         problems: problems of tables, X-rays and masks. If there are any, the other attributes
             hold only what could be read.
+        assumed_views: part -> see `Part.assumed_views`.
     """
 
     root: Path
@@ -62,6 +66,7 @@ class Release:
     table: pd.DataFrame
     masks: dict[str, list[Masks | None]]
     problems: list[Problem]
+    assumed_views: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def frontal(self) -> pd.DataFrame:
@@ -116,14 +121,16 @@ def assemble(
     *,
     findings: tuple[str, ...],
     pathologies: tuple[str, ...],
+    every: bool = False,
 ) -> Release:
     """Reads the masks, and checks parts, masks and image files against each other.
 
     Args:
         root: data folder.
         parts: the parts of the release.
-        masks: part -> its mask files (CheXlocalize JSON), all for the same X-rays.
+        masks: part -> its mask files, all for the same X-rays. Several parts may share a file.
         findings, pathologies: see `Release`.
+        every: whether every X-ray of these parts must have an entry in each of its mask files.
     """
     in_tables, in_x_rays, in_masks = Problems("tables"), Problems("X-rays"), Problems("masks")
     tables = []
@@ -134,28 +141,56 @@ def assemble(
     table = pd.concat(tables, ignore_index=True)
     check_disjoint(table, in_tables)
 
-    known, contents = {}, {}
-    for name, paths in masks.items():
-        rows = table[table["split"] == name]
-        sizes = _read_sizes(rows[rows["view"] == "frontal"], root, in_x_rays)
-        contents[name] = [
-            _read_masks(path, rows, parts[name], sizes, pathologies, in_masks) for path in paths
-        ]
-        known |= sizes
+    contents: dict[str, list[Masks | None]] = {name: [] for name in masks}
+    with_masks = table[table["split"].isin(masks) & (table["view"] == "frontal")]
+    known = _read_sizes(with_masks, root, in_x_rays)
+    for path, names in _parts_of_masks(masks).items():
+        rows = table[table["split"].isin(names)]
+        read = _read_masks(
+            path, rows, [parts[n] for n in names], known, pathologies, in_masks, every=every
+        )
+        for name in names:
+            contents[name].append(read)
     for column, side in (("height", 0), ("width", 1)):
         sides = {cxr_id: size[side] for cxr_id, size in known.items()}
         table[column] = table["cxr_id"].map(sides).astype("Int64")
     problems = in_tables.found + in_masks.found + in_x_rays.found
-    return Release(root, findings, pathologies, table, contents, problems)
+    assumed = {name: part.assumed_views for name, part in parts.items() if part.assumed_views}
+    return Release(root, findings, pathologies, table, contents, problems, assumed)
+
+
+def refuse_assumed_views(release: Release) -> list[Problem]:
+    """Returns a problem for each part that has X-rays of an unknown view."""
+    return [
+        Problem(
+            places[0],
+            f"{len(places)} X-rays whose view neither the table nor the file name says",
+            "Frontal or Lateral, since data.index.assume_frontal is false",
+            "Fill in the column 'Frontal/Lateral'.",
+            "tables",
+        )
+        for places in release.assumed_views.values()
+    ]
+
+
+def _parts_of_masks(masks: Mapping[str, Sequence[Path]]) -> dict[Path, list[str]]:
+    """Returns mask file -> the parts whose X-rays it has, in the order of parts and files."""
+    found: dict[Path, list[str]] = {}
+    for name, paths in masks.items():
+        for path in paths:
+            found.setdefault(path, []).append(name)
+    return found
 
 
 def _read_masks(
     path: Path,
     rows: pd.DataFrame,
-    part: Part,
+    parts: Sequence[Part],
     sizes: dict[str, tuple[int, int]],
     pathologies: tuple[str, ...],
     problems: Problems,
+    *,
+    every: bool,
 ) -> Masks | None:
     """Reads a mask file and checks its X-rays; returns None if its format is invalid."""
     try:
@@ -166,12 +201,15 @@ def _read_masks(
     frontal = set(rows["cxr_id"][rows["view"] == "frontal"])
     if frontal and not masks:
         problems.add(
-            path, "no X-ray at all", f"masks of the X-rays of {part.path}",
+            path, "no X-ray at all", f"masks of the X-rays of {parts[0].path}",
             "Provide the whole file; otherwise all these X-rays would count as having no finding.",
         )  # fmt: skip
-    elif not part.problems.found:  # otherwise the table may lack X-rays that it should list
+    elif not any(part.problems.found for part in parts):  # or a table may lack X-rays of its own
         # Masks of lateral X-rays are ignored: CheXlocalize outlines both views.
         _check_names(path, set(masks), set(rows["cxr_id"]), frontal, problems)
+        for cxr_id in sorted(frontal - set(masks)) if every and frontal & set(masks) else ():
+            remedy = "Add them, empty where it shows nothing, or leave out the X-ray."
+            problems.add(f"{path}:{cxr_id}", "no masks", "masks of every X-ray", remedy)
     return masks
 
 

@@ -27,8 +27,18 @@ def test_the_layout_of_chexpert_is_the_default():
 def test_an_unknown_layout_is_one_problem_with_its_place(tmp_path):
     text = "study: s\ndata:\n  layout: cheXpart\n  root: d\n  other_csv: x.csv\n"
     assert problems_of(text, tmp_path) == [
-        ("3:3", "'cheXpart' for 'data.layout'", "'chexpert'", "Did you mean 'chexpert'?")
+        (
+            "3:3",
+            "'cheXpart' for 'data.layout'",
+            "'chexpert', 'folder'",
+            "Did you mean 'chexpert'?",
+        )
     ]
+
+
+def test_the_phantom_is_written_in_one_layout():
+    ((found, _),) = found_in({"study": "s", "phantom": {}, "data": {"layout": "folder", "pathologies": ["Heart"]}})  # fmt: skip
+    assert found == "'folder'"
 
 
 @pytest.mark.parametrize("layout", [3, ["chexpert"], None, {}])

@@ -101,7 +101,7 @@ def test_a_wrong_name_has_its_place(tmp_path):
     expected = "a name of letters, digits, '_', '-' and '.', starting with a letter or digit"
     assert problems_of(text, tmp_path) == [
         ("5:3", "'$(x)'", expected, "Rename it."),
-        ("6:3", "1 for 'classifiers.1'", "a valid string", "Correct 'classifiers.1'."),
+        ("6:3", "1 for 'classifiers.1'", "a text", "Correct 'classifiers.1'."),
     ]
 
 
@@ -169,7 +169,7 @@ def test_the_blind_mean_mask_is_no_source_and_no_map():
     [
         ("ots", "'otsu'", "Did you mean 'otsu'?"),
         ("1.5", "less than or equal to 1", "Correct 'masks.cam.threshold'."),
-        ("[otsu]", "a valid number", "Correct 'masks.cam.threshold'."),
+        ("[otsu]", "a number", "Correct 'masks.cam.threshold'."),
     ],
 )
 def test_a_threshold_is_a_number_or_otsu(tmp_path, value, expected, remedy):

@@ -23,7 +23,7 @@ CHANGED = {
         "lesion_scale": 1.6, "label_noise": 0.0, "uncertain": 1e-5, "blank": 1, "lateral": 0.25,
         "seed": 11,
     },
-    "IndexSettings": {"expert_fraction": 1 / 3, "shards": 16, "max_train_images": 5, "seed": 4},
+    "IndexSettings": {"expert_fraction": 1 / 3, "shards": 16, "max_train_images": 5, "assume_frontal": False, "seed": 4},
     "ImageSettings": {"image_size": 64},
     "TrainingSettings": {"epochs": 2, "learning_rate": 3e-7, "schedule": "polynomial"},
     "ClassifierSettings": {
@@ -105,10 +105,12 @@ def test_every_setting_is_explained(settings_class):
 
 def test_literal_flags():
     settings = IndexSettings(expert_fraction=0.5, max_train_images=None, shards=2)
-    expected = "--expert-fraction 0.5 --shards 2 --max-train-images None --seed 0"
+    expected = (
+        "--expert-fraction 0.5 --shards 2 --max-train-images None --assume-frontal True --seed 0"
+    )
     assert flags(settings) == expected
     assert flags(settings, without=("shards", "seed")) == (
-        "--expert-fraction 0.5 --max-train-images None"
+        "--expert-fraction 0.5 --max-train-images None --assume-frontal True"
     )
     assert flags(WalkSettings(beta=5)) == "--radius 3 --beta 5.0 --steps-log2 3 --background 0.6"
 

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chexseg.config.contrasts import contrasts_of
 from chexseg.config.flags import flags
+from chexseg.config.links import runs_of
 from chexseg.config.study import load_study, read_study
 from chexseg.mask_sources.drawn import Drawn
 from chexseg.mask_sources.irnet import IRNet
@@ -23,6 +25,17 @@ def test_shipped_configs_load(name):
     study = load_study(CONFIGS / f"{name}.yaml")
     assert study.study == name
     assert {"weak_cam", "weak_irnet", "full", "chexseg"} <= set(study.segmenters)
+
+
+@pytest.mark.parametrize(("name", "pretrained_on"), [("doll", 13), ("chexpert-doll", 14)])
+def test_configs_of_doll_load(name, pretrained_on):
+    study = load_study(CONFIGS / f"{name}.yaml")
+    assert study.study == name
+    runs = {"scratch", "classifier", "cam", "one_model", "doll_encoder", "doll"}
+    assert runs <= set(runs_of(study))
+    assert not {"pretrained_doll", "pretrained_one_model", "pretrained_cam"} & set(runs_of(study))
+    assert len(study.masks["doll"].classes_of(study)) == pretrained_on
+    assert all(len(each.run) == 3 for each in contrasts_of(study).values())  # training seeds
 
 
 def test_the_config_that_users_edit_loads():

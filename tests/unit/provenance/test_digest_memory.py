@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from chexseg.provenance.digests import Digests, sha256, stamp
+from chexseg.provenance.digests import Digests, sha256, sha256_of_files, stamp
 
 
 @pytest.fixture
@@ -57,3 +57,30 @@ def test_a_record_is_believed_by_size_and_time(places, monkeypatch):
     assert Digests().of(file, (("no", "stamp"), "0" * 64)) == sha256(file)
     monkeypatch.setattr("chexseg.provenance.digests.sha256", refuse)
     assert Digests().of(file, (stamp(file), "0" * 64)) == "0" * 64
+
+
+def test_a_folder_has_the_digest_of_all_its_files(tmp_path):
+    for name in ("masks/a.png", "masks/Heart/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    before = Digests().of(tmp_path / "masks")
+    contents = {
+        "a.png": sha256(tmp_path / "masks/a.png"),
+        "Heart/b.png": sha256(tmp_path / "masks/Heart/b.png"),
+    }
+    assert before == sha256_of_files(contents)
+    (tmp_path / "masks/Heart/b.png").write_text("other")
+    assert Digests().of(tmp_path / "masks") != before
+
+
+def test_the_memory_forgets_what_was_used_longest_ago(tmp_path, monkeypatch):
+    monkeypatch.setattr("chexseg.provenance.digests.MOST", 2)
+    memory, files = tmp_path / "memory.json", [tmp_path / name for name in "abc"]
+    for file in files:
+        file.write_text(file.name)
+    for used in (files[:2], [files[0], files[2]]):
+        digests = Digests(memory)
+        for file in used:
+            digests.of(file)
+        digests.save()
+    assert list(json.loads(memory.read_text())) == [str(files[0]), str(files[2])]

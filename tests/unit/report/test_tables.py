@@ -6,7 +6,7 @@ from chexseg.config.settings import FigureSettings
 from chexseg.report import bars, table
 from chexseg.report.figure import Inputs
 from chexseg.report.pictures import read_table
-from chexseg.report.tables import NOTHING, Cell, Panel, Row, Table
+from chexseg.report.tables import NOTHING, Cell, Panel, Row, Table, score_cell
 
 AVERAGES = """\
 run,pathology,metric,value,ci_low,ci_high,n_images
@@ -82,3 +82,11 @@ def test_a_table_as_a_page_and_as_numbers():
     assert '<tr class="published"><th>paper</th>' in page
     assert "<p>50 % &amp; more</p>" in page
     assert TABLE.as_csv() == "run,value\n{x}_1,0.1\n"
+
+
+def test_the_score_of_a_single_x_ray_says_so():
+    score = pd.Series({"value": 0.0, "ci_low": 0.0, "ci_high": 0.0, "n_images": 1})
+    assert score_cell(score) == Cell("0.000", "n = 1")
+    assert score_cell(score, counted=True) == Cell("0.000", "n = 1")
+    of_two = score_cell(pd.Series({**score, "n_images": 2}), counted=True)
+    assert of_two == Cell("0.000", "0.000 – 0.000, n = 2")

@@ -30,7 +30,7 @@ def _here(tmp_path, monkeypatch):
 
 def test_an_absent_config():
     problem = problem_of("absent.yaml")
-    assert (Path(problem.where).name, problem.found) == ("absent.yaml", "No such file or directory")
+    assert (Path(problem.where).name, problem.found) == ("absent.yaml", "no such file")
 
 
 def test_a_folder_without_a_workflow():
@@ -114,10 +114,19 @@ def test_a_rule_that_is_no_target():
     assert "wildcards" in problem_of(targets=("count_overlaps",), snakefile=Path("toy.smk")).found
 
 
-def test_a_wrong_config_with_the_command_that_says_the_same():
+def test_a_wrong_config_is_placed():
     Path("my study.yaml").write_text("study: s\nphantm: {}\n")
-    problem = problem_of("my study.yaml", overrides=("seed=3",))
-    assert "my study.yaml:2:1: found unknown key 'phantm'" in problem.found
+    problem = problem_of("my study.yaml", overrides=("seed=3", "data={root: x}"))
+    assert problem.where == f"{Path('my study.yaml').absolute()}:2:1"
+    assert problem.found == "unknown key 'phantm'"
+
+
+def test_a_broken_workflow_with_the_command_that_says_the_same():
+    Path("my toy.smk").write_text("rule all:\n    input: 'x'\nrule all:\n    input: 'y'\n")
+    Path("my study.yaml").write_text("study: s\n")
+    toy = {"snakefile": Path("my toy.smk"), "overrides": ("seed=3",)}
+    problem = problem_of("my study.yaml", **toy)
+    assert "all" in problem.found
     command = problem.remedy.partition("shows the same error: ")[2]
-    expected = "snakemake --dry-run --configfile 'my study.yaml' --config seed=3"
-    assert shlex.split(command) == shlex.split(expected)
+    expected = "snakemake --dry-run --snakefile 'my toy.smk' --configfile 'my study.yaml'"
+    assert shlex.split(command) == shlex.split(f"{expected} --config seed=3")

@@ -10,6 +10,7 @@ from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from chexseg.inference.gpus import count_gpus
+from chexseg.scheduling.profiles import makes_report
 
 ROOT = Path(__file__).parents[3]
 TRAININGS = {"train_classifier", "train_irnet", "train_segmenter"}
@@ -182,3 +183,37 @@ def test_the_default_study_is_named_in_a_checkout_alone(monkeypatch, tmp_path):
     assert default_profile(monkeypatch)["configfile"] == "config/demo.yaml"
     monkeypatch.chdir(tmp_path)
     assert "configfile" not in default_profile(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "found no such file"), ("a: [b\n", ":2:1: found"), ("- a\n", "found list"),
+     ("a: 1\na: 2\n", ":2:1: found 'a' again")],
+    ids=["absent", "broken", "list", "doubled"],
+)  # fmt: skip
+def test_snakemake_ends_in_our_words_if_a_config_cannot_be_read(
+    tmp_path, monkeypatch, capsys, text, said
+):
+    """`profiles/default` is read before Snakemake reads the config."""
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("study: s\n")
+    if text is not None:
+        bad.write_text(text)
+    profile = (ROOT / "profiles/default/config.yaml").read_text()
+    monkeypatch.setattr("sys.argv", ["snakemake", "-n", "--configfile", str(good), str(bad), "-c1"])
+    with pytest.raises(SystemExit) as end:
+        yte.process_yaml(profile, require_use_yte=True)
+    assert end.value.code == 1
+    assert said in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["snakemake", "-n", "--configfile", str(good)])
+    assert "cores" in yte.process_yaml(profile, require_use_yte=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "makes"),
+    [(["--report", "x.html"], True), (["--report=x.zip"], True), (["--report"], True),
+     (["--report-after-run", "--report", "x.html"], False), (["results/x/report.csv"], False)],
+)  # fmt: skip
+def test_what_only_makes_a_report(monkeypatch, words, makes):
+    monkeypatch.setattr("sys.argv", ["snakemake", "--configfile", "c.yaml", *words])
+    assert makes_report() is makes

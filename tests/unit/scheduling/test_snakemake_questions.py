@@ -7,12 +7,13 @@ from functools import cache
 from types import SimpleNamespace
 
 import pytest
+from snakemake.dag import DAG
 from snakemake.jobs import Job
 from snakemake.persistence import ParamsChange, PersistenceBase
 
 from chexseg.scheduling import snakemake_questions
 from chexseg.scheduling.reruns import ARTIFACT, CODE, INPUT, SETTING, Change
-from chexseg.scheduling.snakemake_questions import QUESTIONS, ask_records
+from chexseg.scheduling.snakemake_questions import GRAPH, QUESTIONS, ask_records
 
 SHIPPED = """
 import asyncio, inspect
@@ -20,7 +21,7 @@ import snakemake.api
 from snakemake import persistence
 from snakemake.dag import DAG
 from snakemake.jobs import Job
-from chexseg.scheduling.snakemake_questions import QUESTIONS
+from chexseg.scheduling.snakemake_questions import GRAPH, QUESTIONS
 
 def subclasses(of):
     return [each for one in of.__subclasses__() for each in (one, *subclasses(one))]
@@ -36,6 +37,13 @@ assert persistence.ParamsChange({"a"}, set(), {"x"}) and not persistence.ParamsC
 asked = inspect.getsource(DAG.update_needrun)
 for name in QUESTIONS:
     assert f"self.workflow.persistence.{name}(" in asked, name
+for name, parameters in GRAPH.items():
+    assert tuple(inspect.signature(getattr(DAG, name)).parameters)[: len(parameters)] == parameters
+assert inspect.isasyncgenfunction(DAG.collect_potential_dependencies)
+assert inspect.iscoroutinefunction(DAG.update_) and inspect.iscoroutinefunction(DAG.update_needrun)
+assert "if not res.jobs:" in inspect.getsource(DAG.update_)
+assert "await self.update_(" in inspect.getsource(DAG.update)
+assert "await self.update_needrun(" in inspect.getsource(DAG.init)
 assert "await job_.output_mintime" in asked and "if output_mintime_ and" in asked
 others = {line.split("persistence.")[1].split("(")[0].strip()
           for line in asked.splitlines() if "workflow.persistence." in line}
@@ -55,6 +63,9 @@ def asked(monkeypatch):
         monkeypatch.setattr(
             PersistenceBase, name, lambda *words, name=name: ("own", name, *words[2:])
         )
+
+    for name in GRAPH:  # put back after the test
+        monkeypatch.setattr(DAG, name, getattr(DAG, name))
 
     async def own_time(job):
         return 4711.0
