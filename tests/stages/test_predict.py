@@ -151,12 +151,12 @@ def test_x_rays_that_cannot_be_predicted(files, tmp_path, images, found):
 
 
 def test_a_damaged_x_ray_does_not_cost_the_others(files, tmp_path):
+    broken = tmp_path / "broken.jpg"
     values = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
-    Image.fromarray(values).save(tmp_path / "broken.png")
-    content = (tmp_path / "broken.png").read_bytes()
-    (tmp_path / "broken.png").write_bytes(content[:5000])  # the header is whole
-    with pytest.raises(InputError, match=r"broken\.png: found a damaged image"):
-        run(files, tmp_path / "out", (tmp_path / "broken.png", files.x / "b.png"))
+    Image.fromarray(values).save(broken)
+    broken.write_bytes(broken.read_bytes()[:5000])  # the header is whole
+    with pytest.raises(InputError, match=r"broken\.jpg: found a damaged image"):
+        run(files, tmp_path / "out", (broken, files.x / "b.png"))
     assert list(read_masks(tmp_path / "out" / "masks.json", pathologies=NAMES)) == ["b"]
 
 
