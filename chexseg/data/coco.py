@@ -10,7 +10,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from chexseg.data.mask_folders import REPORTED, id_of
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems, near
 
 if TYPE_CHECKING:
     from chexseg.data.masks import Rle
@@ -55,8 +55,9 @@ def masks_of_coco(
     names = tuple(str(name) for name in categories.values())
     for name in pathologies:
         if name not in names:
-            near = f" The nearest there is {nearest(name, names)!r}." if names else ""
-            remedy = f"Add it, or correct data.pathologies.{near}"
+            meant = near(name, names)
+            remedy = "Add it, or correct data.pathologies."
+            remedy += f" The nearest there is {meant!r}." if meant else ""
             problems.add(f"{path}:categories", f"no {name!r}", "a category for each class", remedy)
     images = {entry["id"]: entry for entry in parts["images"].values()}
     drawn: dict[tuple[Any, str], list[Rle]] = {}
