@@ -36,7 +36,7 @@ def flaw_of(image: Image.Image) -> str | None:
     - a border: much of the area consists of uniform rows and columns at the edges.
 
     The limits leave a wide margin: a film's contrast is seldom below 100 grey levels, it uses half of
-    them or more (at least 130 of 255 in 100 real X-rays), and its
+    them or more (at least 130 of 255 in 60 real X-rays), and its
     mediastinum is brighter than its lungs by more than a fifth of that, even with opacities.
 
     Args:

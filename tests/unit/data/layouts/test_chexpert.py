@@ -12,7 +12,8 @@ def test_columns_and_values_of_a_row(tmp_path):
         [{"Path": f"CheXpert-v1.0/train/{PATIENT}", "Frontal/Lateral": "Frontal", "Edema": "1.0"}],
     )
     table = read_well(path)
-    assert list(table) == ["row", "cxr_id", "image", "patient", "study", "view", *FINDINGS]
+    columns = ["row", "cxr_id", "image", "patient", "study", "view", "assumed", *FINDINGS]
+    assert list(table) == columns
     row = table.iloc[0]
     assert row["row"] == 2
     assert row["cxr_id"] == "patient00001_study1_view1_frontal"
