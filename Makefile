@@ -1,5 +1,6 @@
 # make demo | study | doll | evidence | test | test-fast | test-slurm | test-faults | lint | format | bench
-# | bench-memory | reference | encoder-table: each sets up .venv by itself. make clean deletes results.
+# | bench-gpu | bench-memory | reference | cost-page | encoder-table: each sets up .venv by itself.
+# make clean deletes results.
 
 VENV := .venv
 PYTHON ?= python3
@@ -11,7 +12,7 @@ export MPLBACKEND ?= Agg
 
 READY := $(VENV)/.ready
 
-.PHONY: demo study doll evidence test test-fast test-slurm test-faults lint format bench bench-memory reference encoder-table clean
+.PHONY: demo study doll evidence test test-fast test-slurm test-faults lint format bench bench-gpu bench-memory reference cost-page encoder-table clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -66,6 +67,12 @@ bench: $(READY)
 	$(VENV)/bin/python benchmarks/run.py
 	$(VENV)/bin/python benchmarks/head.py
 
+# Rates on a GPU, below 8 minutes; then commit benchmarks/results/gpu.csv. Without .venv it takes any
+# Python that has the packages, since a machine with a GPU may have no network.
+GPU_PYTHON ?= $(firstword $(wildcard $(VENV)/bin/python) $(PYTHON))
+bench-gpu:
+	PYTHONPATH=. $(GPU_PYTHON) benchmarks/gpu.py
+
 # Peak memory of every stage for 400 and for 4,000 X-rays: a quarter of an hour, on one core.
 bench-memory: $(READY)
 	$(VENV)/bin/python benchmarks/memory.py
@@ -88,6 +95,10 @@ clean:
 # Writes the config's schema and reference from the settings.
 reference: $(READY)
 	$(VENV)/bin/python -m chexseg.config.reference
+
+# Writes the tables of docs/cost.md from what was measured.
+cost-page: $(READY)
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/cost_page.py
 
 # Counts what every encoder of smp and timm costs under every decoder: an hour of one core.
 encoder-table: $(READY)

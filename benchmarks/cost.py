@@ -3,22 +3,24 @@
 Runs the stages of config/chexpert.yaml on a few phantom X-rays with one thread, without
 Snakemake and without start-up. Core seconds (those that the process computed, over all of its
 cores) hardly depend on what else the machine does; seconds do, so the load is written beside them.
-Writes benchmarks/results/cost.csv and prints the table of docs/cost.md, which `--page` makes again
-from the CSV.
+Writes benchmarks/results/cost.csv; `make cost-page` then writes the tables of docs/cost.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from statistics import median
 
 import pandas as pd
-from study import Study, core_seconds
+from counts import FEW, FRONTAL, STEPS
+from small_study import Study, core_seconds
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from chexseg.config import settings
@@ -29,16 +31,6 @@ from chexseg.stages import train_classifier, train_irnet, train_segmenter
 TRAIN = 64  # three or four steps of 16: some X-rays have empty maps and teach IRNet nothing
 THREADS = 1  # several wait for each other in loops, and seem to compute
 OUT = Path("benchmarks/results/cost.csv")
-FRONTAL = 191_027
-"""Frontal X-rays among the 223,414 of CheXpert's train table: those that take part."""
-STEPS = {
-    "train-classifier": (f"3 epochs of {FRONTAL:,} / 16", 3 * FRONTAL // 16),
-    "train-irnet": (f"3 epochs of {FRONTAL:,} / 16", 3 * FRONTAL // 16),
-    "train-segmenter": ("20 epochs of 10,000 / 8", 20 * 10_000 // 8),
-}
-"""Steps of the trainings of config/chexpert.yaml."""
-FEW = {"make-masks drawn": 202, "predict-masks": 518}
-"""Frontal X-rays of CheXlocalize's validation and test set."""
 GROWS = {
     "store-images": "pixels of the files (seconds), size² (bytes)",
     "compute-saliency": "size²; pathologies cost bytes only",
@@ -130,8 +122,14 @@ def measured() -> pd.DataFrame:
     for name in ("seconds", "core_seconds", "bytes"):
         table[f"{name}_per_1000"] = table[name] / table["x_rays"] * 1000
     table["bytes_per_1000"] = table["bytes_per_1000"].mask(table["stage"].str.endswith("a step"))
+    table["machine"], table["date"] = machine(), date.today().isoformat()
     table["load"] = " to ".join(f"{load:.1f}" for load in loads)
     return table
+
+
+def machine() -> str:
+    """Returns what a page says of the machine that measured."""
+    return f"{os.cpu_count()} cores, {platform.machine()}"
 
 
 def page(table: pd.DataFrame) -> str:
@@ -158,10 +156,8 @@ def page(table: pd.DataFrame) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--page", action="store_true", help="measure nothing: read the CSV")
     options = parser.parse_args()
-    if not options.page:
-        measured().to_csv(options.out, index=False, float_format="%.4g")
+    measured().to_csv(options.out, index=False, float_format="%.4g")
     print(page(pd.read_csv(options.out)), end="")
 
 

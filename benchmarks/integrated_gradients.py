@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from captum.attr import IntegratedGradients as Peer
 from comparison import comparison
-from study import core_seconds
+from small_study import core_seconds
 
 from chexseg.data.layouts.chexpert import FINDINGS
 from chexseg.models.classifier import Classifier, build_classifier

@@ -9,23 +9,26 @@ import sys
 from pathlib import Path
 
 import affinity
+import edges
 import integrated_gradients
 import losses
 import pandas as pd
 import saliency
 import scoring
+import start
 import stores
+import whole
 
 COLUMNS = ("work", "peer", "ours_seconds", "peer_seconds", "ratio", "max_abs_diff", "bar")
+WORKS = (
+    *(saliency, integrated_gradients, affinity, edges, scoring, stores, losses),
+    *(whole, start),
+)
 OUT = Path("benchmarks/results/cpu.csv")
 
 
 def main() -> None:
-    rows = [
-        row
-        for module in (saliency, integrated_gradients, affinity, scoring, stores, losses)
-        for row in module.rows()
-    ]
+    rows = [row for module in WORKS for row in module.rows()]
     table = pd.DataFrame(rows)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     table[list(COLUMNS)].to_csv(OUT, index=False)

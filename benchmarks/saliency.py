@@ -15,7 +15,7 @@ import torch
 from comparison import comparison
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from study import core_seconds
+from small_study import core_seconds
 
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.models.classifier import Classifier, build_classifier

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from comparison import comparison
 from pycocotools import mask as coco
-from study import core_seconds
+from small_study import core_seconds
 
 from chexseg.config.settings import EvaluationSettings
 from chexseg.data.layouts.chexpert import PATHOLOGIES

@@ -20,7 +20,7 @@ import torch
 from affinity import in_turns
 from comparison import comparison
 from PIL import Image
-from study import SIZE, Study, core_seconds, read_images
+from small_study import SIZE, Study, core_seconds, read_images
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 

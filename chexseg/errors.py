@@ -106,3 +106,19 @@ def nearest(name: str, names: tuple[str, ...]) -> str:
     """Returns the entry of `names` whose spelling is closest to `name`, for error messages."""
     lower = {entry.lower(): entry for entry in names}
     return lower[difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.0)[0]]
+
+
+NEAR = 0.7
+"""Similarity (difflib's) from which a name may be meant: Edema and Odema are near, Pneumothorax and
+Pneumonia are not."""
+
+
+def near(name: str, names: Sequence[str]) -> str | None:
+    """Returns the entry of `names` that may be meant by `name`, or None if none is spelt alike.
+
+    Names of findings are proposed only by this: a mask of another finding under the nearest name
+    would falsify results.
+    """
+    lower = {entry.lower(): entry for entry in names}
+    found = difflib.get_close_matches(name.strip().lower(), lower, n=1, cutoff=NEAR)
+    return lower[found[0]] if found else None

@@ -35,7 +35,7 @@ separate cells."""
 CORNERS = 4
 """Number of bilateral cells around each pixel."""
 BAND = 20
-"""Number of rows of a blur that are computed together."""
+"""Number of rows of a blur that a CPU computes together; a GPU computes all."""
 REACH = 4
 """Number of standard deviations at which a blur is truncated."""
 
@@ -111,8 +111,9 @@ class _Blur:
 
     def __init__(self, matrix: Tensor):
         self.blocks: list[tuple[slice, slice, Tensor]] = []
-        for first in range(0, len(matrix), BAND):
-            block = matrix[first : first + BAND]
+        band = len(matrix) if matrix.device.type == "cuda" else BAND
+        for first in range(0, len(matrix), band):
+            block = matrix[first : first + band]
             reached = block.any(0).nonzero()
             near = slice(int(reached.min()), int(reached.max()) + 1)
             rows = slice(first, first + len(block))

@@ -54,38 +54,48 @@ def random_walk(
     maps, edge = maps.float(), edge.float()
     start = (maps * (1 - edge)[:, None]).flatten(2)
     affinity = path_affinity(edge, radius) ** beta
-    # One image at a time: the matrix of a batch would not fit in the processor's cache.
-    walked = [
-        _power(
-            _transition_matrix(affinity[image], radius),
-            start[image].T.contiguous(),
-            2**steps_log2,
-            tolerance,
-        ).T
-        for image in range(batch)
-    ]
-    if not walked:
+    if not batch:
         return torch.zeros_like(maps)
-    return torch.stack(walked).reshape(batch, pathologies, height, width)
+    # On a CPU one image at a time: the matrix of a batch would not fit in its cache.
+    together = batch if maps.device.type == "cuda" else 1
+    walked = [
+        _walk(some, parts, radius, 2**steps_log2, tolerance)
+        for some, parts in zip(affinity.split(together), start.split(together), strict=True)
+    ]
+    return torch.cat(walked).reshape(batch, pathologies, height, width)
+
+
+def _walk(affinity: Tensor, start: Tensor, radius: int, steps: int, tolerance: float) -> Tensor:
+    """Returns the maps [B, P, H W] after the walk, all images in one product."""
+    vectors = start.transpose(1, 2).flatten(0, 1).contiguous()
+    walked = _power(_transition_matrix(affinity, radius), vectors, steps, tolerance)
+    return walked.view(len(start), start.shape[2], start.shape[1]).transpose(1, 2)
 
 
 def _transition_matrix(affinity: Tensor, radius: int) -> Tensor:
-    """Returns T transposed, [H W, H W] in CSR: row j holds the weights of pixel j's new value."""
-    height, width = affinity.shape[-2:]
-    middle = len(displacements(radius))
-    values = affinity.new_zeros(2 * middle + 1, height, width)
-    values[middle] = 1
-    values[middle + 1 :] = affinity
+    """Returns T transposed of images [B, D, H, W] in CSR, [B H W, B H W], a block for each image.
+
+    A row holds the weights of the new value of a pixel.
+    """
+    batch, _, height, width = affinity.shape
+    middle, pixels = len(displacements(radius)), height * width
+    values = affinity.new_zeros(batch, 2 * middle + 1, height, width)
+    values[:, middle] = 1
+    values[:, middle + 1 :] = affinity
     for index, displacement in enumerate(displacements(radius)):
         source, partner = pair_slices(displacement, height, width)
-        values[(middle - 1 - index, *partner)] = affinity[(index, *source)]
-    values /= values.sum(0)
+        values[(slice(None), middle - 1 - index, *partner)] = affinity[
+            (slice(None), index, *source)
+        ]
+    values /= values.sum(1, keepdim=True)
     entries, columns, row_ends = _neighbours(radius, height, width, affinity.device)
+    image = torch.arange(batch, dtype=torch.int32, device=affinity.device)[:, None]
+    all_ends = (row_ends[1:] + image * len(entries)).flatten()
     return csr_matrix(
-        row_ends,
-        columns,
-        values.flatten().index_select(0, entries),
-        size=(height * width, height * width),
+        torch.cat([row_ends[:1], all_ends]),
+        (columns + image * pixels).flatten(),
+        values.flatten(1).index_select(1, entries).flatten(),
+        size=(batch * pixels, batch * pixels),
     )
 
 

@@ -30,7 +30,7 @@ from chexseg.data.phantom.files import (
     PHANTOM_FILES,
     PHANTOM_ORGANS,
 )
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems, near
 
 if TYPE_CHECKING:
     from chexseg.config.links import Place
@@ -212,8 +212,8 @@ def check_names(
     for number, name in enumerate(names):
         if name not in among:
             remedy = f"Add it to {what}."
-            if among:
-                remedy = f"Did you mean {nearest(name, among)!r}? Otherwise add it to {what}."
+            if meant := near(name, among):
+                remedy = f"Did you mean {meant!r}? Otherwise add it to {what}."
             problems.add(place(*here, number), repr(name), f"one of {what}", remedy)
 
 
@@ -246,9 +246,7 @@ def _check_phantom(study: Study, place: Place, problems: Problems) -> None:
     for key, written in (("pathologies", classes), ("findings", layout.findings)):
         for number, name in enumerate(getattr(data, key)):
             if name not in written:
-                where, remedy = (
-                    place("data", key, number),
-                    f"Did you mean {nearest(name, written)!r}?",
-                )
+                where, meant = place("data", key, number), near(name, written)
+                remedy = f"Did you mean {meant!r}?" if meant else "Delete it."
                 what = "organs" if written is PHANTOM_ORGANS else key
                 problems.add(where, repr(name), f"one of the {what} of the phantom", remedy)

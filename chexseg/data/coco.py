@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pycocotools import mask as coco
 
 from chexseg.data.mask_folders import REPORTED, id_of
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems, near
 
 if TYPE_CHECKING:
     from chexseg.data.masks import Rle
@@ -24,6 +24,9 @@ PARTS = {
 
 BEYOND = 1.0
 """Pixels by which a polygon may leave its image; they are cut off. Tools round, or draw on the edge."""
+
+FAR = 1e9
+"""No coordinate is as large; NaN and infinity are not smaller, either."""
 
 
 def is_coco(content: Mapping[str, Any]) -> bool:
@@ -52,8 +55,9 @@ def masks_of_coco(
     names = tuple(str(name) for name in categories.values())
     for name in pathologies:
         if name not in names:
-            near = f" The nearest there is {nearest(name, names)!r}." if names else ""
-            remedy = f"Add it, or correct data.pathologies.{near}"
+            meant = near(name, names)
+            remedy = "Add it, or correct data.pathologies."
+            remedy += f" The nearest there is {meant!r}." if meant else ""
             problems.add(f"{path}:categories", f"no {name!r}", "a category for each class", remedy)
     images = {entry["id"]: entry for entry in parts["images"].values()}
     drawn: dict[tuple[Any, str], list[Rle]] = {}
@@ -71,7 +75,7 @@ def masks_of_coco(
             )
     masks: dict[str, dict[str, Any]] = {}
     for number, image in parts["images"].items():
-        cxr_id, size = id_of(str(image["file_name"])), [image["height"], image["width"]]
+        cxr_id, size = id_of(image["file_name"]), [image["height"], image["width"]]
         if cxr_id in masks:
             found, remedy = f"{image['file_name']!r} again", "Delete one of the two."
             problems.add(f"{path}:images[{number}]", found, "each image once", remedy)
@@ -91,9 +95,9 @@ def _entries(listed: list, part: str, path: str | Path, problems: Problems) -> d
             what = f"no {absent[0]!r}" if isinstance(entry, dict) else "no mapping"
             problems.add(where, what, ", ".join(keys), "Write the file as COCO's tools do.")
             continue
-        sides = [entry[key] for key in ("height", "width") if key in keys]
-        if any(type(side) is not int or not 0 < side <= 50_000 for side in sides):
-            problems.add(where, f"size {sides}", "whole pixels, at most 50000", "Correct the size.")
+        fault = _fault_of_image(entry) if part == "images" else None
+        if fault:
+            problems.add(where, *fault)
             continue
         own = [entry[key] for key in keys if key.endswith("id")]
         if any(not isinstance(each, int | str) for each in own):
@@ -105,6 +109,20 @@ def _entries(listed: list, part: str, path: str | Path, problems: Problems) -> d
         ids.add(entry.get("id") if "id" in keys else number)
         found[number] = entry
     return found
+
+
+def _fault_of_image(image: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Returns what is wrong with name or size of an image: found, expected, remedy."""
+    from chexseg.data.masks import MAX_PIXELS, MAX_SIDE
+
+    name, sides = image["file_name"], [image["height"], image["width"]]
+    if not isinstance(name, str) or not PurePosixPath(name).name:
+        return f"file_name {name!r}", "the path of an X-ray", "Correct the name."
+    whole = all(type(side) is int and 0 < side <= MAX_SIDE for side in sides)
+    if not whole or sides[0] * sides[1] > MAX_PIXELS:
+        expected = f"sides of 1 to {MAX_SIDE} px, at most {MAX_PIXELS} pixels"
+        return f"size {str(sides)[:40]}", expected, "Correct the size."
+    return None
 
 
 def _codes(shape: Any, size: tuple[int, int], where: str, problems: Problems) -> list[Rle]:
@@ -134,7 +152,7 @@ def _codes(shape: Any, size: tuple[int, int], where: str, problems: Problems) ->
 def _fault(polygon: Any, size: tuple[int, int]) -> tuple[str, str, str] | None:
     """Returns what is wrong with a polygon: found, expected, remedy."""
     numbers = isinstance(polygon, list) and all(
-        isinstance(each, int | float) and not isinstance(each, bool) and np.isfinite(each)
+        isinstance(each, int | float) and not isinstance(each, bool) and abs(each) < FAR
         for each in polygon
     )
     if not numbers or len(polygon) < 6 or len(polygon) % 2:
@@ -152,9 +170,8 @@ def _fault(polygon: Any, size: tuple[int, int]) -> tuple[str, str, str] | None:
 
 def _union(codes: Sequence[Rle], size: list[int]) -> Rle:
     """Returns the mask of all codes together; without any, an empty one."""
-    from chexseg.data.masks import encode
-
     if not codes:
-        return encode(np.zeros(size, bool))
+        empty = coco.frPyObjects({"size": size, "counts": [size[0] * size[1]]}, *size)
+        return {"size": size, "counts": empty["counts"].decode("ascii")}
     merged = coco.merge([{**code, "counts": code["counts"].encode()} for code in codes])
     return {"size": size, "counts": merged["counts"].decode("ascii")}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from chexseg.data.file_kinds import kind_of, remedy_for
 from chexseg.errors import Problems
 
 FORMATS = ("PNG", "JPEG")
@@ -80,8 +81,8 @@ def open_image(path: str | Path, *, longest: int | None = None) -> tuple[Image.I
     """Opens an X-ray as 8-bit grey, rotated according to its EXIF data.
 
     Args:
-        path: PNG, JPEG or DICOM. Of PNG and JPEG, 16-bit grey is scaled to 8 bits and colour is
-            converted to luminance; how DICOM is read is in `chexseg.data.dicom.open_dicom`.
+        path: PNG, JPEG or DICOM. Of 16-bit grey PNG, the bits in use are scaled to 8; colour is converted
+            to luminance. How DICOM is read is in `chexseg.data.dicom.open_dicom`.
         longest: if given, a JPEG may be decoded at reduced size, but not below this side.
 
     Returns:
@@ -176,8 +177,10 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
     except MemoryError:  # sizes were checked, so this machine is too small
         raise
     except Exception as error:  # damaged bytes can make a decoder raise anything
-        found = f"a damaged image ({error})"
-        problems.add(path, found, "a PNG, JPEG or DICOM", "Fetch the file again.")
+        found, remedy = f"a damaged image ({error})", "Fetch the file again."
+        if kind := kind_of(path):
+            found, remedy = kind, remedy_for(kind)
+        problems.add(path, found, "a PNG, JPEG or DICOM", remedy)
     problems.raise_if_any()
 
 
@@ -191,7 +194,7 @@ def _grey(image: Image.Image) -> Image.Image:
     if not image.mode.startswith("I"):
         return image if image.mode == "L" else image.convert("L")
     values = np.asarray(image)
-    top = 65535.0 if values.max() > 255 else 255.0
+    top = 2.0 ** max(8, int(values.max()).bit_length()) - 1  # the bits in use: often 12 of 16
     grey = np.empty(values.shape, np.uint8)
     for start in range(0, len(values), BAND):  # float64 for the whole image would take too much
         band = values[start : start + BAND].astype(np.float64)

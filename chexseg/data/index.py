@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from chexseg.data.layouts.layout import FIXED_COLUMNS
-from chexseg.errors import InputError, Problem, Problems, nearest
+from chexseg.errors import InputError, Problem, Problems, near
 
 
 def read_index(path: str | Path, *splits: str, shard: int | None = None) -> pd.DataFrame:
@@ -93,8 +93,8 @@ def class_labels(index: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
     for each in classes:
         if each not in names:
             remedy = "Add it to data.findings."
-            if names:
-                remedy = f"Add it to data.findings; the nearest there is {nearest(each, names)!r}."
+            if meant := near(each, names):
+                remedy = f"Add it to data.findings; the nearest there is {meant!r}."
             problems.add("the index", f"no labels of {each!r}", "a column of that name", remedy)
     problems.raise_if_any()
     return index[list(classes)].to_numpy(np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems, near
 
 GREY = ("1", "L", "I", "I;16")
 """Pillow's modes of PNGs that hold one number for each pixel, and no colour."""
@@ -57,8 +57,9 @@ def read_mask_folder(
     for name in pathologies:
         place = Path(folder, name)
         if name not in there:
-            near = f"; the nearest name there is {nearest(name, there)!r}" if there else ""
-            remedy = f"Add it, or rename it as the class is called in data.pathologies{near}."
+            meant = near(name, there)
+            other = f"; the nearest name there is {meant!r}" if meant else ""
+            remedy = f"Add it, or rename it as the class is called in data.pathologies{other}."
             problems.add(place, "no such folder", "a folder of PNGs for each class", remedy)
             absent.append(name)
             continue

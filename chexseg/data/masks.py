@@ -1,6 +1,7 @@
 """Masks in CheXlocalize's JSON: `{cxr_id: {pathology: {"size": [h, w], "counts": COCO RLE}}}`.
 
-Experts' masks may also be COCO's JSON or a folder of PNGs (`chexseg.data.coco`, `mask_folders`).
+Experts' masks may also be CheXlocalize's polygons, COCO's JSON or a folder of PNGs
+(`chexseg.data.annotations`, `coco`, `mask_folders`).
 
 A run-length encoding (RLE) counts pixels down the columns of a mask, alternating between background
 and foreground and starting with background. COCO writes each count as text, up to six characters
@@ -20,9 +21,11 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
+from chexseg.data.annotations import form_of, masks_of_polygons, refuse_points
 from chexseg.data.coco import is_coco, masks_of_coco
+from chexseg.data.layouts.chexpert import column_of
 from chexseg.data.mask_folders import REPORTED, read_mask_folder
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems, near
 from chexseg.files.atomic import atomic
 
 MAX_SIDE = 50_000
@@ -86,10 +89,10 @@ def read_masks(
     pathologies: Sequence[str],
     sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> dict[str, dict[str, Rle]]:
-    """Reads masks in any of the three formats, after checking all of them.
+    """Reads masks in any of the four formats, after checking all of them.
 
     Args:
-        path: CheXlocalize's JSON; COCO's JSON, known by its lists `images`, `categories` and
+        path: CheXlocalize's JSON, of masks or of polygons, known by `img_size`; COCO's JSON, known by its lists `images`, `categories` and
             `annotations`; or a folder with a folder of PNGs for each pathology.
         pathologies: the ones that every X-ray of the file must have; others are ignored.
         sizes: cxr_id -> (height, width) of the X-rays, which masks must match; X-rays that are
@@ -98,14 +101,14 @@ def read_masks(
     Returns:
         cxr_id -> pathology -> mask, in the order of the file and of `pathologies`. Uncompressed
         counts (a list) are compressed. An X-ray that is not in the file has no mask:
-        CheXlocalize omits X-rays without a positive label. In COCO's JSON, an image without an
-        annotation of a category has an empty mask of it.
+        CheXlocalize omits X-rays without a positive label. In COCO's JSON and among polygons, an
+        image without an annotation of a category has an empty mask of it.
 
     Raises:
         InputError: lists everything that is wrong with the file, as `file:cxr_id:pathology`.
     """
     problems = Problems("masks")
-    content = _content(path, pathologies, problems)
+    content = _content(path, pathologies, sizes or {}, problems)
     masks = {}
     for cxr_id, entry in content.items():
         where = f"{path}:{cxr_id}"
@@ -152,17 +155,41 @@ def mask_of(rle: Any, size: tuple[int, int] | None = None) -> Rle | Fault:
     return _find_format_fault(rle) or _find_size_fault(rle, size) or _compress(rle)
 
 
-def _content(path: str | Path, pathologies: Sequence[str], problems: Problems) -> dict[str, Any]:
+def _content(
+    path: str | Path,
+    pathologies: Sequence[str],
+    sizes: Mapping[str, tuple[int, int]],
+    problems: Problems,
+) -> dict[str, Any]:
     """Returns the masks of a file or folder, in the form of CheXlocalize's JSON."""
     if Path(path).is_dir():
         return read_mask_folder(path, pathologies=pathologies, problems=problems)
-    content = _load(path, problems)
+    content = load_json(path, problems)
     if is_coco(content):
         return masks_of_coco(content, path, pathologies=pathologies, problems=problems)
+    form = form_of(content)
+    if form == "polygons":
+        return masks_of_polygons(
+            content,
+            path,
+            pathologies=pathologies,
+            sizes=sizes,
+            fault_of=_fault_of,
+            problems=problems,
+        )
+    if form == "points":
+        refuse_points(path, problems)
+        return {}
     return content
 
 
-def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
+def _fault_of(size: Any, expected: tuple[int, int] | None) -> Fault | None:
+    """Returns what is wrong with the size of a mask, or None."""
+    mask = {"size": size, "counts": ""}
+    return _find_format_fault(mask) or _find_size_fault(mask, expected)
+
+
+def load_json(path: str | Path, problems: Problems) -> dict[str, Any]:
     """Returns the JSON object of a file, or an empty one after adding a problem."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -192,14 +219,13 @@ def _load(path: str | Path, problems: Problems) -> dict[str, Any]:
 def _check_names(
     entry: dict[str, Any], where: str, pathologies: tuple[str, ...], problems: Problems
 ) -> None:
-    """Adds a problem for each pathology that an X-ray lacks, with the nearest other name."""
+    """Adds a problem for each pathology that an X-ray lacks, with a name that may be meant for it."""
     others = tuple(name for name in entry if name not in pathologies)
     for name in pathologies:
         if name not in entry:
             remedy = "Add it; use an empty mask if the finding is absent."
-            if others:
-                near = nearest(name, others)
-                remedy += f" Or rename it; the nearest name there is {near!r}."
+            if meant := near(column_of(name), others) or near(name, others):
+                remedy += f" Or rename it; the nearest name there is {meant!r}."
             problems.add(f"{where}:{name}", "no mask", "one mask for each pathology", remedy)
 
 

@@ -11,6 +11,9 @@ SIDE = 64
 LEAST_CONTRAST = 20
 """Minimum number of grey levels (of 255) between the 5th and 95th percentile of pixels."""
 
+LEAST_RANGE = 0.4
+"""Minimum share of the grey levels between the darkest and the brightest pixel."""
+
 LEAST_INSIDE = 0.6
 """Minimum share of the area that is inside uniform borders."""
 
@@ -28,10 +31,12 @@ def flaw_of(image: Image.Image) -> str | None:
     """Returns a description of what looks wrong with a frontal X-ray, or None.
 
     - almost constant: hardly any contrast.
+    - flat: most of the range of grey levels is unused.
     - inverted: the mediastinum, in the middle, is darker than the lungs on either side.
     - a border: much of the area consists of uniform rows and columns at the edges.
 
-    The limits leave a wide margin: a film's contrast is seldom below 100 grey levels, and its
+    The limits leave a wide margin: a film's contrast is seldom below 100 grey levels, it uses half of
+    them or more (at least 130 of 255 in 100 real X-rays), and its
     mediastinum is brighter than its lungs by more than a fifth of that, even with opacities.
 
     Args:
@@ -42,6 +47,9 @@ def flaw_of(image: Image.Image) -> str | None:
     dark, bright = np.percentile(values, (5, 95))
     if bright - dark < LEAST_CONTRAST:
         return f"almost constant: {bright - dark:.0f} of 255 grey levels"
+    lowest, highest = values.min(), values.max()
+    if highest - lowest < LEAST_RANGE * 255:
+        return f"flat: grey levels {lowest:.0f} to {highest:.0f} of 255, so most of them are unused"
     inside = _inside(values)
     if inside < LEAST_INSIDE:
         return f"a border: {1 - inside:.0%} of the area"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc
 
 
 def auroc_of_each(probability: Tensor, labels: Tensor) -> np.ndarray:
@@ -17,6 +16,9 @@ def auroc_of_each(probability: Tensor, labels: Tensor) -> np.ndarray:
     Returns:
         float64 [F]; NaN for a finding that lacks positive or negative labels.
     """
+    # torchmetrics takes seconds to import, so only this function does.
+    from torchmetrics.functional.classification import binary_auroc
+
     values = np.full(labels.shape[1], np.nan)
     for column in range(labels.shape[1]):
         truth = labels[:, column]

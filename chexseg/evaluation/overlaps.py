@@ -119,15 +119,20 @@ def read_both(
         except InputError as error:
             problems.found += error.problems
     problems.raise_if_any()
-    wanted = wanted or files[0]
-    for path, masks in zip((truth, prediction), files, strict=True):
+    check_shared((truth, prediction), files, wanted or files[0])
+    return files[0], files[1]
+
+
+def check_shared(paths: Sequence[Path], files: Sequence[Masks], wanted: Collection[str]) -> None:
+    """Raises InputError if a file has masks, but none of the X-rays that are wanted."""
+    problems = Problems()
+    for path, masks in zip(paths, files, strict=True):
         if masks and wanted and not set(wanted) & set(masks):
             problems.add(
                 path, f"no X-ray to score; the first is {next(iter(masks))!r}",
                 f"X-rays such as {next(iter(wanted))!r}", "Use the same X-ray names in all files.",
             )  # fmt: skip
     problems.raise_if_any()
-    return files[0], files[1]
 
 
 def read_overlaps(path: Path, problems: Problems) -> pd.DataFrame | None:

@@ -12,6 +12,7 @@ from chexseg.errors import InputError, Problem
 _CHEXPERT = re.compile(r"(patient\d+)_study\d+_")
 
 FROM_IDS = "patients: taken from the ids of the X-rays, which are all named as in CheXpert"
+EACH = "patients: each X-ray counts as one, as --resample x_rays says"
 UNKNOWN = (
     "patients: unknown, so each X-ray counts as a patient; if some patients have several X-rays, "
     "intervals are too narrow: pass an index with --index"

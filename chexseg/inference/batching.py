@@ -64,9 +64,11 @@ def infer(
     loader = in_order(dataset, batch_size, threads)
     for batch in progress(loader, what, len(loader)):
         missing = batch_size - len(batch)
-        filled = torch.cat([batch, batch[-1:].expand(missing, -1, -1, -1)])
+        filled = batch.to(device, non_blocking=True)
+        if missing:
+            filled = torch.cat([filled, filled[-1:].expand(missing, -1, -1, -1)])
         with torch.no_grad():  # not around the yield: the caller runs in between
-            results = compute(to_float(filled.to(device)))
+            results = compute(to_float(filled))
         if isinstance(results, tuple):
             yield from zip(*(each[: len(batch)].cpu() for each in results), strict=True)
         else:
@@ -85,6 +87,7 @@ def in_order(dataset: Dataset, batch_size: int, threads: int = 1) -> DataLoader:
         batch_size=batch_size,
         num_workers=workers(threads),
         worker_init_fn=ignore_signals,
+        pin_memory=torch.cuda.is_available(),
     )
 
 

@@ -27,12 +27,14 @@ def native_probabilities(
         options: keyword arguments of `infer`.
 
     Yields:
-        cxr_id, and float32 [P, height, width] on the CPU.
+        cxr_id, and float32 [P, height, width] on the device: a GPU enlarges faster.
     """
-    model = evaluation_mode(model, options["device"])
+    device = options["device"]
+    model = evaluation_mode(model, device)
     results = infer(
         lambda image: model(image).float().sigmoid(), Unlabelled(images, rows.index), **options
     )
     sizes = zip(rows.index, rows["height"], rows["width"], strict=True)
     for (cxr_id, height, width), probability in zip(sizes, results, strict=True):
-        yield cxr_id, to_native_size(Letterbox(height, width, image_size), probability)
+        letterbox = Letterbox(height, width, image_size)
+        yield cxr_id, to_native_size(letterbox, probability.to(device))

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import ResNet
+
+from chexseg.models.folding import folded
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 EDGE_CHANNELS = 32
 DISPLACEMENT_CHANNELS = (64, 128, 256, 256, 256)
@@ -67,6 +72,10 @@ class IRNet(nn.Module):
         features = self._features(image)
         return self.edge(features), self.mean_shift(self.displacement(features))
 
+    def edges(self, image: Tensor) -> Tensor:
+        """Returns the edge logits of `edge_and_displacement`, without computing displacements."""
+        return self.edge(self._features(image))
+
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Same as `edge_and_displacement`."""
         return self.edge_and_displacement(image)
@@ -97,6 +106,8 @@ class IRNet(nn.Module):
     def _features(self, image: Tensor) -> list[Tensor]:
         network = self.backbone
         image = self.normalise(image)
+        if network.conv1.weight.is_contiguous(memory_format=torch.channels_last):
+            image = image.contiguous(memory_format=torch.channels_last)
         features = [network.maxpool(network.relu(network.bn1(network.conv1(image))))]
         for layer in (network.layer1, network.layer2, network.layer3, network.layer4):
             features.append(layer(features[-1]))
@@ -116,9 +127,19 @@ def flip_averaged_edge(model: IRNet, image: Tensor) -> Tensor:
 
     The logits of the image and of its mirror image are averaged, as in the published code.
     """
-    logits, _ = model.edge_and_displacement(image)
-    mirrored, _ = model.edge_and_displacement(image.flip(-1))
+    logits, mirrored = model.edges(image), model.edges(image.flip(-1))
     return ((logits + mirrored.flip(-1)) / 2).sigmoid()[:, 0]
+
+
+def for_inference(model: IRNet) -> IRNet:
+    """Returns a copy for inference that is about twice as fast; values differ by rounding only.
+
+    The backbone's batch normalisation is folded into its convolutions (see `folded`), and its
+    weights are stored with the channels innermost.
+    """
+    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    copied.backbone = folded(copied.backbone)
+    return copied.to(memory_format=torch.channels_last)
 
 
 class MeanShift(nn.Module):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chexseg.config.networks import decoders_of
 from chexseg.config.settings import ClassifierSettings, ImageSettings, SegmenterSettings
-from chexseg.errors import InputError, Problem, Problems, nearest
+from chexseg.errors import InputError, Problem, Problems, near
 from chexseg.losses.classification import n_outputs_of
 from chexseg.models.adapters import restore_adapters
 from chexseg.models.classifier import Classifier, Normalise, build_classifier
@@ -52,7 +52,8 @@ def places_of(classes: Sequence[str], outputs: Sequence[str], path: Path) -> lis
     problems = Problems()
     for name in classes:
         if name not in outputs:
-            remedy = f"Train it with this class; the nearest is {nearest(name, outputs)!r}."
+            meant = near(name, outputs)
+            remedy = "Train it with this class" + (f"; the nearest is {meant!r}." if meant else ".")
             problems.add(path, f"no output {name!r}", f"a model of {name}", remedy)
     problems.raise_if_any()
     return [outputs.index(name) for name in classes]

@@ -28,8 +28,6 @@ from chexseg.scheduling.figures import (
     DRAW,
     EACH,
     FILE,
-    GPU_CORES,
-    GPU_GFLOPS,
     HISTOGRAM,
     INDEX,
     IRNET_TRAIN,
@@ -44,6 +42,7 @@ from chexseg.scheduling.figures import (
     START,
     TRAIN,
 )
+from chexseg.scheduling.gpu_rates import GPURates, gpu_rates
 from chexseg.scheduling.x_rays import XRays, count_x_rays
 
 
@@ -79,10 +78,11 @@ class CostModel:
     Args:
         study: the study.
         x_rays: its numbers of X-rays; None counts them in its tables.
+        rates: of a GPU; None: the measured ones, if there are any.
     """
 
-    def __init__(self, study: Study, x_rays: XRays | None = None):
-        self.study, self._given = study, x_rays
+    def __init__(self, study: Study, x_rays: XRays | None = None, rates: GPURates | None = None):
+        self.study, self._given, self.rates = study, x_rays, rates or gpu_rates()
 
     @cached_property
     def x_rays(self) -> XRays:
@@ -128,7 +128,7 @@ class CostModel:
         train = min(n.train, entry.train_images or n.train)
         passes = entry.epochs * (TRAIN * train + n.validation)
         gflop = classifier_gflop(entry.architecture, entry.stride)
-        return self._network(gflop * passes, disk=CHECKPOINTS["classifier"])
+        return self._network("train-classifier", gflop * passes, disk=CHECKPOINTS["classifier"])
 
     def compute_saliency(self, saliency: str, shard: str) -> Cost:
         maps = self.study.saliency[saliency]
@@ -139,7 +139,7 @@ class CostModel:
         finer = (32 / min(maps.pixels_per_cell(entry.stride) for entry in entries)) ** 2
         n = self._in_shard(self.x_rays.number)
         disk = n * BYTES["saliency"] * self._area * finer
-        return self._network(gflop * n, extra=EACH * n, disk=disk)
+        return self._network("compute-saliency", gflop * n, extra=EACH * n, disk=disk)
 
     # ---- Masks -----------------------------------------------------------------------------
     def make_masks(self, masks: str, shard: str) -> Cost:
@@ -147,8 +147,11 @@ class CostModel:
         number = self.x_rays.number if source.made else self.x_rays.validation
         n, bytes_each = self._in_shard(number), BYTES[self._kind(masks)] * self._area
         if source.gpu:
-            networks = self._network(source.gflop(self.study) * n)
-            return self._on_pixels(source.core_seconds, n, disk=n * bytes_each) + networks
+            networks = self._network("predict-masks", source.gflop(self.study) * n)
+            return (
+                self._on_pixels("make-masks", source.core_seconds, n, disk=n * bytes_each)
+                + networks
+            )
         area = self._area if source.made else self._file * len(self.study.data.pathologies)
         return Cost(n * (EACH + source.core_seconds * area), disk=n * bytes_each)
 
@@ -156,13 +159,14 @@ class CostModel:
 
     def label_affinity(self, masks: str, shard: str) -> Cost:
         n = self._in_shard(self._train_images(masks))
-        return self._on_pixels(LABEL, n, disk=n * BYTES["labels"] * self._area)
+        return self._on_pixels("label-affinity", LABEL, n, disk=n * BYTES["labels"] * self._area)
 
     def train_irnet(self, masks: str) -> Cost:
         entry, n = self.study.masks[masks], self._train_images(masks)
         passes = n * (entry.training.epochs * IRNET_TRAIN + 1)  # finally, the mean displacement
         gflop = irnet_gflop(entry.backbone_architecture)
-        return self._network(gflop * passes, extra=EACH * n, disk=CHECKPOINTS["irnet"])
+        work = {"extra": EACH * n, "disk": CHECKPOINTS["irnet"]}
+        return self._network("train-irnet", gflop * passes, **work)
 
     def compute_affinity(self, masks: str, shard: str) -> Cost:
         n = self._in_shard(self.x_rays.number)
@@ -170,7 +174,7 @@ class CostModel:
             self.study.masks[masks].backbone_architecture
         )  # also on the mirrored image
         disk = self._in_shard(self._bytes("affinity"))
-        return self._network(gflop * n, extra=EACH * n, disk=disk)
+        return self._network("compute-affinity", gflop * n, extra=EACH * n, disk=disk)
 
     def score_masks(self) -> Cost:
         sources = len(self.study.masks) + len(self.study.saliency)
@@ -187,7 +191,8 @@ class CostModel:
         samples = entry.samples_per_epoch or samples
         steps = TRAIN * samples * (2 if entry.consistency > 0 else 1)
         gflop = self._segmenter(entry) * entry.epochs * (steps + self.x_rays.validation - expert)
-        return self._network(gflop, disk=CHECKPOINTS["segmenter"] * (1 + len(entry.keep_epochs)))
+        disk = CHECKPOINTS["segmenter"] * (1 + len(entry.keep_epochs))
+        return self._network("train-segmenter", gflop, disk=disk)
 
     def extract_epoch(self, segmenter: str, epoch: str) -> Cost:
         return Cost(SHORT, disk=CHECKPOINTS["segmenter"])
@@ -196,7 +201,7 @@ class CostModel:
         n = self.x_rays.test
         gflop = self._segmenter(self.study.segmenters[segmenter])
         extra = EACH + native * self._file * len(self.study.data.pathologies)
-        return self._network(gflop * n, extra=n * extra, disk=n * disk)
+        return self._network("predict-masks", gflop * n, extra=n * extra, disk=n * disk)
 
     def compute_histograms(self, segmenter: str) -> Cost:
         return self.predict_masks(segmenter, HISTOGRAM, BYTES["histograms"])
@@ -242,12 +247,14 @@ class CostModel:
     def _segmenter(self, entry: SegmenterSettings) -> float:
         return segmenter_gflop(entry.encoder, entry.architecture)
 
-    def _network(self, gflop: float, *, extra: float = 0, disk: float = 0) -> Cost:
+    def _network(self, work: str, gflop: float, *, extra: float = 0, disk: float = 0) -> Cost:
         """Returns the cost of `gflop` at 320 px, plus core seconds that a GPU cannot replace."""
         gflop *= self._area
-        return Cost(gflop / CORE_GFLOPS + extra, gflop / GPU_GFLOPS + extra, disk)
+        on_gpu = gflop / self.rates.of_network(work)
+        return Cost(gflop / CORE_GFLOPS + extra, on_gpu + extra, disk)
 
-    def _on_pixels(self, seconds: float, n: float, disk: float) -> Cost:
+    def _on_pixels(self, work: str, seconds: float, n: float, disk: float) -> Cost:
         """Returns the cost of work on all pixels of `n` X-rays that a GPU can do."""
-        work = n * seconds * self._area
-        return Cost(work + EACH * n, work / GPU_CORES + EACH * n, disk)
+        on_core = n * seconds * self._area
+        on_gpu = on_core / self.rates.of_pixels(work)
+        return Cost(on_core + EACH * n, on_gpu + EACH * n, disk)

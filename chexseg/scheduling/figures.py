@@ -1,6 +1,6 @@
 """The figures of the cost model: rates, core seconds and bytes of an X-ray.
 
-docs/cost.md lists which are measured and which are assumed.
+docs/cost.md lists which are measured and which are assumed. Those of GPUs: see `gpu_rates`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,6 @@ SIZE = 320
 CORE_GFLOPS = 90
 """Billions of operations per second of a CPU core. Measured: 66 to 138 on one machine, 32 to 74 on
 another."""
-
-GPU_GFLOPS = 8000
-"""Billions of operations per second of a GPU. Assumed: according to NVIDIA, a V100 trains ResNet-50
-at 9,000 (FP32) and an A100 at 23,000 (TF32) with large batches; DenseNets and batches of 16 use a
-GPU less efficiently."""
-
-GPU_CORES = 50
-"""Number of cores that a GPU replaces in the dense CRF and the random walk. Assumed."""
 
 TRAIN = 3
 """Cost of a training step in forward passes: one forward, two for the backward pass."""

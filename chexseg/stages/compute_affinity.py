@@ -10,7 +10,7 @@ from chexseg.files.artifacts import Output
 from chexseg.files.store import Store, write_store
 from chexseg.inference.batching import Unlabelled, device_for_inference, evaluation_mode, infer
 from chexseg.mask_sources.irnet import AffinitySettings
-from chexseg.models.irnet import flip_averaged_edge
+from chexseg.models.irnet import flip_averaged_edge, for_inference
 from chexseg.models.trained import load_irnet
 
 
@@ -34,7 +34,7 @@ def run(
     """
     device = device_for_inference(threads)
     store = Store([images], "images")
-    model = evaluation_mode(load_irnet(irnet), device)
+    model = evaluation_mode(for_inference(load_irnet(irnet)), device)
 
     def compute(image: Tensor) -> Tensor:
         return flip_averaged_edge(model, image)

@@ -61,7 +61,7 @@ def run(
         ):  # fmt: skip
             drawn = masks.get(cxr_id, {})
             counts = []
-            for pathology, of_class in zip(pathologies, probability[places], strict=True):
+            for pathology, of_class in zip(pathologies, probability[places].cpu(), strict=True):
                 inside = torch.zeros(of_class.shape, dtype=torch.bool)
                 if pathology in drawn:
                     inside = torch.from_numpy(decode(drawn[pathology]))

@@ -40,14 +40,14 @@ def run(
     device = device_for_inference(threads)
     test = read_index(index, "test")
     model, trained = load_segmenter(checkpoint)
-    thresholds = torch.tensor(trained.extra["thresholds"])
+    thresholds = torch.tensor(trained.extra["thresholds"], device=device)
     masks = {}
     for cxr_id, probability in native_probabilities(
         model, Store(images, "images"), test,
         image_size=trained.extra["image_size"], batch_size=settings.batch_size, device=device,
         threads=threads, what="predict-masks",
     ):  # fmt: skip
-        cut = (probability > thresholds[:, None, None]).numpy()
+        cut = (probability > thresholds[:, None, None]).cpu().numpy()
         masks[cxr_id] = {
             pathology: encode(mask) for pathology, mask in zip(trained.classes, cut, strict=True)
         }

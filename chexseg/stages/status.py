@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
+from textwrap import wrap
 
 from chexseg.config.overrides import overrides_of
 from chexseg.config.study import load_study
@@ -13,6 +14,7 @@ from chexseg.errors import InputError, Problem, one_line
 from chexseg.files.sizes import duration_text, size_text
 from chexseg.inference.gpus import count_gpus
 from chexseg.scheduling.cost import CostModel
+from chexseg.scheduling.gpu_rates import gpu_rates
 from chexseg.scheduling.graph import absent_text, default_configs, read_graph
 from chexseg.scheduling.plan import Plan, plan_of
 from chexseg.scheduling.profiles import snakemake_command
@@ -28,6 +30,8 @@ from chexseg.scheduling.status import (
     statuses_of,
 )
 
+WIDTH = 80
+"""Columns of a plan and of a line on its rates."""
 LOCKS = Path(".snakemake/locks")
 """Where Snakemake marks that it runs in a folder."""
 
@@ -126,7 +130,7 @@ def _table(jobs: list[JobStatus], command: str, absent: str) -> list[str]:
         lines.append(f"Left: about {duration_text(left)} of job time{source}.")
         if by_model and not on_gpus:
             with_gpus = duration_text(seconds_left(jobs, True)[0])
-            lines.append(f"With GPUs: about {with_gpus}; their rates are assumed (docs/cost.md).")
+            lines += wrap(f"With GPUs: about {with_gpus}; {_source_of_rates()}.", WIDTH)
         if any(job.state == RUNNING for job in jobs):
             lines.append(f"It is running. To continue, when it has ended: {command}")
         else:
@@ -156,9 +160,13 @@ def _plan(plan: Plan) -> list[str]:
         " one attempt.",
         f"From start to end on {of_gpus} GPUs: about {walls} hours.",
         f"Without a GPU: {_hours(plan.total('core_hours_without_gpus'))} core hours.",
-        "Estimated by the cost model; its GPU rates are assumed (docs/cost.md).",
+        *wrap(f"Estimated by the cost model; {_source_of_rates()}.", WIDTH),
     ]
     return lines
+
+
+def _source_of_rates() -> str:
+    return f"{gpu_rates()} (docs/cost.md)"
 
 
 def _hours(hours: float) -> str:

@@ -1,7 +1,7 @@
 """The training loop, shared by all tasks.
 
 Lightning Fabric handles devices, processes, precision, moving batches, and gradients across
-processes. Two things are implemented here, because Fabric promises less: signals (it handles none;
+processes; on a CPU, a single process in float32 does without it (`SingleProcess`). Two things are implemented here, because Fabric promises less: signals (it handles none;
 here a training stops after a complete step) and the state (its checkpoints record neither inputs
 nor code nor the position within an epoch; here a training that is killed at any point and resumed
 ends with the same bits).
@@ -15,11 +15,10 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -35,8 +34,12 @@ from chexseg.training.datasets import BatchSampler
 from chexseg.training.nodes import relaunch_on_nodes
 from chexseg.training.processes import gather_rows, maximum, print_once
 from chexseg.training.sampling import Draw
+from chexseg.training.single_process import SingleProcess
 from chexseg.training.state import Best, StateFile, TrainingState
 from chexseg.training.task import Task
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 SCORE = "score"
 """Name of the validation figure that selects the best epoch; larger is better."""
@@ -44,7 +47,7 @@ SAVE = 1
 """Order to save the state and continue. Higher numbers are signals: save the state and stop."""
 
 
-def start(settings: TrainingSettings, execution: Execution = Execution()) -> Fabric:
+def start(settings: TrainingSettings, execution: Execution = Execution()) -> Fabric | SingleProcess:
     """Seeds all random numbers and sets up the devices: GPUs if there are any, else the CPU.
 
     If Slurm started one task per device of a node, these tasks are the processes of the training.
@@ -61,11 +64,25 @@ def start(settings: TrainingSettings, execution: Execution = Execution()) -> Fab
     """
     threads, devices, nodes = execution.threads, execution.devices, execution.nodes
     relaunch_on_nodes(nodes, devices, threads)
+    alone = devices * nodes == 1 and settings.precision == "32-true"
+    kind = accelerator(devices)
+    fabric = SingleProcess() if alone and kind == "cpu" else _launched(settings, execution, kind)
+    torch.set_num_threads(threads)
+    fabric.seed_everything(settings.seed, verbose=False)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return fabric
+
+
+def _launched(settings: TrainingSettings, execution: Execution, kind: str) -> Fabric:
+    from lightning.fabric import Fabric
+    from lightning.fabric.plugins.environments import LightningEnvironment
+
+    devices, nodes = execution.devices, execution.nodes
     several = devices * nodes > 1
     # Slurm sets its variables in every job, even if this single process must start the others.
     by_slurm = several and int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
     fabric = Fabric(
-        accelerator=accelerator(devices),
+        accelerator=kind,
         devices=devices,
         num_nodes=nodes,
         strategy="ddp" if several else "auto",
@@ -73,14 +90,11 @@ def start(settings: TrainingSettings, execution: Execution = Execution()) -> Fab
         precision=settings.precision,
     )
     fabric.launch()
-    torch.set_num_threads(threads)
-    fabric.seed_everything(settings.seed, workers=True, verbose=False)
-    torch.use_deterministic_algorithms(True, warn_only=True)
     return fabric
 
 
 def fit(
-    fabric: Fabric,
+    fabric: Fabric | SingleProcess,
     task: Task,
     dataset: Dataset,
     draw: Draw,

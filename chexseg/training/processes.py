@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, distributed
 
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
-def gather_rows(fabric: Fabric, rows: Tensor) -> Tensor:
+    from chexseg.training.single_process import SingleProcess
+
+
+def gather_rows(fabric: Fabric | SingleProcess, rows: Tensor) -> Tensor:
     """Returns the rows of all processes, in the order of the processes.
 
     It replaces `fabric.all_gather`, whose gradients are summed over processes, as DDP does again.
 
     Args:
-        fabric: this process's Fabric.
+        fabric: from `chexseg.training.loop.start`.
         rows: [B, ...], the rows of this process; the shape is the same in all processes.
 
     Returns:
@@ -28,7 +34,7 @@ def gather_rows(fabric: Fabric, rows: Tensor) -> Tensor:
     return torch.cat(gathered)
 
 
-def maximum(fabric: Fabric, number: int) -> int:
+def maximum(fabric: Fabric | SingleProcess, number: int) -> int:
     """Returns the maximum of a number over all processes.
 
     It replaces `fabric.all_reduce`, which synchronizes twice; this is called at every step.
@@ -36,7 +42,7 @@ def maximum(fabric: Fabric, number: int) -> int:
     return int(gather_rows(fabric, torch.tensor([number], device=fabric.device)).max())
 
 
-def print_once(fabric: Fabric, text: str) -> None:
+def print_once(fabric: Fabric | SingleProcess, text: str) -> None:
     """Prints a line to the log once in total (`fabric.print` prints it once per node)."""
     if fabric.is_global_zero:
         print(text, flush=True)

@@ -34,7 +34,7 @@ class Training:
         others: further arguments of the stage that affect the result.
 
     Attributes:
-        fabric: Lightning's handle on devices and processes.
+        fabric: handle on devices and processes; see `chexseg.training.loop.start`.
         threads: CPU threads of this process.
 
     Raises:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-
-from lightning.fabric import Fabric
+from typing import TYPE_CHECKING
 
 from chexseg.errors import InputError, Problem
 from chexseg.files.atomic import atomic, check_writable
@@ -18,10 +17,18 @@ from chexseg.files.store import Store
 from chexseg.inference.signals import Signals
 from chexseg.training.processes import maximum
 
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+    from chexseg.training.single_process import SingleProcess
+
 
 @contextmanager
 def staged(
-    fabric: Fabric, scratch: Path | None, stores: Sequence[Store], ids: Iterable[str]
+    fabric: Fabric | SingleProcess,
+    scratch: Path | None,
+    stores: Sequence[Store],
+    ids: Iterable[str],
 ) -> Iterator[None]:
     """Copies shards to `scratch`, reads them there while the block runs, and removes the copies.
 
@@ -61,7 +68,9 @@ def staged(
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _do_together(fabric: Fabric, steps: Sequence[Callable[[], None]], what: str) -> None:
+def _do_together(
+    fabric: Fabric | SingleProcess, steps: Sequence[Callable[[], None]], what: str
+) -> None:
     """Runs steps in one process per node; if a step fails anywhere, all processes stop.
 
     The other processes wait for each step separately, since a wait for all steps could time out.

@@ -10,10 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from chexseg.config.settings import TrainingSettings
@@ -24,6 +23,11 @@ from chexseg.provenance.code import code_of
 from chexseg.provenance.digests import Digests
 from chexseg.provenance.record import known_content
 from chexseg.training.processes import gather_rows
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+    from chexseg.training.single_process import SingleProcess
 
 FORMAT = "chexseg training state 2"
 
@@ -86,14 +90,14 @@ class TrainingState:
         """Resets the counters for a new epoch."""
         self.epoch, self.step, self.total, self.seconds, self.random = epoch, 0, 0.0, 0.0, None
 
-    def capture_random(self, fabric: Fabric) -> None:
+    def capture_random(self, fabric: Fabric | SingleProcess) -> None:
         """Stores the random state of every process; all processes must call it together."""
         states = [torch.get_rng_state()]
         if fabric.device.type == "cuda":
             states.append(torch.cuda.get_rng_state(fabric.device))
         self.random = gather_rows(fabric, torch.cat(states)[None].to(fabric.device)).cpu()
 
-    def restore_random(self, fabric: Fabric) -> None:
+    def restore_random(self, fabric: Fabric | SingleProcess) -> None:
         """Restores the stored random state, if the number of processes is the same."""
         if self.random is None or len(self.random) != fabric.world_size:
             return

@@ -25,8 +25,8 @@ class Task:
 
     Attributes:
         numbers: random numbers for an X-ray that `step` takes.
-        model: the model. During training, it is Lightning's wrapper for devices, processes and
-            precision.
+        model: the model. During training on a GPU, or by several processes, it is Lightning's
+            wrapper for devices, processes and precision.
     """
 
     numbers = NUMBERS

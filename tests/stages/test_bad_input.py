@@ -199,9 +199,9 @@ CASES = {
         lambda data: data.files["val_masks"].write_text("{"), "masks", "val.json", "invalid JSON", "Replace",
     ),
     "truncated X-ray": (truncate, "X-rays", ".jpg", "a damaged image", "Fetch the file again"),
-    "empty X-ray": (empty, "X-rays", ".jpg", "a damaged image", "Fetch the file again"),
+    "empty X-ray": (empty, "X-rays", ".jpg", "an empty file", "Fetch the file again"),
     "enormous X-ray": (enormous, "X-rays", ".jpg", "50001 x 50001 pixels", "Replace the file"),
-    "PostScript as X-ray": (postscript, "X-rays", ".jpg", "a damaged image", "Fetch the file again"),
+    "PostScript as X-ray": (postscript, "X-rays", ".jpg", "a PostScript file", "Convert it"),
     "X-ray turned by EXIF": (turn, "masks", ":", "size [60, 80]", "transpose the mask"),
 }  # fmt: skip
 

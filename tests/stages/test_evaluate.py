@@ -69,10 +69,14 @@ def test_printed_table(files, capsys):
     printed = capsys.readouterr().out
     assert "prediction: 3 X-rays of 3 patients, 1 without a prediction" in printed
     assert f"\n{FROM_IDS}\n" in printed
-    lines = {line.split()[0]: line.split() for line in printed.splitlines()[4:]}
+    assert (
+        f"not in {files['gt']}, such as {THIRD!r}. What is predicted on them is a false" in printed
+    )
+    table = printed.split("\n\n")[1].splitlines()
+    lines = {line.split()[0]: line.split() for line in table}
     assert lines["Edema"][1] == "0.200"
     assert lines["Cardiomegaly"] == ["Cardiomegaly", "-", "0", "-", "0"]
-    assert len({len(line) for line in printed.splitlines()[4:]}) == 1
+    assert len({len(line) for line in table}) == 1
 
 
 def test_files_with_other_names_of_x_rays(tmp_path):

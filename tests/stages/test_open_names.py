@@ -172,8 +172,10 @@ def test_a_pathology_without_labels_is_indexed_and_gates_nothing(release, tmp_pa
     index_of(release, tmp_path / "i.csv", findings=("Pneumonia",), pathologies=("Fracture",))
     rows = read_index(tmp_path / "i.csv")
     assert findings_of(rows) == ("Pneumonia",)
-    with pytest.raises(InputError, match="the nearest there is 'Pneumonia'"):
+    with pytest.raises(InputError, match=r"Add it to data\.findings\.$"):
         positives_of(rows, ("Fracture",))
+    with pytest.raises(InputError, match="the nearest there is 'Pneumonia'"):
+        positives_of(rows, ("Pneumonias",))
     check_data.run(
         **release, findings=("Pneumonia",), pathologies=("Fracture",), out=tmp_path / "r.txt"
     )

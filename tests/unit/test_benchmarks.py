@@ -12,6 +12,7 @@ from chexseg.cli import NAMES
 from chexseg.config.methods import inputs_of
 from chexseg.config.phantom import PhantomSettings
 from chexseg.data.phantom.release import make_release
+from chexseg.scheduling.gpu_rates import GPURates, gpu_rates
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks/results"
@@ -85,10 +86,38 @@ def test_the_row_of_a_command():
     assert row_name("train-segmenter --sources expert irnet") == "train-segmenter"
 
 
-def test_the_page_of_costs_shows_what_was_measured():
-    from cost import OUT, page
+def test_the_page_of_costs_shows_what_was_measured(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    from cost_page import OUT, PAGE, with_tables
 
-    assert page(pd.read_csv(ROOT / OUT)) in (ROOT / "docs/cost.md").read_text()
+    page = PAGE.read_text()
+    assert with_tables(page, pd.read_csv(OUT), gpu_rates()) == page
+
+
+def test_the_page_of_costs_says_of_each_rate_where_it_is_from(tmp_path):
+    from cost_page import gpu_rows
+
+    path = tmp_path / "gpu.csv"
+    path.write_text(
+        "work,setting,gflops,cores,device,date\n"
+        "train-irnet,as the stage,12000,,Some GPU,2027-01-02\n"
+    )
+    assumed, measured = gpu_rows(GPURates()), gpu_rows(gpu_rates(path), path)
+    assert {source for _, _, source in assumed} == {"**assumed**"}
+    assert len(assumed) == len(measured) == 8
+    changed = [row for row in measured if row not in assumed]
+    assert changed == [
+        ("a GPU, `train-irnet`", "12,000 billion/s", "measured: Some GPU, 2027-01-02")
+    ]
+
+
+def test_the_rate_of_a_core_by_hand():
+    """Saliency: DenseNet-121 has 11.6 billion operations; 80 X-rays in 8 s are 116 billion/s."""
+    from cost_page import OUT, core_rates
+
+    table = pd.read_csv(ROOT / OUT)
+    table.loc[table["stage"] == "compute-saliency", "core_seconds"] = 8.0
+    assert core_rates(table)["compute-saliency"] == pytest.approx(116, rel=0.01)
 
 
 def test_the_page_of_the_cluster_shows_the_plan():

@@ -8,6 +8,7 @@ from chexseg.errors import (
     Problem,
     Problems,
     format_problems,
+    near,
     nearest,
     one_line,
     printable,
@@ -81,3 +82,14 @@ def test_the_nearest_name(name, expected):
 @pytest.mark.parametrize("name", ["", "xyz"])
 def test_nearest_always_names_one(name):
     assert nearest(name, ("Edema", "Pneumonia")) in ("Edema", "Pneumonia")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("Odema", "Edema"), (" edema", "Edema")])
+def test_a_name_that_is_near(name, expected):
+    assert near(name, ("Pneumothorax", "Edema")) == expected
+
+
+@pytest.mark.parametrize("name", ["Pneumonia", "Fracture", "No Finding", "Pleural Other", ""])
+def test_what_is_spelt_otherwise_is_not_near(name):
+    assert near(name, ("Pneumothorax", "Edema", "Pleural Effusion", "Lung Lesion")) is None
+    assert near(name, ()) is None

@@ -22,7 +22,7 @@ from chexseg.data.layouts.places import (
 )
 from chexseg.data.layouts.release import Part
 from chexseg.data.layouts.rows import rows_of
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems, near
 
 LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": float("nan")}
 """Every accepted spelling of a label. Blank is NaN: the report does not mention the finding."""
@@ -139,10 +139,10 @@ def _has_columns(
         if column in header:
             found, remedy = f"column {column!r} twice", "Delete one of the two."
         else:
-            near = nearest(column, tuple(header))
-            found, remedy = f"no column {column!r}", f"Add it; the nearest column is {near!r}."
-            if column != "Path":
-                remedy = f"Add it, or correct data.findings; the nearest column is {near!r}."
+            found = f"no column {column!r}"
+            remedy = "Add it" if column == "Path" else "Add it, or correct data.findings"
+            meant = near(column, tuple(header))
+            remedy += f"; the nearest column is {meant!r}." if meant else "."
         problems.add(f"{path}:1", found, expected, remedy)
     return not wrong
 

@@ -16,7 +16,7 @@ from chexseg.data.layouts.folder import SUFFIXES
 from chexseg.data.layouts.release import COLUMNS, Part
 from chexseg.data.mask_folders import id_of
 from chexseg.data.splits import choose_patients
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems, near
 
 LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": math.nan}
 """Every accepted spelling of a label; blank is NaN."""
@@ -100,8 +100,9 @@ def _rows(
     absent = [name for name in ("path", *findings) if header.count(name) != 1]
     for name in absent:
         found = f"column {name!r} {'twice' if name in header else 'missing'}"
-        near = f" The nearest column is {nearest(name, tuple(header))!r}." if header else ""
-        problems.add(f"{place}:1", found, "path and one column per finding", f"Correct it.{near}")
+        meant = near(name, tuple(header))
+        other = f" The nearest column is {meant!r}." if meant else ""
+        problems.add(f"{place}:1", found, "path and one column per finding", f"Correct it.{other}")
     if absent:
         return
     for number, cells in rows:

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from chexseg.affinity.paths import path
-from chexseg.affinity.random_walk import random_walk
+from chexseg.affinity.paths import path, path_affinity
+from chexseg.affinity.random_walk import _walk, random_walk
 from chexseg.errors import InputError
 
 
@@ -91,3 +91,15 @@ def test_bad_input_is_told_at_once():
     with pytest.raises(InputError) as error:
         random_walk(torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 5), radius=0, beta=-1, steps_log2=-1)
     assert len(error.value.problems) == 4
+
+
+def test_images_walk_apart_whether_in_one_product_or_one_by_one():
+    """A GPU takes a batch as one matrix with a block for each image; a CPU takes image by image."""
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand(3, 2, 6, 5, generator=generator)
+    edge = torch.rand(3, 6, 5, generator=generator)
+    apart = random_walk(maps, edge, radius=3, beta=2, steps_log2=4)
+    start = (maps * (1 - edge)[:, None]).flatten(2)
+    together = _walk(path_affinity(edge, 3) ** 2, start, 3, 16, 1e-5)
+    torch.testing.assert_close(together.reshape(maps.shape), apart)
+    assert not torch.allclose(apart[0], apart[1])

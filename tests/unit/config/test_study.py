@@ -18,7 +18,9 @@ CONFIGS = Path(__file__).parents[3] / "config"
 # What is read
 
 
-@pytest.mark.parametrize("name", ["demo", "chexpert", "phantom-study", "chexpert-study"])
+@pytest.mark.parametrize(
+    "name", ["demo", "chexpert", "phantom-study", "chexpert-study", "chexpert-as-published"]
+)
 def test_shipped_configs_load(name):
     study = load_study(CONFIGS / f"{name}.yaml")
     assert study.study == name

@@ -41,7 +41,7 @@ def test_a_pixel_beyond_the_edge_is_cut_off(root):
     assert decode(release.truth("validation")["person0_1"]["Heart"]).all()
 
 
-@pytest.mark.parametrize("points", [[1, 1, 5, 1], [1, 1, 5, 1, 5], ["1", 1, 5, 1, 5, 5], [1, 1, 5, 1, 5, float("nan")], 3])  # fmt: skip
+@pytest.mark.parametrize("points", [[1, 1, 5, 1], [1, 1, 5, 1, 5], ["1", 1, 5, 1, 5, 5], [1, 1, 5, 1, 5, float("nan")], [1, 1, 5, 1, 5, 10**400], 3])  # fmt: skip
 def test_a_polygon_that_is_none(root, points):
     ((where, found),) = problems(spoil(root, polygon_of(3, points)))
     assert where == f"{root}/coco.json:annotations[3]"
@@ -61,6 +61,20 @@ def test_ids_that_the_file_lacks(root):
         (f"{root}/coco.json:annotations[0]", "image_id 77, which images lack"),
         (f"{root}/coco.json:annotations[1]", "category_id 8, which categories lack"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("file_name", "", "file_name ''"), ("file_name", 3, "file_name 3"), ("height", 12.0, "size [12.0, 10]"),
+        ("width", 0, "size [12, 0]"), ("width", 10**30, "size [12, 10000000000000000000000000000"),
+    ],
+)  # fmt: skip
+def test_names_and_sizes_of_images(root, key, value, found):
+    release = spoil(root, lambda content: content["images"][9].update({key: value}))
+    (where, text), *_ = problems(release)
+    assert where == f"{root}/coco.json:images[9]"
+    assert text.startswith(found)
 
 
 def test_a_category_that_the_file_lacks_is_one_problem(root):

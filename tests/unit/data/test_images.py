@@ -45,6 +45,22 @@ def test_the_bands_of_16_bits_are_those_of_the_whole(tmp_path):
     assert np.array_equal(np.asarray(image), expected)
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 256, 2056, 4095], [0, 16, 128, 255]),  # by the bits of the file: 0, 1, 8, 16
+        ([0, 256, 2056, 3000], [0, 16, 128, 187]),
+        ([0, 256, 1023], [0, 64, 255]),
+        ([0, 256], [0, 128]),
+        ([0, 4096, 65520], [0, 16, 255]),  # 12 bits, shifted to the upper end
+    ],
+)
+def test_the_bits_in_use_are_scaled(tmp_path, values, expected):
+    Image.fromarray(np.array([values], np.uint16)).save(tmp_path / "a.png")
+    image, *_ = open_image(tmp_path / "a.png")
+    assert np.asarray(image).tolist() == [expected]
+
+
 def test_8_bit_values_in_a_16_bit_file_keep_their_brightness(tmp_path):
     Image.fromarray(np.array([[0, 100, 255]], np.uint16)).save(tmp_path / "a.png")
     image, *_ = open_image(tmp_path / "a.png")

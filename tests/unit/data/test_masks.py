@@ -122,6 +122,17 @@ def test_a_missing_pathology_has_the_nearest_of_the_other_names(file):
         assert problem.remedy.endswith(f"the nearest name there is {near!r}.")
 
 
+@pytest.mark.parametrize("other", ["Pneumonia", "Fracture", "No Finding", "Pleural Other"])
+def test_a_finding_that_is_not_outlined_is_no_name_for_another(file, other):
+    names = ("Pneumothorax", "Lung Lesion", "Pleural Effusion")
+    found = problems_of(file({"p": {other: encode(MASK)}}), pathologies=names)
+    assert {problem.remedy for problem in found} == {
+        "Add it; use an empty mask if the finding is absent."
+    }
+    whole = {name: encode(MASK) for name in (*names, other)}
+    assert list(read_masks(file({"p": whole}), pathologies=names)["p"]) == list(names)
+
+
 def test_missing_pathology(file):
     (problem,) = problems_of(file({"p": {}}))
     assert (problem.where[-8:], problem.found) == (":p:Edema", "no mask")

@@ -44,10 +44,17 @@ def test_mirrored_dark_and_pale_x_rays_are_still_good(x_rays):
     for image in x_rays[:20]:
         for changed in (
             ImageOps.mirror(image),
-            image.point(lambda v: v * 0.4),
-            image.point(lambda v: 150 + v * 0.35),
+            image.point(lambda v: v * 0.8),
+            image.point(lambda v: 50 + v * 0.8),
         ):
             assert flaw_of(changed) is None
+
+
+def test_most_of_the_grey_levels_unused(x_rays):
+    for image in x_rays[:20]:
+        assert flaw_of(image.point(lambda v: v * 0.35)).startswith("flat: grey levels ")
+    ramp = Image.fromarray(np.tile(np.linspace(100, 190, 64).astype(np.uint8), (64, 1)))
+    assert flaw_of(ramp) == "flat: grey levels 100 to 190 of 255, so most of them are unused"
 
 
 def test_broad_borders_are_seen_and_narrow_ones_are_not(x_rays):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.models import resnet18, resnet50
 
-from chexseg.models.irnet import IRNet, flip_averaged_edge
+from chexseg.models.irnet import IRNet, flip_averaged_edge, for_inference
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +121,19 @@ def test_normalise_comes_first(model):
     other = IRNet(resnet18(), normalise=ThreeChannels()).eval()
     other.load_state_dict(model.state_dict())
     assert torch.equal(other(grey)[0], model(grey.expand(-1, 3, -1, -1))[0])
+
+
+def test_edges_come_without_displacements(model):
+    image = rand(2, 3, 33, 47)
+    assert torch.equal(model.edges(image), model.edge_and_displacement(image)[0])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 47)])
+def test_a_copy_for_inference_finds_the_same_edges(model, size):
+    """As compute-affinity uses it; the bar of the edge map is 1e-3."""
+    image = rand(2, 3, *size)
+    faster = for_inference(model)
+    expected = flip_averaged_edge(model, image)
+    torch.testing.assert_close(flip_averaged_edge(faster, image), expected, atol=1e-5, rtol=0)
+    assert expected.std() > 0.01
+    assert isinstance(model.backbone.bn1, torch.nn.BatchNorm2d)

@@ -71,6 +71,7 @@ def test_missing_columns_are_all_told_with_the_nearest(tmp_path):
     ]
     remedy = "Add it, or correct data.findings; the nearest column is 'Pneumona'."
     assert found[1].remedy == remedy
+    assert found[0].remedy == "Add it, or correct data.findings."
 
 
 @pytest.mark.parametrize("prefix", ["CheXpert-v1.0/", "CheXpert-v1.0-small/", "CheXpert/", ""])
