@@ -7,7 +7,10 @@ if study.phantom:
 
     rule make_phantom:
         output:
-            *[f"{DATA}/{name}" for name in PHANTOM_ANATOMY[study.phantom.layout].values()],
+            *[
+                f"{DATA}/{name}"
+                for name in PHANTOM_ANATOMY[study.phantom.layout].values()
+            ],
             **{
                 role: [f"{DATA}/{name}" for name in names]
                 for role, names in PHANTOM_FILES[study.phantom.layout].items()
