@@ -8,7 +8,9 @@ from chexseg.config.methods import configured, not_taken, settings_of
 from chexseg.config.settings import ClassifierSettings, SegmenterSettings
 from chexseg.mask_sources.irnet import IRNetSettings
 
-ALWAYS = {"confidence", "parts"}
+BOXES = {"outside_weight", "projection_weight", "size_weight", "edge_weight"}
+CONTRAST = {"contrast", "contrast_temperature", "contrast_memory", "mask_weight"}
+ALWAYS = {"confidence", "parts", "held_out", *BOXES, *CONTRAST}
 """Fields that are unused in all cases below."""
 
 
@@ -34,7 +36,7 @@ def test_settings_count_only_where_they_can_change_something(changes, unused):
 
 def test_momentum_counts_for_sgd_in_every_training():
     assert "momentum" in ClassifierSettings().unused()
-    assert ClassifierSettings(optimizer="sgd").unused() == {"dilate"}
+    assert ClassifierSettings(optimizer="sgd").unused() == {"dilate", "held_out"}
     assert IRNetSettings().unused() == set()
     assert IRNetSettings(optimizer="adam").unused() == {"momentum"}
 

@@ -7,6 +7,7 @@ from functools import cache
 from types import SimpleNamespace
 
 import pytest
+from snakemake import api  # noqa: F401 - snakemake.dag cannot be imported before it
 from snakemake.dag import DAG
 from snakemake.jobs import Job
 from snakemake.persistence import ParamsChange, PersistenceBase
@@ -19,6 +20,7 @@ SHIPPED = """
 import asyncio, inspect
 import snakemake.api
 from snakemake import persistence
+from snakemake import api  # noqa: F401 - snakemake.dag cannot be imported before it
 from snakemake.dag import DAG
 from snakemake.jobs import Job
 from chexseg.scheduling.snakemake_questions import GRAPH, QUESTIONS

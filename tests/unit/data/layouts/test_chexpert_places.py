@@ -107,7 +107,7 @@ def test_views_that_nothing_says_are_counted_and_can_be_refused(tmp_path, name, 
     part = read_part(table, tmp_path, ("Edema",))
     assert part.assumed_views == ((f"{table}:2:Path",) if assumed else ())
     views = {"train": part.assumed_views} if assumed else {}
-    release = Release(tmp_path, ("Edema",), (), part.rows, {}, [], views)
+    release = Release(tmp_path, ("Edema",), (), part.rows, {}, [], assumed_views=views)
     refused, warnings = refuse_assumed_views(release), _assumed(release)
     assert (len(refused), len(warnings)) == (int(assumed), int(assumed))
     if assumed:
