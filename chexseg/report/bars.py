@@ -50,11 +50,12 @@ def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
                 yerr=np.nan_to_num(np.clip(errors, 0, None)), error_kw={"lw": 0.8, "ecolor": "#444"},
             )  # fmt: skip
         axes.set_ylabel(metric)
-        axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
+        highest = averages.loc[averages["metric"] == metric, "value"].max()
+        axes.set_ylim(0, max(1.0, 1.05 * np.nan_to_num(highest)))
         axes.grid(axis="y", lw=0.4, alpha=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    counted = averages[averages["metric"] == metrics[0]].groupby("pathology")["n_images"].max()
+    counted = averages[averages["metric"] == metrics[0]].groupby("pathology")["n_images"].min()
     labels = [f"{name.replace(' ', chr(10))}\nn = {counted[name]:.0f}" for name in pathologies]
     panels[-1].set_xticks(range(len(pathologies)), labels, fontsize=8)
     panels[-1].set_xlim(-0.6, len(pathologies) - 0.4)
@@ -74,6 +75,7 @@ BARS = Figure(
     title="scores, as bars",
     description="Scores on the test set by pathology, averaged over training seeds, with intervals "
     "over patients and, with several seeds, over seeds; the metrics are explained with "
-    "summary.csv. Grey: a second reader, scored like a model. n: X-rays that count for the first metric. At most 16 runs are shown, and none of "
-    "sweeps if there are more; averages.csv has all.",
+    "summary.csv. Grey: a second reader, scored like a model. n: the fewest X-rays that "
+    "count for the first metric of a run. Lines are intervals, cut off above the axis. At most 16 runs are "
+    "shown, and none of sweeps if there are more; averages.csv has all.",
 )

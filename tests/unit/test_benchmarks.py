@@ -167,6 +167,17 @@ def test_the_readme_shows_the_evidence_that_was_measured():
     assert table_of_differences(pd.read_csv(ROOT / OUT)) in page
 
 
+def test_the_page_shows_what_make_study_found():
+    import study
+
+    page, points = (ROOT / "docs/method.md").read_text(), pd.read_csv(ROOT / study.RUNS_OUT)
+    for sweep in set(points["sweep"]):
+        assert study.table_of_points(points, sweep) in page, sweep
+    assert study.table_of_differences(pd.read_csv(ROOT / study.OUT)) in page
+    config = yaml.safe_load((ROOT / "config/phantom-study.yaml").read_text())
+    assert set(points["sweep"]) == set(config["sweeps"])
+
+
 def test_the_evidence_is_that_of_its_runs():
     from evidence import OUT, PHANTOMS, RUNS_OUT, differences
 
