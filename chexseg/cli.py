@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chexseg import __version__
 from chexseg.catalog import COMMANDS, STAGES
-from chexseg.errors import InputError, format_problems, nearest
+from chexseg.errors import InputError, format_problems, near
 
 NAMES = tuple(stage.name for stage in STAGES)
 """Commands of the stages."""
@@ -29,8 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"chexseg {__version__}")
         return 0
     if command not in NAMES + COMMANDS:
-        near = nearest(command, NAMES + COMMANDS)
-        print(f"chexseg: no command {command!r}. Did you mean {near!r}?", file=sys.stderr)
+        meant = near(command, NAMES + COMMANDS)
+        remedy = f"Did you mean {meant!r}?" if meant else "See chexseg --help."
+        print(f"chexseg: no command {command!r}. {remedy}", file=sys.stderr)
         return 2
 
     import tyro

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,9 @@ class Average:
         n_left_out: number of pathologies left out of a mean, since a score of a run is NaN.
     """
 
+    LOWEST: ClassVar[float] = 0.0
+    """No score is lower, so no interval reaches below."""
+
     metric: str
     pathology: str
     value: float
@@ -47,7 +51,7 @@ class Average:
         row = {"metric": self.metric, "pathology": self.pathology, name: self.value}
         for over, variance in ({"ci": self.variance} | alone).items():
             low, high = variance.interval(self.value, self.confidence)
-            row |= {f"{over}_low": low, f"{over}_high": high}
+            row |= {f"{over}_low": max(low, self.LOWEST), f"{over}_high": high}
         return row | {
             "n_images": self.n_images,
             "n_patients": self.n_patients,
@@ -60,6 +64,8 @@ class Average:
 @dataclass(frozen=True)
 class Difference(Average):
     """Holds the difference of two runs, or of two groups of seeds, in a metric and a pathology."""
+
+    LOWEST: ClassVar[float] = -math.inf
 
     def row(self, name: str = "difference") -> dict[str, float | str]:
         """Returns the columns of `comparisons.csv` that tell the difference."""

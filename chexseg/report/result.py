@@ -33,7 +33,9 @@ def draw(inputs: Inputs, settings: FigureSettings) -> Table:
     if len(compared):
         panels.append(_differences(compared))
     notes = [
-        "In parentheses, or below: intervals over patients and, with several seeds, over seeds."
+        "In parentheses, or below: intervals over patients and, with several seeds, over seeds.",
+        "Bold: the best score of a run, which need not be clearly better than the next; and "
+        "differences whose interval does not contain 0.",
     ]
     if inputs.published:
         notes.append("Published scores, in grey, are of other data and are no part of this study.")

@@ -83,7 +83,8 @@ def run(
     if json:
         print(_as_json(jobs, command, absent))
     else:
-        print("\n".join(map(one_line, _table(jobs, command, absent))))
+        lines = [f"Study {model.study.study}", *_table(jobs, command, absent)]
+        print("\n".join(map(one_line, lines)))
     if absent:
         sys.exit(1)
 

@@ -2,6 +2,7 @@ import json
 import os
 import platform
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +25,8 @@ def _here(tmp_path, monkeypatch):
 
 class Model:
     """Expects the same of every job."""
+
+    study = SimpleNamespace(study="toy")
 
     def of(self, rule, wildcards):
         return Cost(590 if wildcards.get("name") == "large" else 190, 40, 1000)
@@ -163,6 +166,7 @@ def test_the_table_fits_a_terminal(study, capsys):
     status.run(configfile=(Path("my study.yaml"),))
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
+    assert text.startswith("Study toy\n")
     assert "train b: cut off" in text
     assert "1 of 3 jobs done, 2 kB on disk." in text
     assert START == 10

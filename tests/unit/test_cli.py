@@ -91,6 +91,11 @@ def test_an_unknown_command_proposes_the_nearest(typed, near, capsys):
     assert err == f"chexseg: no command {typed!r}. Did you mean {near!r}?\n"
 
 
+def test_a_command_like_no_other_leads_to_the_list(capsys):
+    assert main(["foo"]) == 2
+    assert capsys.readouterr().err == "chexseg: no command 'foo'. See chexseg --help.\n"
+
+
 ARGUMENTS = ["store-images", "--index", "a.csv", "--root", "b", "--out", "c.h5"]
 
 
