@@ -58,7 +58,7 @@ CHEXPERT_DOLL = {
     "draw_figure": 12, "write_table": 4,
 }  # fmt: skip
 SHIPPED = {
-    "demo": DEMO, "chexpert": CHEXPERT, "chexpert-as-published": CHEXPERT, "config": CONFIG, "phantom-study": PHANTOM_STUDY,
+    "demo": DEMO, "chexpert": CHEXPERT, "chexpert-as-published": {**CHEXPERT, "train_classifier": 1}, "config": CONFIG, "phantom-study": PHANTOM_STUDY,
     "chexpert-study": CHEXPERT_STUDY, "doll": DOLL, "chexpert-doll": CHEXPERT_DOLL,
 }  # fmt: skip
 
