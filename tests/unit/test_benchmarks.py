@@ -13,6 +13,7 @@ from chexseg.config.methods import inputs_of
 from chexseg.config.phantom import PhantomSettings
 from chexseg.data.phantom.release import make_release
 from chexseg.scheduling.gpu_rates import GPURates, gpu_rates
+from tests.workflow.test_dag import DEMO
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks/results"
@@ -153,7 +154,9 @@ def test_records_cost_what_the_page_says_and_less_than_the_bar():
     rows = pd.read_csv(RESULTS / "records.csv").set_index("what")
     told, page = rows.loc["all"], (ROOT / "docs/provenance.md").read_text()
     stages = rows_of_stages(("drawn", "threshold", "irnet")) - {"compute-histograms"}  # of the demo
-    assert set(rows.index) == {*stages, "a start of snakemake", "all"}
+    tables = {"list-runs", "list-trainings", "average-seeds"}
+    assert set(rows.index) == {*stages, *tables, "a start of snakemake", "all"}
+    assert told["jobs"] == sum(DEMO.values())
     assert told["percent"] < BAR
     assert f"Of the demo's {told['stage_seconds']:,.0f} s of stages" in page
     assert f"digests take {told['record_seconds']:.1f} s: **{told['percent']:.1f} %**" in page
