@@ -27,8 +27,9 @@ def test_the_mean_over_seeds_and_its_intervals(replicates, tmp_path):
     )
     # Every X-ray has the same score, so that patients do not matter; two seeds tell little.
     assert (rows["patients_low"] == rows["value"]).all()
-    assert (rows["ci_low"] < 0).all()
-    assert rows["seeds_low"].tolist() == pytest.approx(rows["ci_low"].tolist())
+    assert (rows["ci_low"] == 0).all()  # a score is never below
+    assert (rows["ci_high"] > 1).all()
+    assert rows["seeds_high"].tolist() == pytest.approx(rows["ci_high"].tolist())
 
 
 def test_one_seed_counts_as_it_is(replicates, tmp_path):
