@@ -160,9 +160,8 @@ def test_an_artifact_that_was_deleted_is_no_failure():
 
 
 def test_the_table_fits_a_terminal(study, capsys):
-    done = finish(job("train", name="a"))
-    jobs = [done, mark(job("train", name="b", wants=True), 2**22 + 1), job("score", wants=True)]
-    study(jobs)
+    cut_off = mark(job("train", name="b", wants=True), 2**22 + 1)
+    study([finish(job("train", name="a")), cut_off, job("score", wants=True)])
     status.run(configfile=(Path("my study.yaml"),))
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
@@ -227,15 +226,13 @@ def test_no_orders_to_a_terminal(study, capsys, monkeypatch):
     assert "(\\x1b[2J\\x9b\\ud800\\n, " in out
     assert "  \\x1b[2J\\x9bepoch\n" in out
     change = Change(SETTING, "\x1b[2J", "\x9b", "\n")
-    jobs = [job("train", wants=True, changes=[change])]
-    monkeypatch.setattr(why, "read_graph", lambda *_: jobs)
+    monkeypatch.setattr(why, "read_graph", lambda *_: [job("train", wants=True, changes=[change])])
     why.run()
     assert "\n  \\x1b[2J: \\x9b -> \\n\n" in capsys.readouterr().out
 
 
 def test_json(study, capsys, monkeypatch):
-    jobs = [finish(job("train", name="a")), *(job(r, wants=True) for r in ("train", "score"))]
-    study(jobs)
+    study([finish(job("train", name="a")), *(job(r, wants=True) for r in ("train", "score"))])
     status.run(json=True)
     content = json.loads(capsys.readouterr().out)
     assert [each["state"] for each in content["jobs"]] == ["done", "waiting", "waiting"]
