@@ -34,20 +34,34 @@ def test_profile_knows_all_gpu_rules(gpu_rules):
     assert set(slurm_profile()["set-threads"]) == gpu_rules > TRAININGS
 
 
-def test_partition_per_kind_of_gpu():
+def test_partition_per_kind_of_gpu(gpu_rules):
     profile = slurm_profile(account="lab", cpu_partition="cpu", gpu_partition="a100,v100")
     assert profile["default-resources"]["slurm_account"] == "'lab'"
     assert profile["default-resources"]["slurm_partition"] == "'cpu'"
-    assert {rule["slurm_partition"] for rule in profile["set-resources"].values()} == {
-        "'a100,v100'"
-    }
+    needs = profile["set-resources"]
+    assert {needs[rule]["slurm_partition"] for rule in gpu_rules} == {"'a100,v100'"}
+    assert {rule for rule in needs if "slurm_partition" in needs[rule]} == gpu_rules
 
 
 def test_one_partition_with_models_of_gpus(gpu_rules):
     profile = slurm_profile(gpu_model="a100")
     assert "slurm_partition" not in profile["default-resources"]
-    assert {rule["gpu_model"] for rule in profile["set-resources"].values()} == {"'a100'"}
-    assert set(profile["set-resources"]) == gpu_rules  # a job with a model gets a GPU
+    needs = profile["set-resources"]
+    assert {needs[rule]["gpu_model"] for rule in gpu_rules} == {"'a100'"}
+    # A job with a model gets a GPU.
+    assert {rule for rule in needs if "gpu_model" in needs[rule]} == gpu_rules
+
+
+def test_short_jobs_take_turns_in_a_group_on_one_node():
+    """Else Snakemake asks for what those that could run at once need together, nodes included."""
+    profile = slurm_profile()
+    short = set(profile["groups"])
+    assert short >= {"list_runs", "score_runs", "compare_runs", "draw_figure", "write_table"}
+    needs = profile["set-resources"]
+    assert {rule for rule in needs if needs[rule].get("short_jobs") == 1} == short
+    assert profile["resources"] == {"short_jobs": 1}
+    assert "nodes" not in profile["default-resources"]
+    assert all("nodes" not in needs[rule] for rule in short)
 
 
 def test_preemptible_queue():
@@ -63,7 +77,8 @@ def test_exceptions_for_single_rules():
     needs = {"train_irnet": {"runtime": 60, "gpu": 2}, "build_index": {"runtime": 600}}
     profile = slurm_profile(gpu_partition="gpu", exceptions=needs)["set-resources"]
     assert profile["build_index"] == {"runtime": 600}
-    assert profile["train_irnet"] == {"slurm_partition": "'gpu'", "runtime": 60, "gpu": 2}
+    expected = {"slurm_partition": "'gpu'", "runtime": 60, "gpu": 2, "nodes": 1}
+    assert profile["train_irnet"] == expected
     assert profile["train_segmenter"]["runtime"] == 1440
 
 
