@@ -28,11 +28,12 @@ demo: $(READY)
 	$(VENV)/bin/snakemake --cores 1 --configfile config/demo.yaml --report results/demo/report.html
 	@echo Open results/demo/report.html
 
-# The paper's experiments on the phantom, three seeds for each point; then
-# results/phantom-study/report.html.
+# The paper's experiments on the phantom, three seeds for each point; what they found
+# (benchmarks/results/study.csv), and results/phantom-study/report.html.
 study: $(READY)
 	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/phantom-study.yaml
 	$(VENV)/bin/snakemake --cores 1 --configfile config/phantom-study.yaml --report results/phantom-study/report.html
+	$(VENV)/bin/python benchmarks/study.py
 	@echo Open results/phantom-study/report.html
 
 # DoLL on the phantom, its answers (benchmarks/results/doll.csv), and results/doll/report.html.

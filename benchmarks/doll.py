@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
+from differences import cells, mean_differences, verdict
 
 CONFIG = "config/doll.yaml"
 COMPARISONS, TRAININGS = "comparisons.csv", "trainings.csv"
@@ -57,14 +58,12 @@ def answers(comparisons: pd.DataFrame) -> pd.DataFrame:
         KeyError: the study lacks a question.
     """
     asked = contrasts()
-    rows = comparisons[comparisons["pathology"] == "mean"]
+    rows = mean_differences(comparisons)
     rows = rows[rows["contrast"].isin(asked)].copy()
     rows["question"] = rows["contrast"].map(asked)
     for name in QUESTIONS:
         if name not in set(rows["question"]):
             raise KeyError(f"no contrast answers {name!r}")
-    for side in ("run", "against"):
-        rows[side] = rows[side].str.split(",").str[0]
     place = {contrast: number for number, contrast in enumerate(asked)}
     rows["place"] = rows["contrast"].map(place)
     metrics = {metric: number for number, metric in enumerate(dict.fromkeys(rows["metric"]))}
@@ -80,14 +79,9 @@ def table_of_answers(rows: pd.DataFrame) -> str:
     ]
     before = None
     for row in rows[rows["metric"] == "dice"].itertuples():
-        clear = row.ci_low > 0 or row.ci_high < 0
-        verdict = "tie" if not clear else "better" if row.difference > 0 else "worse"
         question = "" if row.question == before else row.question
         before = row.question
-        lines.append(
-            f"| {question} | `{row.run}` | `{row.against}` | {row.difference:+.3f} | "
-            f"{row.ci_low:+.3f} to {row.ci_high:+.3f} | {verdict} |"
-        )
+        lines.append(f"| {question} | {cells(row)} | {verdict(row)} |")
     return "\n".join(lines)
 
 

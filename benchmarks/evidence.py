@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from differences import cells, verdict
 from scipy import stats
 
 PHANTOMS = (101, 102, 103, 104, 105)
@@ -129,12 +130,7 @@ def table_of_differences(rows: pd.DataFrame) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in rows[rows["metric"] == METRICS[0]].itertuples():
-        clear = row.ci_low > 0 or row.ci_high < 0
-        verdict = "tie" if not clear else "better" if row.difference > 0 else "worse"
-        lines.append(
-            f"| `{row.run}` | `{row.against}` | {row.difference:+.3f} | {row.ci_low:+.3f} to "
-            f"{row.ci_high:+.3f} | {row.relative:+.1%} | {verdict} |"
-        )
+        lines.append(f"| {cells(row)} | {row.relative:+.1%} | {verdict(row)} |")
     return "\n".join(lines)
 
 

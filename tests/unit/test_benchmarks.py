@@ -1,6 +1,7 @@
 """The benchmarks keep up with the stages, and the pages with the benchmarks."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -176,9 +177,25 @@ def test_the_page_shows_what_make_study_found():
     page, points = (ROOT / "docs/method.md").read_text(), pd.read_csv(ROOT / study.RUNS_OUT)
     for sweep in set(points["sweep"]):
         assert study.table_of_points(points, sweep) in page, sweep
-    assert study.table_of_differences(pd.read_csv(ROOT / study.OUT)) in page
+    differences = pd.read_csv(ROOT / study.OUT)
+    for named in (True, False):
+        assert study.table_of_differences(differences, named=named) in page
     config = yaml.safe_load((ROOT / "config/phantom-study.yaml").read_text())
     assert set(points["sweep"]) == set(config["sweeps"])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.1, 0.3, "better"), (-0.1, 0.5, "tie"), (0.0, 0.4, "tie"), (-0.3, -0.1, "worse")],
+)
+def test_an_interval_that_contains_0_is_a_tie(low, high, word):
+    from differences import cells, verdict
+
+    row = SimpleNamespace(
+        run="a", against="b", difference=(low + high) / 2, ci_low=low, ci_high=high
+    )
+    assert verdict(row) == word
+    assert cells(row) == f"`a` | `b` | {(low + high) / 2:+.3f} | {low:+.3f} to {high:+.3f}"
 
 
 def test_the_evidence_is_that_of_its_runs():
