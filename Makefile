@@ -68,7 +68,7 @@ bench: $(READY)
 	$(VENV)/bin/python benchmarks/run.py
 	$(VENV)/bin/python benchmarks/head.py
 
-# Rates on a GPU, below 8 minutes; then commit benchmarks/results/gpu.csv. Without .venv it takes any
+# Rates on a GPU, in a few minutes; then commit benchmarks/results/gpu.csv. Without .venv it takes any
 # Python that has the packages, since a machine with a GPU may have no network.
 GPU_PYTHON ?= $(firstword $(wildcard $(VENV)/bin/python) $(PYTHON))
 bench-gpu:

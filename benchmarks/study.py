@@ -32,6 +32,8 @@ LATER = (
     ),
     ("weak_cam-x_rays_250", "weak_cam"),
     ("weak_cam-x_rays_1000", "weak_cam"),
+    ("distilled-softness_3", "full"),
+    ("distilled-softness_10", "full"),
     ("distilled", "self_training"),
 )
 """Differences that the config does not name: we asked for them when we had seen the curves."""
