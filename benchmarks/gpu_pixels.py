@@ -7,6 +7,7 @@ import torch
 from dense_walk import dense_walk, smooth
 from gpu_bench import Bench, Setting, exact, relative_difference
 from gpu_clock import Rate, rate_of
+from threads import one_thread
 from torch import Tensor
 
 from chexseg.affinity.labels import affinity_labels
@@ -31,14 +32,10 @@ MASK_TOLERANCE = 0.001
 GRADIENT_TOLERANCE = 5e-3
 
 
+@one_thread()
 def of_a_core(call, x_rays: int, seconds: float) -> Rate:
     """Returns the rate of a call on one core of the CPU."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return rate_of(call, x_rays, CPU, seconds)
-    finally:
-        torch.set_num_threads(threads)
+    return rate_of(call, x_rays, CPU, seconds)
 
 
 def crf(bench: Bench) -> None:
