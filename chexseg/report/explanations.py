@@ -151,5 +151,4 @@ EXPLANATIONS = Figure(
         "quantile. *label*: what they agree on, outlined; pixels of which it says nothing are white. "
         "*expert*: the mask of the first drawn source that has the observation."
     ),
-    consensus=True,
 )
