@@ -16,6 +16,7 @@ from chexseg.config.networks import segmenter_gflop
 from chexseg.config.settings import SegmenterSettings
 from chexseg.data.images import Letterbox
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
+from chexseg.inference.batching import to_float
 from chexseg.inference.native_size import to_native_size
 from chexseg.mask_sources.irnet import AffinityLabelSettings, WalkSettings
 from chexseg.models.classifier import build_classifier
@@ -106,7 +107,7 @@ def prediction(bench: Bench) -> None:
     images, few = bench.images(sizes.inference), bench.images(4)
 
     def masks(count: int, device: torch.device, together: bool, setting: Setting) -> np.ndarray:
-        image = images[:count].to(device, non_blocking=True).float() / 255
+        image = to_float(images[:count].to(device, non_blocking=True))
         with setting.context(device):
             parts = [image] if together else image.split(1)
             probability = torch.cat([model(part).float().sigmoid() for part in parts])
@@ -155,7 +156,7 @@ def gradients(bench: Bench) -> None:
 
     def maps(device: torch.device, chosen: list[int]) -> Tensor:
         explainer = IntegratedGradients(classifier, baseline=Black(), steps=sizes.steps, budget=8e9)
-        return explainer.maps(image.to(device).float() / 255, chosen).cpu()
+        return explainer.maps(to_float(image.to(device)), chosen).cpu()
 
     expected = maps(CPU, few)
     classifier.to(bench.device)
