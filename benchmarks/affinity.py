@@ -24,6 +24,7 @@ from comparison import comparison
 from dense_walk import dense_walk, smooth
 from matplotlib.ticker import FixedLocator
 from pydensecrf.utils import unary_from_labels
+from threads import one_thread
 from torch import Tensor
 
 from chexseg.affinity.dense_crf import refine
@@ -180,13 +181,11 @@ def compare_crfs(images: int, masks: int) -> dict:
         ]
         return torch.from_numpy(np.stack(found)).reshape(images, -1, SIDE, SIDE)
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    ours, theirs = refine(image, label, **CRF), peer(masks)
-    ours_seconds, peer_seconds = in_turns(
-        lambda: refine(image, label, **CRF), lambda: peer(CRF_PEER_MASKS)
-    )
-    torch.set_num_threads(threads)
+    with one_thread():
+        ours, theirs = refine(image, label, **CRF), peer(masks)
+        ours_seconds, peer_seconds = in_turns(
+            lambda: refine(image, label, **CRF), lambda: peer(CRF_PEER_MASKS)
+        )
     ours_seconds /= images * masks
     peer_seconds /= images * CRF_PEER_MASKS
     return comparison(

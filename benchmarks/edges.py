@@ -13,6 +13,7 @@ import torch
 from comparison import comparison
 from dense_walk import smooth
 from small_study import core_seconds
+from threads import one_thread
 from torch import Tensor
 
 from chexseg.affinity.random_walk import random_walk
@@ -90,14 +91,10 @@ def compare(x_rays: int = X_RAYS) -> list[dict]:
     ]  # fmt: skip
 
 
+@one_thread()
 def rows() -> list[dict]:
     """Returns the rows of the table."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return compare()
-    finally:
-        torch.set_num_threads(threads)
+    return compare()
 
 
 if __name__ == "__main__":

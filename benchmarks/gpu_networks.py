@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from chexseg.config.networks import classifier_gflop, irnet_gflop, segmenter_gflop
 from chexseg.config.settings import SegmenterSettings
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
+from chexseg.inference.batching import to_float
 from chexseg.losses.classification import classification_loss
 from chexseg.losses.dice import dice_loss
 from chexseg.losses.irnet import irnet_losses
@@ -75,7 +76,7 @@ class Training:
                     module.p = 0.0  # devices draw differently
             with exact():
                 images = bench.images(4).to(device)
-                losses.append(self.loss(network, images.float() / 255)[None])
+                losses.append(self.loss(network, to_float(images))[None])
         return relative_difference(*losses)
 
     def measure(self, bench: Bench) -> None:
@@ -177,7 +178,7 @@ def gradcam(bench: Bench) -> None:
     sizes, batch = bench.sizes, bench.sizes.inference
     torch.manual_seed(0)
     classifier = build_classifier(sizes.architecture, len(FINDINGS)).eval().requires_grad_(False)
-    on_cpu = GradCAM(classifier).maps(bench.images(2).float() / 255, OUTPUTS)
+    on_cpu = GradCAM(classifier).maps(to_float(bench.images(2)), OUTPUTS)
     classifier = classifier.to(bench.device)
     gflop = (sizes.size / 320) ** 2 * classifier_gflop(sizes.architecture, 32)
     with exact():
@@ -222,7 +223,7 @@ def affinity(bench: Bench) -> None:
     sizes, batch = bench.sizes, bench.sizes.inference
     torch.manual_seed(0)
     model = irnet_of(sizes.backbone).eval().requires_grad_(False)
-    expected = flip_averaged_edge(model, bench.images(2).float() / 255)
+    expected = flip_averaged_edge(model, to_float(bench.images(2)))
     model = model.to(bench.device)
     faster = for_inference(model)
     with exact():

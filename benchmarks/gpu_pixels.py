@@ -7,6 +7,7 @@ import torch
 from dense_walk import dense_walk, smooth
 from gpu_bench import Bench, Setting, exact, relative_difference
 from gpu_clock import Rate, rate_of
+from threads import one_thread
 from torch import Tensor
 
 from chexseg.affinity.labels import affinity_labels
@@ -15,6 +16,7 @@ from chexseg.config.networks import segmenter_gflop
 from chexseg.config.settings import SegmenterSettings
 from chexseg.data.images import Letterbox
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
+from chexseg.inference.batching import to_float
 from chexseg.inference.native_size import to_native_size
 from chexseg.mask_sources.irnet import AffinityLabelSettings, WalkSettings
 from chexseg.models.classifier import build_classifier
@@ -31,14 +33,10 @@ MASK_TOLERANCE = 0.001
 GRADIENT_TOLERANCE = 5e-3
 
 
+@one_thread()
 def of_a_core(call, x_rays: int, seconds: float) -> Rate:
     """Returns the rate of a call on one core of the CPU."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return rate_of(call, x_rays, CPU, seconds)
-    finally:
-        torch.set_num_threads(threads)
+    return rate_of(call, x_rays, CPU, seconds)
 
 
 def crf(bench: Bench) -> None:
@@ -109,7 +107,7 @@ def prediction(bench: Bench) -> None:
     images, few = bench.images(sizes.inference), bench.images(4)
 
     def masks(count: int, device: torch.device, together: bool, setting: Setting) -> np.ndarray:
-        image = images[:count].to(device, non_blocking=True).float() / 255
+        image = to_float(images[:count].to(device, non_blocking=True))
         with setting.context(device):
             parts = [image] if together else image.split(1)
             probability = torch.cat([model(part).float().sigmoid() for part in parts])
@@ -158,7 +156,7 @@ def gradients(bench: Bench) -> None:
 
     def maps(device: torch.device, chosen: list[int]) -> Tensor:
         explainer = IntegratedGradients(classifier, baseline=Black(), steps=sizes.steps, budget=8e9)
-        return explainer.maps(image.to(device).float() / 255, chosen).cpu()
+        return explainer.maps(to_float(image.to(device)), chosen).cpu()
 
     expected = maps(CPU, few)
     classifier.to(bench.device)

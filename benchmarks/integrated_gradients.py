@@ -13,6 +13,7 @@ import torch
 from captum.attr import IntegratedGradients as Peer
 from comparison import comparison
 from small_study import core_seconds
+from threads import one_thread
 
 from chexseg.data.layouts.chexpert import FINDINGS
 from chexseg.models.classifier import Classifier, build_classifier
@@ -48,14 +49,10 @@ def best_batch_size(peer: Peer, image: torch.Tensor) -> int:
     return min(seconds, key=seconds.get)
 
 
+@one_thread()
 def rows() -> list[dict]:
     """Returns the row of the table."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return [compare()]
-    finally:
-        torch.set_num_threads(threads)
+    return [compare()]
 
 
 def compare() -> dict:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import torch
 from comparison import comparison
+from threads import one_thread
 from torch import Tensor
 
 from chexseg.catalog import load, names
@@ -97,31 +98,27 @@ def difference_of(name: str) -> float:
     return float((loss(logits, truth) - loss(logits, truth, torch.ones(batch_shape()))).abs())
 
 
+@one_thread()
 def rows() -> list[dict]:
     """Returns two rows for each loss of the catalog."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    try:
-        losses = compared()
-        network = seconds_of_network()
-        seconds = {n: network + loss for n, loss in seconds_of_losses(losses).items()}
-        return [
-            comparison(
-                f"training step of DeepLabV3+, {SIZE} px, batch of {batch_shape()[0]}, loss {name}, "
-                "core seconds",
-                "plain Dice; max_abs_diff is that of the loss with all pixels marked as known",
-                ours_seconds=seconds[name],
-                peer_seconds=seconds["plain"],
-                difference=difference_of(name.split(",")[0]),
-                most_difference=TOLERANCE,
-                least_ratio=BAR,
-            )
-            for name in losses
-            if name != "plain"
-        ]
-    finally:
-        torch.set_num_threads(threads)
+    losses = compared()
+    network = seconds_of_network()
+    seconds = {n: network + loss for n, loss in seconds_of_losses(losses).items()}
+    return [
+        comparison(
+            f"training step of DeepLabV3+, {SIZE} px, batch of {batch_shape()[0]}, loss {name}, "
+            "core seconds",
+            "plain Dice; max_abs_diff is that of the loss with all pixels marked as known",
+            ours_seconds=seconds[name],
+            peer_seconds=seconds["plain"],
+            difference=difference_of(name.split(",")[0]),
+            most_difference=TOLERANCE,
+            least_ratio=BAR,
+        )
+        for name in losses
+        if name != "plain"
+    ]
 
 
 if __name__ == "__main__":

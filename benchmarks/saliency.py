@@ -16,6 +16,7 @@ from comparison import comparison
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from small_study import core_seconds
+from threads import one_thread
 
 from chexseg.data.layouts.chexpert import FINDINGS, PATHOLOGIES
 from chexseg.models.classifier import Classifier, build_classifier
@@ -80,14 +81,10 @@ def compare(architecture: str) -> dict:
     )
 
 
+@one_thread()
 def rows() -> list[dict]:
     """Returns one row per architecture."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return [compare(architecture) for architecture in LAYERS]
-    finally:
-        torch.set_num_threads(threads)
+    return [compare(architecture) for architecture in LAYERS]
 
 
 if __name__ == "__main__":

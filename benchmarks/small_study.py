@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -179,5 +178,4 @@ def read_images(path: Path) -> dict[str, np.ndarray]:
 
 def core_seconds() -> float:
     """Returns the seconds that this process has computed, over all of its cores."""
-    times = os.times()
-    return times.user + times.system
+    return time.process_time()

@@ -19,9 +19,11 @@ import torch.nn.functional as F
 from affinity import peer_refine
 from comparison import comparison
 from dense_walk import dense_walk
+from edges import usual_edge
 from PIL import Image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from small_study import SIZE, TEST, VAL, Study, core_seconds
+from threads import one_thread
 from torch import Tensor
 
 from chexseg.data.images import Letterbox
@@ -74,7 +76,7 @@ class UsualWay:
         image = torch.from_numpy(grey).float()[None, None] / 255
         maps = self._maps(image)
         labels = [self._labels(grey, maps[place]) for place in np.flatnonzero(positive)]
-        edge = self._edge(image)
+        edge = usual_edge(self.irnet, image)[0]
         cells = F.interpolate(torch.from_numpy(maps)[None], edge.shape, mode="bilinear")[0]
         walk = WalkSettings()
         walked = dense_walk(
@@ -98,11 +100,6 @@ class UsualWay:
         cuts = (settings.foreground, settings.background)
         sure, possible = (peer_refine(grey, (scaled > cut).astype(np.int64)) for cut in cuts)
         return np.where(sure == 1, 1, np.where(possible == 0, 0, 255)).astype(np.float32)
-
-    @torch.no_grad()
-    def _edge(self, image: Tensor) -> Tensor:
-        (logits, _), (mirrored, _) = self.irnet(image), self.irnet(image.flip(-1))
-        return ((logits + mirrored.flip(-1)) / 2).sigmoid()[0, 0]
 
 
 def compare(x_rays: int = X_RAYS, every: int = PEER_EVERY) -> list[dict]:
@@ -154,14 +151,10 @@ def compare(x_rays: int = X_RAYS, every: int = PEER_EVERY) -> list[dict]:
     return [*rows, in_bytes]
 
 
+@one_thread()
 def rows() -> list[dict]:
     """Returns the rows of the table."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return compare()
-    finally:
-        torch.set_num_threads(threads)
+    return compare()
 
 
 if __name__ == "__main__":

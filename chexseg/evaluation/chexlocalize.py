@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chexseg.evaluation.metrics.hit_rate import hit_rate
+from chexseg.evaluation.metrics.iou_image import iou_image
+from chexseg.evaluation.metrics.iou_image_all import iou_image_all
 from chexseg.files.atomic import atomic
 
 CONFIDENCE = 0.05
@@ -39,16 +42,12 @@ def results_per_x_ray(
     Returns:
         A row for each X-ray, by its id; a column for each pathology, by its name, and `img_id`.
     """
-    drawn, made = overlaps["truth_pixels"] > 0, overlaps["predicted_pixels"] > 0
     if metric == "hitmiss":
-        values, counts = (
-            (overlaps["intersection"] > 0).astype(float),
-            drawn & (made | without_is_miss),
-        )
+        values, counts = hit_rate(overlaps)
+        counts = counts & (without_is_miss | (overlaps["predicted_pixels"] > 0).to_numpy())
     else:
-        values = overlaps["intersection"] / overlaps["union"].where(overlaps["union"] > 0)
-        counts = (drawn & made) if true_pos_only else (drawn | made)
-    table = overlaps.assign(value=values.where(counts))
+        values, counts = (iou_image if true_pos_only else iou_image_all)(overlaps)
+    table = overlaps.assign(value=np.where(counts, values, np.nan))
     table = table.pivot(index="cxr_id", columns="pathology", values="value").sort_index()
     table = table[sorted(table.columns)]
     return table.assign(img_id=table.index).reset_index(drop=True).rename_axis(columns=None)

@@ -10,6 +10,7 @@ import numpy as np
 from chexseg.data.annotations import check_spelling, points_of
 from chexseg.data.masks import Rle, encode, load_json
 from chexseg.errors import Problems
+from chexseg.evaluation.overlaps import check_shared
 
 
 def read_points(
@@ -27,10 +28,12 @@ def read_points(
         coordinate is cut to a whole number, as CheXlocalize's code does.
 
     Raises:
-        InputError: the file is no such file, or a point is outside its X-ray.
+        InputError: the file is no such file, a point is outside its X-ray, or no X-ray is one of the
+            truth.
     """
     problems, masks = Problems("masks"), {}
-    for cxr_id, entry in load_json(path, problems).items():
+    content = load_json(path, problems)
+    for cxr_id, entry in content.items():
         where = f"{path}:{cxr_id}"
         if not isinstance(entry, dict):
             remedy = "Write the file as CheXlocalize does."
@@ -52,6 +55,7 @@ def read_points(
             else:
                 masks[cxr_id][name] = mask
     problems.raise_if_any()
+    check_shared((path,), (content,), truth)
     return masks
 
 

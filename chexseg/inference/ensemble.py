@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chexseg.data.images import Letterbox, letterboxed
+from chexseg.data.images import Letterbox, image_size, letterboxed
 from chexseg.inference.batching import to_float
 from chexseg.inference.native_size import to_native_size
 
@@ -47,24 +47,23 @@ class Prediction:
 
 
 @torch.no_grad()
-def predict(
-    members: Sequence[Member], path: Path, height: int, width: int, device: torch.device
-) -> Prediction:
+def predict(members: Sequence[Member], path: Path, device: torch.device) -> Prediction:
     """Segments an X-ray by one or several segmenters of the same classes.
 
     Args:
         members: the segmenters.
         path: the file of the X-ray.
-        height, width: its size, from `chexseg.data.images.open_image`.
         device: where the models are.
 
     Raises:
         InputError: the file cannot be read.
     """
+    height, width = image_size(path)
+    sides = {member.image_size for member in members}
+    squares = {side: torch.from_numpy(letterboxed(path, side))[None, None] for side in sides}
     probabilities = []
     for member in members:
-        square = torch.from_numpy(letterboxed(path, member.image_size))[None, None]
-        logits = member.model(to_float(square.to(device)))[0].float().cpu()
+        logits = member.model(to_float(squares[member.image_size].to(device)))[0].float().cpu()
         letterbox = Letterbox(height, width, member.image_size)
         probabilities.append(to_native_size(letterbox, logits.sigmoid()))
     together = torch.stack(probabilities)

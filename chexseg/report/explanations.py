@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
     from chexseg.data.index import read_index
     from chexseg.files.store import Store
     from chexseg.files.store_format import MASK_KINDS
-    from chexseg.report.pictures import colours_of
+    from chexseg.report.pictures import colours_of, stored
 
     index, images = read_index(inputs.index, *SPLITS), Store(inputs.images, "images")
     maps = _stores(inputs.explanations, "saliency")
@@ -42,7 +42,7 @@ def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
     classes = tuple(dict.fromkeys(c for store in labels.values() for c in store.meta["classes"]))
     colours, rows = colours_of(classes), []
     for name in classes:
-        chosen = x_ray_of(name, index, next(iter(labels.values())), list(drawn.values()))
+        chosen = x_ray_of(name, index, next(iter(labels.values())), drawn.values())
         if chosen is None:
             continue
         cells = [("X-ray", images[chosen], None)]
@@ -52,15 +52,13 @@ def draw(inputs: Inputs, settings: FigureSettings) -> Picture:
         cells += [
             (f"{each} label", images[chosen], stored(s, chosen, name)) for each, s in labels.items()
         ]
-        expert = next(
-            (m for s in drawn.values() if (m := stored(s, chosen, name)) is not None), None
-        )
+        expert = drawn_mask(drawn.values(), chosen, name)
         cells.append(("expert", None if expert is None else images[chosen], expert))
         rows.append((name, colours[name], cells))
     return _draw(rows)
 
 
-def x_ray_of(name: str, index: pd.DataFrame, labels: Store, drawn: Sequence[Store]) -> str | None:
+def x_ray_of(name: str, index: pd.DataFrame, labels: Store, drawn: Collection[Store]) -> str | None:
     """Chooses the X-ray on which an observation is shown; None if there is none.
 
     Args:
@@ -72,6 +70,7 @@ def x_ray_of(name: str, index: pd.DataFrame, labels: Store, drawn: Sequence[Stor
     import numpy as np
 
     from chexseg.data.levels import certain_masks
+    from chexseg.report.pictures import stored
 
     ids = sorted(index.index[index[name] == 1]) if name in index else []
     scores, others = [], []
@@ -80,7 +79,7 @@ def x_ray_of(name: str, index: pd.DataFrame, labels: Store, drawn: Sequence[Stor
         if label is None or not certain_masks(label).any():
             continue
         others.append(cxr_id)
-        truth = next((m for s in drawn if (m := stored(s, cxr_id, name)) is not None), None)
+        truth = drawn_mask(drawn, cxr_id, name)
         if truth is not None and truth.any():
             found, truth = certain_masks(label), certain_masks(truth)
             scores.append((float((found & truth).sum() / np.sum(found | truth)), cxr_id))
@@ -89,11 +88,12 @@ def x_ray_of(name: str, index: pd.DataFrame, labels: Store, drawn: Sequence[Stor
     return others[0] if others else None
 
 
-def stored(store: Store, cxr_id: str, name: str) -> np.ndarray | None:
-    """Returns the map or mask of an X-ray and class, [H, W], or None if the store lacks it."""
-    if cxr_id not in store or name not in store.meta["classes"]:
-        return None
-    return store[cxr_id][store.meta["classes"].index(name)]
+def drawn_mask(drawn: Iterable[Store], cxr_id: str, name: str) -> np.ndarray | None:
+    """Returns the mask of the first store that has the X-ray and the observation, or None."""
+    from chexseg.report.pictures import stored
+
+    masks = (stored(store, cxr_id, name) for store in drawn)
+    return next((mask for mask in masks if mask is not None), None)
 
 
 def _stores(files: Mapping[str, tuple[Path, ...]], *kinds: str) -> dict[str, Store]:
@@ -119,27 +119,18 @@ def _draw(rows: Sequence[tuple[str, str, list]]) -> Picture:
 
     from chexseg.data.levels import certain_masks
     from chexseg.files.store_format import UNKNOWN
-    from chexseg.report.pictures import outline
+    from chexseg.report.pictures import nothing_to_show, outline, show
 
     if not rows:
-        picture = Picture(figsize=(6, 1.5), dpi=110)
-        picture.text(0.5, 0.5, "No X-ray has a label on which classifiers agree.", ha="center")
-        return picture
+        return nothing_to_show("No X-ray has a label on which classifiers agree.")
     picture = Picture(figsize=(0.9 + 1.5 * len(rows[0][2]), 0.3 + 1.5 * len(rows)), dpi=110)
     grid = picture.subplots(len(rows), len(rows[0][2]), squeeze=False)
     picture.subplots_adjust(0.9 / picture.get_figwidth(), 0.005, 0.995, 1 - 0.3 / picture.get_figheight(), 0.03, 0.03)  # fmt: skip
     for r, (name, colour, cells) in enumerate(rows):
         for axes, (title, image, mask) in zip(grid[r], cells, strict=True):
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
+            show(axes, image)
             if r == 0:
                 axes.set_title(title, fontsize=min(9, 190 / len(title)))
-            if image is None:
-                axes.text(0.5, 0.5, "–", ha="center", va="center", transform=axes.transAxes)
-            elif image.dtype == np.uint8:
-                axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-            else:
-                axes.imshow(image, cmap="inferno", vmin=0, vmax=1)
             if mask is not None:
                 if mask.dtype != bool:
                     axes.imshow((mask == UNKNOWN)[..., None] * np.array(UNKNOWN_TINT))
@@ -160,5 +151,4 @@ EXPLANATIONS = Figure(
         "quantile. *label*: what they agree on, outlined; pixels of which it says nothing are white. "
         "*expert*: the mask of the first drawn source that has the observation."
     ),
-    consensus=True,
 )

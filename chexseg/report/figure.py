@@ -115,7 +115,6 @@ class Figure:
             the first.
         each_sweep: whether there is one for each sweep of the study, `figures/<name>-<sweep><suffix>`.
         published: whether it shows published scores.
-        consensus: whether only a study with masks on which several voters agree has it.
         category: category in the report.
         title: name in the report.
         description: caption in the report, in reStructuredText.
@@ -131,7 +130,6 @@ class Figure:
     formats: tuple[str, ...] = PICTURE
     each_sweep: bool = False
     published: bool = False
-    consensus: bool = False
 
 
 def entries_to_show(study: Study, entries: Sequence[str]) -> tuple[str, ...]:
@@ -168,14 +166,15 @@ class Drawn(NamedTuple):
 def figures_of(study: Study) -> dict[str, Drawn]:
     """Returns the figures of a study by the stem of their files: one each, or one for each sweep.
 
-    A sweep without a run that is scored has none.
+    A sweep without a run that is scored has none. A figure of `labels` is only in studies with masks on
+    which several voters agree.
     """
     found, runs = {}, set(runs_of(study))
     voted = any(source.voters() for source in study.masks.values())
     sweeps = [name for name, points in study.unfolded.points.items() if not runs.isdisjoint(points)]
     for name in names("figure"):
         figure = load("figure", name)
-        if figure.consensus and not voted:
+        if "labels" in figure.roles and not voted:
             continue
         if figure.each_sweep:
             found |= {f"{name}-{sweep}": Drawn(name, figure, sweep) for sweep in sweeps}

@@ -40,7 +40,7 @@ def draw(inputs: Inputs, settings: FigureSettings, share: float = 0.5) -> Pictur
     from chexseg.data.masks import decode, read_masks
     from chexseg.files.store import Store
     from chexseg.files.store_format import MASK_KINDS
-    from chexseg.report.pictures import note_of_left_out, read_table
+    from chexseg.report.pictures import note_of_left_out, read_table, stored
 
     tables = pd.concat([read_table(p) for name, p in inputs.overlaps.items() if name != HUMAN])
     pathologies = tuple(dict.fromkeys(tables["pathology"]))
@@ -67,19 +67,14 @@ def draw(inputs: Inputs, settings: FigureSettings, share: float = 0.5) -> Pictur
             mask = decode(drawn[name][cxr_id][pathology])
             return image, letterbox.masks(mask[None])[0]
 
-        def stored(store: Store) -> np.ndarray | None:
-            if cxr_id not in store or pathology not in store.meta["classes"]:
-                return None
-            return store[cxr_id][store.meta["classes"].index(pathology)]
-
         cells = {"X-ray": (image, None), "expert": outlined("expert")}
         for name, store in maps.items():
-            if (values := stored(store)) is not None:
+            if (values := stored(store, cxr_id, pathology)) is not None:
                 values = values.astype(np.float64)
                 values = values / max(values.max(), 1e-12)
             cells[f"{name} map"] = (values, None)
         for name, store in masks.items():
-            mask = stored(store)
+            mask = stored(store, cxr_id, pathology)
             shown = mask is not None
             cells[f"{name} mask"] = (image, certain_masks(mask)) if shown else (None, None)
         return cells | {name: outlined(name) for name in predicted}
@@ -119,15 +114,12 @@ def x_rays_of_rank(overlaps: pd.DataFrame, share: float, most: int) -> list[tupl
 
 def _draw(rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], note: str) -> Picture:
     """Draws rows of (pathology, cells), all with the same columns, and a note below them."""
-    import numpy as np
     from matplotlib.figure import Figure as Picture
 
-    from chexseg.report.pictures import colours_of, outline
+    from chexseg.report.pictures import colours_of, nothing_to_show, outline, show
 
     if not rows:
-        picture = Picture(figsize=(6, 1.5), dpi=110)
-        picture.text(0.5, 0.5, "No test X-ray has an expert mask.", ha="center")
-        return picture
+        return nothing_to_show("No test X-ray has an expert mask.")
     colours, titles = colours_of(pathologies), list(rows[0][1])
     cell, left, top, gap = 1.72, 0.6, 0.28, 0.05  # inches
     width = left + len(titles) * (cell + gap)
@@ -138,15 +130,7 @@ def _draw(rows: Sequence[tuple[str, Cells]], pathologies: Sequence[str], note: s
         for c, (title, (image, mask)) in enumerate(cells.items()):
             x, y = left + c * (cell + gap), height - top - (r + 1) * (cell + gap) + gap
             axes = picture.add_axes((x / width, y / height, cell / width, cell / height))
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
-            if image is None:
-                axes.text(0.5, 0.5, "–", ha="center", va="center", transform=axes.transAxes)
-            elif image.dtype == np.uint8:
-                axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-            else:
-                axes.imshow(image, cmap="inferno", vmin=0, vmax=1)
+            show(axes, image)
             if mask is not None:
                 outline(axes, mask, colours[pathology])
             if r == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from skimage.measure import find_contours
 
 from chexseg.data.layouts.chexpert import PATHOLOGIES
 from chexseg.files.atomic import atomic
+
+if TYPE_CHECKING:
+    from chexseg.files.store import Store
 
 PALETTE = (
     "#4e9bd1", "#f28e2b", "#e15759", "#f1ce63", "#76b7b2", "#b07aa1", "#59a14f", "#ff9da7",
@@ -96,3 +100,34 @@ def outline(axes: Axes, mask: np.ndarray, colour: str, width: float = 1.6) -> No
     axes.imshow(tint, interpolation="nearest")
     for contour in find_contours(np.pad(mask, 1).astype(float), 0.5):
         axes.plot(contour[:, 1] - 1, contour[:, 0] - 1, color=colour, lw=width)
+
+
+def stored(store: Store, cxr_id: str, name: str) -> np.ndarray | None:
+    """Returns the map or mask of an X-ray and class, [H, W], or None if the store lacks it."""
+    if cxr_id not in store or name not in store.meta["classes"]:
+        return None
+    return store[cxr_id][store.meta["classes"].index(name)]
+
+
+def show(axes: Axes, image: np.ndarray | None) -> None:
+    """Draws a cell of a gallery, without ticks or frame.
+
+    Args:
+        axes: the cell.
+        image: an X-ray, [H, W] uint8; a map, [H, W] float in [0, 1], in colours; None: a dash.
+    """
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    if image is None:
+        axes.text(0.5, 0.5, "–", ha="center", va="center", transform=axes.transAxes)
+    elif image.dtype == np.uint8:
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+    else:
+        axes.imshow(image, cmap="inferno", vmin=0, vmax=1)
+
+
+def nothing_to_show(reason: str) -> Figure:
+    """Returns what stands for a gallery without rows."""
+    figure = Figure(figsize=(6, 1.5), dpi=110)
+    figure.text(0.5, 0.5, reason, ha="center")
+    return figure

@@ -61,7 +61,8 @@ def run(
         ):  # fmt: skip
             drawn = masks.get(cxr_id, {})
             counts = []
-            for pathology, of_class in zip(pathologies, probability[places].cpu(), strict=True):
+            for pathology, place in zip(pathologies, places, strict=True):
+                of_class = probability[place].cpu()
                 inside = torch.zeros(of_class.shape, dtype=torch.bool)
                 if pathology in drawn:
                     inside = torch.from_numpy(decode(drawn[pathology]))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
 from chexseg.config.settings import MaskScoreSettings
 from chexseg.data.layouts.chexpert import PATHOLOGIES
-from chexseg.errors import InputError, Problem, Problems, printable
+from chexseg.errors import Problems, printable
 from chexseg.evaluation import chexlocalize
 from chexseg.evaluation.given import check_pathologies, unmatched_ids
-from chexseg.evaluation.overlaps import overlap_table
+from chexseg.evaluation.overlaps import Masks, overlap_table
 from chexseg.evaluation.patients import EACH, patients_of_ids, patients_of_index
 from chexseg.evaluation.predicted import Predicted, read_predicted
 from chexseg.evaluation.scores import score
@@ -76,18 +76,16 @@ def run(
     patients, sizes, how = {}, None, f"patients: taken from {index}"
     if index is not None:
         patients, sizes = patients_of_index(index, split)
-    reading = {"pathologies": pathologies, "metrics": settings.metrics}
-    reading |= {"sizes": sizes, "wanted": patients}
-    given = read_predicted(gt, pred, **reading)
-    if not given.truth:
-        found, remedy = "no X-ray, so there is nothing to score", "Provide the experts' masks."
-        raise InputError([Problem(str(gt), found, "masks of one or more", remedy)])
+    truth, given, benchmark = _read(
+        gt, pred, human,
+        pathologies=pathologies, metrics=settings.metrics, sizes=sizes, wanted=patients,
+    )  # fmt: skip
     if index is None:
-        patients, how = patients_of_ids(sorted({*given.truth, *given.masks}))
+        patients, how = patients_of_ids(sorted({*truth, *given.masks}))
     if resample == "x_rays":
         patients, how = {cxr_id: cxr_id for cxr_id in patients}, EACH
     counting = {"patients": patients, "pathologies": pathologies, "sizes": sizes}
-    table = overlap_table(given.truth, given.masks, **counting)
+    table = overlap_table(truth, given.masks, **counting)
     scores = score(table, **settings.model_dump()).table()
     scores.insert(0, "run", run_name)
     if out is not None:
@@ -99,25 +97,47 @@ def run(
     print(f"{sum(x_ray not in given.masks for x_ray in patients)} without a prediction")
     print(how)
     fate = "They are not scored." if index else "What is predicted on them is a false positive."
-    scored = given.truth if index is None else patients
+    scored = truth if index is None else patients
     for warning in unmatched_ids(scored, given.masks, source=index or gt, fate=fate):
         print(printable(warning))
     print(f"intervals: {settings.confidence:.0%}, {settings.replicates} resamples of patients\n")
     print(_readable(scores))
 
-    if chexlocalize_out is not None or human is not None:
+    if chexlocalize_out is not None or benchmark is not None:
         options = {"true_pos_only": true_pos_only, "settings": settings, "folder": chexlocalize_out}
-        replicates = _tables(given, table, **options, human=False)
-    if human is not None:
-        benchmark = read_predicted(gt, human, **reading)
+        replicates = _tables(given, truth, table, **options, human=False)
+    if benchmark is not None:
+        table = overlap_table(truth, benchmark.masks, **counting)
+        of_human = _tables(benchmark, truth, table, **options, human=True)
+        _tell_decrease(_metric(given), of_human, replicates, chexlocalize_out)
+
+
+def _read(
+    gt: Path, pred: Path, human: Path | None, **options: Any
+) -> tuple[Masks, Predicted, Predicted | None]:
+    """Reads the experts' masks, the prediction, and what other radiologists drew, if it is given.
+
+    Args:
+        gt, pred, human: see `run`.
+        options: keyword arguments of `read_predicted`.
+
+    Raises:
+        InputError: see `run`.
+    """
+    predictions = (pred,) if human is None else (pred, human)
+    truth, (given, *others) = read_predicted(gt, predictions, **options)
+    problems = Problems()
+    if not truth:
+        found, remedy = "no X-ray, so there is nothing to score", "Provide the experts' masks."
+        problems.add(gt, found, "masks of one or more", remedy)
+    for benchmark in others:
         if benchmark.pointing != given.pointing:
             forms = {True: "points", False: "masks"}
             found, expected = forms[benchmark.pointing], f"{forms[given.pointing]}, as predicted"
             remedy = "Compare people and predictions in the same form."
-            raise InputError([Problem(str(human), found, expected, remedy)])
-        table = overlap_table(benchmark.truth, benchmark.masks, **counting)
-        of_human = _tables(benchmark, table, **options, human=True)
-        _tell_decrease(_metric(given), of_human, replicates, chexlocalize_out)
+            problems.add(human, found, expected, remedy)
+    problems.raise_if_any()
+    return truth, given, others[0] if others else None
 
 
 def _check(gt: Path, pred: Path, human: Path | None, pathologies: tuple[str, ...]) -> None:
@@ -148,6 +168,7 @@ def _metric(given: Predicted) -> str:
 
 def _tables(
     given: Predicted,
+    truth: Masks,
     overlaps: pd.DataFrame,
     *,
     true_pos_only: bool,
@@ -157,7 +178,7 @@ def _tables(
 ) -> pd.DataFrame:
     """Returns CheXlocalize's resamples; writes its tables if there is a folder for them."""
     if given.pointing or true_pos_only:
-        overlaps = overlaps[overlaps["cxr_id"].isin(given.truth)]
+        overlaps = overlaps[overlaps["cxr_id"].isin(truth)]
     results = chexlocalize.results_per_x_ray(
         overlaps,
         _metric(given),

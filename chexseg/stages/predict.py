@@ -75,14 +75,13 @@ def run(
     problems, masks, rows = Problems("X-rays"), {}, []
     for cxr_id, path in progress(paths.items(), "predict", len(paths)):
         try:
-            image, height, width = open_image(path)
-            found = predict(members, path, height, width, device)
+            found = predict(members, path, device)
+            _write_pictures(out, cxr_id, path, classes, found, write)
         except InputError as error:
             problems.found += error.problems
             continue
         masks[cxr_id] = dict(zip(classes, map(encode, found.masks), strict=True))
         rows += _rows(cxr_id, classes, found)
-        _write_pictures(out, cxr_id, classes, np.asarray(image), found, write)
     _add(out, masks, rows, coco="coco" in write)
     print(f"Masks of {len(masks)} X-rays: {out / MASKS}, with {FINDINGS} next to it.")
     problems.raise_if_any()
@@ -157,13 +156,18 @@ def _rows(cxr_id: str, classes: Sequence[str], found: Prediction) -> Iterator[di
 def _write_pictures(
     out: Path,
     cxr_id: str,
+    path: Path,
     classes: Sequence[str],
-    image: np.ndarray,
     found: Prediction,
     write: Sequence[str],
 ) -> None:
-    """Writes the pictures of an X-ray."""
+    """Writes the pictures of an X-ray; only overlays need its pixels.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     if "overlays" in write:
+        image = np.asarray(open_image(path)[0])
         named = dict(zip(classes, found.masks, strict=True))
         overlay.draw(image, named, out / f"{cxr_id}.png")
     for number, pathology in enumerate(classes):

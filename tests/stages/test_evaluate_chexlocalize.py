@@ -117,6 +117,24 @@ def test_people_who_drew_masks_are_not_compared_with_points(tmp_path, truth):
         scores_of(tmp_path, truth, pred, HITS, human=truth)
 
 
+def test_what_people_drew_is_checked_before_anything_is_scored(tmp_path, truth):
+    pred, human = tmp_path / "pred.json", tmp_path / "human.json"
+    for path, size in ((pred, [2, 0]), (human, [0, 2])):
+        path.write_text(json.dumps({"p1": dict.fromkeys(NAMES, {"size": size, "counts": ""})}))
+    with pytest.raises(InputError) as caught:
+        scores_of(tmp_path, truth, pred, IOU, human=human)
+    found = [(problem.where, problem.found) for problem in caught.value.problems]
+    assert found == [
+        (f"{path}:p1:{name}", f"size {size}")
+        for path, size in ((pred, [2, 0]), (human, [0, 2]))
+        for name in NAMES
+    ]
+    write_masks(pred, {"p1": dict.fromkeys(NAMES, encode(ON))})
+    with pytest.raises(InputError):
+        scores_of(tmp_path, truth, pred, IOU, human=human)
+    assert not (tmp_path / "scores.csv").exists()
+
+
 def test_x_rays_are_resampled_by_a_flag(tmp_path, capsys):
     ids = [f"patient1_study{number}_view1_frontal" for number in range(1, 5)]
     for name, masks in (("gt", [ON] * 4), ("pred", [ON, ON, LEFT, LEFT])):

@@ -97,6 +97,15 @@ def test_ids_that_are_not_in_the_index(files, tmp_path, capsys):
     assert expected in capsys.readouterr().out
 
 
+def test_a_prediction_of_none_of_the_x_rays_of_the_index(tmp_path):
+    files = files_of(tmp_path, {"p1": ON, "p2": ON}, {"p2": ON})
+    index = tmp_path / "index.csv"
+    pd.DataFrame({"cxr_id": ["p1"], "patient": "1", "split": "test"}).to_csv(index, index=False)
+    assert problems_of(files, index=index) == [
+        (str(files["pred"]), "no X-ray to score; the first is 'p2'", "Use the same X-ray names in all files.")
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("with_index", [False, True])
 def test_a_truth_without_x_rays_scores_nothing(files, tmp_path, with_index):
     files["gt"].write_text("{}")

@@ -1,6 +1,7 @@
 """`chexseg predict`: what it writes, of one segmenter and of several."""
 
 import json
+from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -135,6 +136,18 @@ def test_masks_that_cannot_be_read_are_kept(files, tmp_path):
     with pytest.raises(InputError, match="invalid JSON"):
         run(files, tmp_path)
     assert (tmp_path / "masks.json").read_text() == '{"old": '
+
+
+def test_commands_write_to_a_folder_one_after_the_other(tmp_path):
+    command = Thread(target=predict._add, args=(tmp_path, {"a": {}}, []), kwargs={"coco": False})
+    with predict._locked(tmp_path):
+        command.start()
+        command.join(0.3)
+        assert not (tmp_path / "masks.json").exists()
+    command.join()
+    assert json.loads((tmp_path / "masks.json").read_text()) == {"a": {}}
+    with pytest.raises(InputError, match="'a', which another command has added meanwhile"):
+        predict._add(tmp_path, {"a": {}}, [], coco=False)
 
 
 @pytest.mark.parametrize(

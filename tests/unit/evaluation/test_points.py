@@ -41,3 +41,8 @@ def test_points_that_are_none(file, points):
 def test_a_misspelt_name(file):
     with pytest.raises(InputError, match="'Edema', which this X-ray does not have"):
         read_points(file({"p1": {"Odema": [[1, 1]]}}), TRUTH, pathologies=NAMES)
+
+
+def test_points_of_none_of_the_x_rays(file):
+    with pytest.raises(InputError, match="found no X-ray to score; the first is 'p1.png'"):
+        read_points(file({"p1.png": {"Edema": [[1, 1]]}}), TRUTH, pathologies=NAMES)

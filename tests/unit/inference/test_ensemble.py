@@ -19,13 +19,14 @@ class Toy(nn.Module):
         self.probabilities = torch.tensor(probabilities)
 
     def forward(self, image):
+        self.side = image.shape[-1]
         left, right = self.probabilities.logit().T[:, None, :, None, None]
-        halves = torch.cat([torch.ones(1, 1, 32, 16), torch.zeros(1, 1, 32, 16)], 3)
+        halves = (torch.arange(self.side) < self.side // 2).float().expand(1, 1, self.side, -1)
         return halves * left + (1 - halves) * right
 
 
-def member(*probabilities, thresholds=(0.5, 0.5)):
-    return Member(Toy(*probabilities), 32, torch.tensor(thresholds)[:, None, None])
+def member(*probabilities, thresholds=(0.5, 0.5), side=32):
+    return Member(Toy(*probabilities), side, torch.tensor(thresholds)[:, None, None])
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def x_ray(tmp_path):
 
 
 def found_by(x_ray, *members):
-    found = predict(members, x_ray, 32, 32, CPU)
+    found = predict(members, x_ray, CPU)
     halves = found.probability[:, 0, [0, -1]], found.masks[:, 0, [0, -1]]
     return (*halves, found.disagreement)
 
@@ -65,6 +66,8 @@ def test_disagreement_is_the_share_that_not_all_mark(x_ray):
 
 def test_members_may_take_squares_of_other_sizes(tmp_path):
     Image.new("L", (20, 40)).save(tmp_path / "a.png")
-    found = predict([member((0.9, 0.2), (0.4, 0.6))], tmp_path / "a.png", 40, 20, CPU)
+    members = [member((0.9, 0.2), (0.4, 0.6), side=side) for side in (32, 64, 32)]
+    found = predict(members, tmp_path / "a.png", CPU)
+    assert [each.model.side for each in members] == [32, 64, 32]
     assert found.masks.shape == found.probability.shape == (2, 40, 20)
     assert found.probability.dtype == np.float32

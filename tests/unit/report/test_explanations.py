@@ -10,7 +10,7 @@ from chexseg.config.study import read_study
 from chexseg.data.index import read_index
 from chexseg.data.levels import levels_of
 from chexseg.files.store import Store, write_store
-from chexseg.report.explanations import x_ray_of
+from chexseg.report.explanations import _scaled, x_ray_of
 from chexseg.report.figure import figures_of
 from chexseg.stages import draw_figure
 
@@ -74,6 +74,15 @@ def test_an_observation_without_x_rays_has_none(files):
     index = read_index(files["index"], "expert").assign(Edema=0.0)
     assert x_ray_of("Edema", index, Store(files["labels"], "mask_levels"), []) is None
     assert x_ray_of("Pneumonia", index, Store(files["labels"], "mask_levels"), []) is None
+
+
+def test_maps_are_divided_by_the_quantile_of_their_absolute_values():
+    """Of 0 to 100, it is 99."""
+    values = np.arange(101.0)
+    values[50:] *= -1
+    scaled = _scaled(values[None])[0]
+    assert scaled[[0, 33, 66]].tolist() == pytest.approx([0, 1 / 3, 2 / 3])
+    assert scaled[99:].tolist() == [1, 1]
 
 
 def draw(files, out):
