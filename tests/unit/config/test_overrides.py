@@ -110,6 +110,7 @@ def test_what_an_importer_changed_stays():
         ("segmenters.full=3", "--config"),
         ("=3", "--config"),
         ("data={a: ", "--config data:1:"),
+        ("data={a: 1, a: 2}", "--config data:1:8"),
         ("study=2026-13-01", "--config study"),
     ],
 )
