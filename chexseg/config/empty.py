@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from chexseg.config.defaults import model_for
 from chexseg.config.entries import MODELS, SECTIONS
 
-NAMED = (*SECTIONS, *(name for name in MODELS if name not in SECTIONS))
+NAMED = tuple(dict.fromkeys((*SECTIONS, *MODELS)))
 """Sections of named entries."""
 
 
@@ -24,6 +24,8 @@ def without_empty(config: Any, study: type[BaseModel]) -> Any:
     if not isinstance(config, Mapping):
         return config
     config = _without_sections(config, study)
+    if isinstance(shared := config.get("defaults"), Mapping):
+        config["defaults"] = {section: own for section, own in shared.items() if own is not None}
     for section in NAMED:
         if isinstance(entries := config.get(section), Mapping):
             config[section] = {
@@ -59,6 +61,4 @@ def _without_sections(values: Mapping[Any, Any], model: type[BaseModel]) -> dict
             continue
         inside = inner is not None and isinstance(value, Mapping)
         kept[key] = _without_sections(value, inner) if inside else value
-    if isinstance(shared := kept.get("defaults"), Mapping):
-        kept["defaults"] = {section: own for section, own in shared.items() if own is not None}
     return kept

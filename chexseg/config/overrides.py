@@ -10,9 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
-from chexseg.config.yaml_marks import add_yaml_error
+from chexseg.config.yaml_marks import value_of_yaml
 from chexseg.errors import Problems
 
 WHERE = "--config"
@@ -24,7 +22,7 @@ def overrides_of(words: Iterable[str]) -> dict[str, Any]:
     """Returns what words such as `seed=3` set: key -> value.
 
     Args:
-        words: `key=value`, as after `--config`; the value is YAML, and none is null.
+        words: `key=value`, as after `--config`; the value is YAML, and an empty one is null.
 
     Raises:
         InputError: a word is not of this form, or its value is not valid YAML.
@@ -39,13 +37,8 @@ def overrides_of(words: Iterable[str]) -> dict[str, Any]:
             )
             problems.add(WHERE, repr(word), expected, remedy)
             continue
-        try:
-            merge(overrides, {match[1]: yaml.safe_load(match[2])})
-        except yaml.YAMLError as error:
-            add_yaml_error(f"{WHERE} {match[1]}", error, problems)
-        except (ValueError, OverflowError, RecursionError, TypeError) as error:
-            found = f"an invalid value ({error})"
-            problems.add(f"{WHERE} {match[1]}", found, "valid YAML", "Correct it.")
+        value = value_of_yaml(f"{WHERE} {match[1]}", match[2], problems)
+        merge(overrides, {match[1]: value})
     problems.raise_if_any()
     return overrides
 

@@ -154,15 +154,12 @@ def _add_problem(
 def _expected(detail: Mapping[str, Any]) -> str:
     """Returns what pydantic expected, in our own words."""
     kind, context = detail["type"], detail.get("ctx") or {}
-    if kind in ("too_long", "too_short"):
+    if kind.endswith(("too_long", "too_short")):
+        most = "at most" if kind.endswith("long") else "at least"
         bound = context.get("max_length", context.get("min_length"))
-        most = "at most" if kind == "too_long" else "at least"
+        if kind.startswith("string"):
+            return f"a text of {most} {bound} character{'s' * (bound != 1)}"
         return f"{most} {bound} item{'s' * (bound != 1)}"
-    if kind in ("string_too_long", "string_too_short"):
-        bound = context.get("max_length", context.get("min_length"))
-        return (
-            f"a text of {'at most' if 'max_length' in context else 'at least'} {bound} characters"
-        )
     for word, said in KIND_OF_VALUE.items():
         if re.fullmatch(rf"{word}_(type|parsing|from_float|parsing_size|attributes_type)", kind):
             return said

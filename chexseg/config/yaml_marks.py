@@ -18,57 +18,72 @@ MOST_NODES = 20_000
 def load_yaml(path: str | Path) -> dict[str, Any]:
     """Reads one YAML mapping; a key that stands twice is an error, as it would hide the first."""
     problems = Problems("config")
-    root = _compose(path, problems)
+    root = _compose_file(path, problems)
     problems.raise_if_any()
-    content = None
-    try:
-        loader = yaml.SafeLoader("")
-        content = loader.construct_document(root) if root else None
-    except yaml.YAMLError as error:
-        add_yaml_error(path, error, problems)
-    except (ValueError, OverflowError, RecursionError, TypeError) as error:
-        # A date of month 13, for one.
-        problems.add(path, f"an invalid value ({error})", "valid YAML", "Correct it.")
-    else:
-        if not isinstance(content, dict):
-            kind = type(content).__name__
-            problems.add(path, kind, "a mapping of sections", "See config/README.md.")
-    _add_doubled_keys(path, root, problems)
+    content = _value_of(path, root, problems)
+    if not problems.found and not isinstance(content, dict):
+        kind = type(content).__name__
+        problems.add(path, kind, "a mapping of sections", "See config/README.md.")
     problems.raise_if_any()
     return content
 
 
-def _compose(path: str | Path, problems: Problems) -> yaml.Node | None:
+def value_of_yaml(where: str, text: str, problems: Problems) -> Any:
+    """Returns the value of a text in YAML; None after adding a problem, and for an empty text."""
+    return _value_of(where, _compose(where, text, problems), problems)
+
+
+def _value_of(where: str | Path, root: yaml.Node | None, problems: Problems) -> Any:
+    """Returns the value of a node; adds a problem if it has none, and for keys that stand twice."""
+    value = None
+    try:
+        value = yaml.SafeLoader("").construct_document(root) if root else None
+    except yaml.YAMLError as error:
+        _add_yaml_error(where, error, problems)
+    except (ValueError, OverflowError, RecursionError, TypeError) as error:
+        # A date of month 13, for one.
+        problems.add(where, f"an invalid value ({error})", "valid YAML", "Correct it.")
+    _add_doubled_keys(where, root, problems)
+    return value
+
+
+def _compose_file(path: str | Path, problems: Problems) -> yaml.Node | None:
     """Returns the root node of a file; None after adding a problem, and for an empty file."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is None or sum(1 for _ in islice(_walk(root), MOST_NODES + 1)) <= MOST_NODES:
-            return root
-        found = f"more than {MOST_NODES} values, once its aliases are written out"
-        problems.add(path, found, "a config", "Write it without aliases.")
+        return _compose(path, Path(path).read_text(encoding="utf-8"), problems)
     except OSError as error:
         found = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
         problems.add(path, found, "a readable YAML file", "Correct the path.")
     except UnicodeDecodeError as error:
         problems.add(path, str(error), "a readable YAML file", "Save it as UTF-8.")
-    except yaml.YAMLError as error:
-        add_yaml_error(path, error, problems)
-    except (RecursionError, ValueError) as error:
-        found = f"values within values without end ({type(error).__name__})"
-        problems.add(path, found, "a config", "Correct the file.")
     return None
 
 
-def add_yaml_error(path: str | Path, error: yaml.YAMLError, problems: Problems) -> None:
+def _compose(where: str | Path, text: str, problems: Problems) -> yaml.Node | None:
+    """Returns the root node of a text; None after adding a problem, and for an empty text."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None or sum(1 for _ in islice(_walk(root), MOST_NODES + 1)) <= MOST_NODES:
+            return root
+        found = f"more than {MOST_NODES} values, once its aliases are written out"
+        problems.add(where, found, "a config", "Write it without aliases.")
+    except yaml.YAMLError as error:
+        _add_yaml_error(where, error, problems)
+    except (RecursionError, ValueError) as error:
+        found = f"values within values without end ({type(error).__name__})"
+        problems.add(where, found, "a config", "Correct it.")
+    return None
+
+
+def _add_yaml_error(where: str | Path, error: yaml.YAMLError, problems: Problems) -> None:
     """Adds a problem for YAML that cannot be read, with its row and column."""
     mark = getattr(error, "problem_mark", None)
-    where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
+    where = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
     found = getattr(error, "problem", None) or str(error)
     problems.add(where, found, "valid YAML", "Correct the syntax there.")
 
 
-def _add_doubled_keys(path: str | Path, root: yaml.Node | None, problems: Problems) -> None:
+def _add_doubled_keys(where: str | Path, root: yaml.Node | None, problems: Problems) -> None:
     """Adds a problem for each key that stands twice in one mapping below the node `root`."""
     for node in _walk(root) if root else ():
         if isinstance(node, yaml.MappingNode):
@@ -77,9 +92,9 @@ def _add_doubled_keys(path: str | Path, root: yaml.Node | None, problems: Proble
                 if not isinstance(key, yaml.ScalarNode):
                     continue
                 if key.value in seen:
-                    where = f"{path}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
+                    place = f"{where}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
                     found = f"{key.value!r} again (first in row {seen[key.value]})"
-                    problems.add(where, found, "each key once", "Delete one of the two.")
+                    problems.add(place, found, "each key once", "Delete one of the two.")
                 seen.setdefault(key.value, key.start_mark.line + 1)
 
 
@@ -98,7 +113,7 @@ class Positions:
     def __init__(self, files: Sequence[str | Path], overrides: Mapping[str, Any] | None = None):
         self.files, self.overrides = list(files), overrides or {}
         self.problems = Problems("config")
-        self._roots = [_compose(file, self.problems) for file in self.files]
+        self._roots = [_compose_file(file, self.problems) for file in self.files]
         for file, root in zip(self.files, self._roots, strict=True):
             _add_doubled_keys(file, root, self.problems)
             if mark := _find(root, ("__use_yte__",)):  # Snakemake hides the key, and has obeyed it

@@ -95,10 +95,13 @@ def ask_records(memory: Path = MEMORY) -> None:
     Raises:
         RuntimeError: this version of Snakemake lacks the expected methods.
     """
+    from snakemake.dag import DAG
     from snakemake.jobs import Job
     from snakemake.persistence import ParamsChange, PersistenceBase
 
-    if missing := [name for name in QUESTIONS if not hasattr(PersistenceBase, name)]:
+    missing = [name for name in QUESTIONS if not hasattr(PersistenceBase, name)]
+    missing += [name for name in GRAPH if not hasattr(DAG, name)]
+    if missing:
         raise RuntimeError(f"this Snakemake has no {', '.join(missing)}: use version 9.27")
 
     digests = Digests(memory)

@@ -29,9 +29,7 @@ def count_x_rays(study: Study) -> XRays:
     """
     data, phantom = study.data, study.phantom
     if phantom:
-        shares = "val_images" in phantom.unused()  # validation X-rays are some of the train ones
-        validation = 0 if shares else phantom.val_images
-        rows = [phantom.train_images, validation, phantom.test_images]
+        rows = [phantom.train_images, phantom.val_images, phantom.test_images]
     else:
         counts = data.layout_settings.count(data.root)
         rows = [counts[part] for part in PARTS]

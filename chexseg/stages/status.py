@@ -7,6 +7,7 @@ from dataclasses import asdict
 from json import dumps
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 from chexseg.config.overrides import overrides_of
 from chexseg.config.study import load_study
@@ -76,14 +77,11 @@ def run(
     jobs = statuses_of(planned, model)
     names = profile or last_profiles(planned)
     of_study = names, str(snakefile or "Snakefile"), configfile, config
-    command = snakemake_command(*of_study)
-    if any(LOCKS.glob("*.lock")) and not any(job.state == RUNNING for job in jobs):
-        # A run that was killed has left its lock, which refuses the next.
-        command = f"{snakemake_command(*of_study, '--unlock')} && {command}"
+    condition, command = _to_continue(jobs, of_study)
     if json:
         print(_as_json(jobs, command, absent))
     else:
-        lines = [f"Study {model.study.study}", *_table(jobs, command, absent)]
+        lines = [f"Study {model.study.study}", *_table(jobs, f"{condition}: {command}", absent)]
         print("\n".join(map(one_line, lines)))
     if absent:
         sys.exit(1)
@@ -97,7 +95,19 @@ def _cost_model(
     return CostModel(load_study(*files, overrides=overrides_of(config)))
 
 
-def _table(jobs: list[JobStatus], command: str, absent: str) -> list[str]:
+def _to_continue(jobs: list[JobStatus], of_study: tuple[Any, ...]) -> tuple[str, str]:
+    """Returns when a study can continue, in words, and the command that continues it."""
+    command = snakemake_command(*of_study)
+    if any(job.state == RUNNING for job in jobs):
+        return "It is running. To continue, when it has ended", command
+    if any(LOCKS.glob("*.lock")):
+        # Left by a run that was killed, or of a run whose jobs all wait, as in Slurm's queue.
+        unlock = snakemake_command(*of_study, "--unlock")
+        return "It is locked. To continue, if no snakemake runs here", f"{unlock} && {command}"
+    return "To continue", command
+
+
+def _table(jobs: list[JobStatus], to_continue: str, absent: str) -> list[str]:
     """Returns the lines of the table, at most 80 columns wide."""
     lines = [f"{'stage':<20}" + "".join(f"{s:>9}" for s in STATES) + f"{'time':>8}{'disk':>7}"]
     for rule in dict.fromkeys(job.rule for job in jobs):
@@ -132,10 +142,7 @@ def _table(jobs: list[JobStatus], command: str, absent: str) -> list[str]:
         if by_model and not on_gpus:
             with_gpus = duration_text(seconds_left(jobs, True)[0])
             lines += wrap(f"With GPUs: about {with_gpus}; {_source_of_rates()}.", WIDTH)
-        if any(job.state == RUNNING for job in jobs):
-            lines.append(f"It is running. To continue, when it has ended: {command}")
-        else:
-            lines.append(f"To continue: {command}")
+        lines.append(to_continue)
     return lines
 
 

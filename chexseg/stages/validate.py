@@ -45,11 +45,8 @@ def run(
     except InputError as error:
         study = None
         problems += error.problems
-        data, weights, segmenters = (
-            load_data(*files, overrides=overrides),
-            [],
-            (),
-        )  # the data may still be valid
+        data = load_data(*files, overrides=overrides)  # it may still be valid
+        weights, segmenters = [], ()
     else:
         data, weights = study.data, files_of_weights(study)
         segmenters = study.segmenters.values()

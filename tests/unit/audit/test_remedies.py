@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from chexseg.audit.audit import audit
-from chexseg.audit.study import Study
+from chexseg.audit.study import Study, study_of
 from chexseg.errors import InputError
 from chexseg.files.store import Store
 from chexseg.provenance.record import record_path
@@ -26,6 +26,15 @@ def study(study):
         artifact = path.with_name(path.name.removesuffix(".provenance.json"))
         reseal(artifact, lambda record: record.update(workflow=command))
     return study
+
+
+def test_what_has_no_record_leads_to_the_audit_of_its_study(study):
+    folder = study.rename(study.with_name("my study; $(x)"))
+    with pytest.raises(InputError) as caught:
+        study_of(folder / "logs/build_index.log")
+    (problem,) = caught.value.problems
+    command = problem.remedy.partition("run: ")[2]
+    assert shlex.split(command) == ["chexseg", "audit", str(folder)]
 
 
 def remedy_of(folder):

@@ -63,6 +63,7 @@ def test_boxes_are_of_one_class():
         ({"initial_weights": "unseen"}, {}, None),
         ({"initial_weights": "full"}, {"full": {}}, "segmenters.full, which has seen ILD"),
         ({"masks": ["expert", "grown"]}, {}, "masks.grown, which has seen ILD"),
+        ({"masks": ["expert", "cut"]}, {}, "classifiers.seen, which has seen ILD"),
         ({"held_out": ["ILS"]}, {}, "'ILS'"),
     ],
 )
@@ -74,8 +75,14 @@ def test_nothing_behind_a_training_has_seen_what_it_holds_out(entry, others, fou
         "seen": {"architecture": "resnet18", "held_out": ["Cardiomegaly"]},
         "unseen": {"architecture": "resnet18", "held_out": ["Cardiomegaly", "ILD"]},
     }
-    config["saliency"] = {"maps": {"method": "gradcam", "classifiers": ["unseen"]}}
-    config["masks"] = {"grown": {"source": "irnet", "saliency": "maps", "backbone": "none"}}
+    config["saliency"] = {
+        "maps": {"method": "gradcam", "classifiers": ["unseen"]},
+        "maps_of_seen": {"method": "gradcam", "classifiers": ["seen"]},
+    }
+    config["masks"] = {
+        "grown": {"source": "irnet", "saliency": "maps", "backbone": "none"},
+        "cut": {"source": "threshold", "saliency": "maps_of_seen"},
+    }
     if found is None:
         read_study(config)
     else:

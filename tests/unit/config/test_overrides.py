@@ -7,6 +7,7 @@ import yaml
 
 from chexseg.config.overrides import overridden, overrides_of
 from chexseg.config.study import load_study
+from chexseg.config.yaml_marks import Positions
 from chexseg.errors import InputError
 
 BASE = {
@@ -110,6 +111,7 @@ def test_what_an_importer_changed_stays():
         ("segmenters.full=3", "--config"),
         ("=3", "--config"),
         ("data={a: ", "--config data:1:"),
+        ("data={a: 1, a: 2}", "--config data:1:8"),
         ("study=2026-13-01", "--config study"),
     ],
 )
@@ -143,3 +145,10 @@ def test_a_wrong_file_beside_an_override_keeps_its_place(tmp_path):
     (problem,) = caught.value.problems
     row = 1 + text.split("\n").index("    image_size: small")
     assert problem.where == f"{tmp_path / 'base.yaml'}:{row}:5"
+
+
+def test_a_section_of_a_file_keeps_its_place_beside_an_override_in_it(tmp_path):
+    (tmp_path / "second.yaml").write_text("study: s\ndata: {root: a}\n")
+    positions = Positions((tmp_path / "second.yaml",), {"data": {"images": {"image_size": 64}}})
+    assert positions.of("data") == f"{tmp_path / 'second.yaml'}:2:1"
+    assert positions.of("data", "images", "image_size") == "--config"

@@ -221,6 +221,9 @@ def test_frontal_x_rays_are_counted(tmp_path):
     assert whole / few.build_index().core_seconds == pytest.approx(34 / 11)
     demo = load_study(ROOT / "config" / "demo.yaml")
     assert count_x_rays(demo) == XRays(4000, 88, 480)
+    vindr = {"layout": "vindr", "train_images": 200, "test_images": 30}
+    divided = {"study": "s", "data": {"layout": "vindr"}, "phantom": vindr}
+    assert count_x_rays(read_study(divided)) == XRays(180, 20, 30)  # a tenth of the train X-rays
 
 
 def test_shards_share_the_work_and_limits_follow(chexpert):

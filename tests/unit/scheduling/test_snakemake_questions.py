@@ -140,7 +140,8 @@ def test_replacing_twice_keeps_snakemakes_own_answers(asked):
     assert asked("code_changed", AJob(FOREIGN)) == ("own", "code_changed")
 
 
-def test_a_snakemake_without_a_question_is_refused(monkeypatch):
-    monkeypatch.delattr(PersistenceBase, "code_changed")
-    with pytest.raises(RuntimeError, match="has no code_changed: use version 9.27"):
+@pytest.mark.parametrize(("of", "name"), [(PersistenceBase, "code_changed"), (DAG, "update_")])
+def test_a_snakemake_without_a_method_is_refused(monkeypatch, of, name):
+    monkeypatch.delattr(of, name)
+    with pytest.raises(RuntimeError, match=f"has no {name}: use version 9.27"):
         ask_records()
