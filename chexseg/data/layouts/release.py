@@ -161,7 +161,7 @@ def assemble(
         table[column] = table["cxr_id"].map(sides).astype("Int64")
     problems = in_tables.found + in_masks.found + in_x_rays.found
     assumed = {name: part.assumed_views for name, part in parts.items() if part.assumed_views}
-    return Release(root, findings, pathologies, table, contents, problems, assumed)
+    return Release(root, findings, pathologies, table, contents, problems, assumed_views=assumed)
 
 
 def refuse_assumed_views(release: Release) -> list[Problem]:

@@ -6,7 +6,7 @@ import pytest
 
 from chexseg.data.layouts.chexpert_tables import find_images, read_part
 from chexseg.data.layouts.places import OTHERS
-from chexseg.data.layouts.release import Release, refuse_assumed_views
+from chexseg.data.layouts.release import assemble, refuse_assumed_views
 from chexseg.errors import Problems
 from chexseg.stages.check_data import _assumed
 from tests.unit.data.tables import HEADER, PATIENT, read, write
@@ -106,8 +106,7 @@ def test_views_that_nothing_says_are_counted_and_can_be_refused(tmp_path, name, 
     table = write(tmp_path / "t.csv", [{"Path": x_ray, "Frontal/Lateral": cell}], HEADER)
     part = read_part(table, tmp_path, ("Edema",))
     assert part.assumed_views == ((f"{table}:2:Path",) if assumed else ())
-    views = {"train": part.assumed_views} if assumed else {}
-    release = Release(tmp_path, ("Edema",), (), part.rows, {}, [], assumed_views=views)
+    release = assemble(tmp_path, {"train": part}, {}, findings=("Edema",), pathologies=())
     refused, warnings = refuse_assumed_views(release), _assumed(release)
     assert (len(refused), len(warnings)) == (int(assumed), int(assumed))
     if assumed:
