@@ -9,7 +9,7 @@ from pathlib import Path
 from chexseg.data.layouts.rows import rows_of
 from chexseg.data.layouts.vindr import CHALLENGE
 from chexseg.data.readings import ABNORMALITY
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems, near
 
 
 def read_originals(paths: Sequence[Path], problems: Problems) -> dict[str, tuple[int, int]]:
@@ -60,7 +60,8 @@ def has_columns(needed: Sequence[str], header: list[str], path: Path, problems: 
     wrong = [name for name in needed if header.count(name) != 1]
     for name in wrong:
         found = f"column {name!r} twice" if name in header else f"no column {name!r}"
-        remedy = f"The nearest column is {nearest(name, tuple(header))!r}." if header else "Add it."
+        meant = near(name, header)
+        remedy = f"The nearest column is {meant!r}." if meant else "Add it."
         problems.add(f"{path}:1", found, ", ".join(needed), remedy)
     return not wrong
 

@@ -22,7 +22,7 @@ from chexseg.data.layouts.vindr_labels import (
     read_originals,
 )
 from chexseg.data.readings import ABNORMALITY, Reading, Readings
-from chexseg.errors import InputError, Problems, nearest
+from chexseg.errors import InputError, Problems, near
 
 FOLDERS = ("train", "test")
 SUFFIXES = (".dicom", ".dcm", ".png", ".jpg", ".jpeg")
@@ -108,7 +108,8 @@ def _read_boxes(path: Path) -> _Table:
         table.readers.setdefault(image, {})[reader] = None
         name = cells["class_name"].strip()
         if name not in KNOWN:
-            remedy = f"Did you mean {nearest(name, KNOWN)!r}?"
+            meant = near(name, KNOWN)
+            remedy = f"Did you mean {meant!r}?" if meant else "Correct the name."
             table.problems.add(
                 f"{path}:{row}:class_name", repr(name), "a finding of VinDr-CXR", remedy
             )
