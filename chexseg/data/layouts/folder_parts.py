@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import re
@@ -14,12 +12,10 @@ import pandas as pd
 
 from chexseg.data.layouts.folder import SUFFIXES
 from chexseg.data.layouts.release import COLUMNS, Part
+from chexseg.data.layouts.rows import LABELS, has_columns, rows_of
 from chexseg.data.mask_folders import id_of
 from chexseg.data.splits import choose_patients
-from chexseg.errors import Problems, near
-
-LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": math.nan}
-"""Every accepted spelling of a label; blank is NaN."""
+from chexseg.errors import Problems
 
 TEST_SHARE = 0.2
 """Share of the X-rays with masks that are for test, if none are named."""
@@ -89,29 +85,13 @@ def _rows(
     place: Path, findings: tuple[str, ...], problems: Problems
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields the rows of a table: where, and its cells by column, with an id and a patient."""
-    try:
-        reader = csv.reader(io.StringIO(place.read_text(encoding="utf-8-sig")), strict=True)
-        header = next(reader, [])
-        rows = [(reader.line_num, cells) for cells in reader if cells]
-    except (OSError, ValueError, csv.Error) as error:
-        found = f"an unreadable table ({str(error).strip()})"
-        problems.add(place, found, "a folder of X-rays, or a CSV of them", "Correct the path.")
-        return
-    absent = [name for name in ("path", *findings) if header.count(name) != 1]
-    for name in absent:
-        found = f"column {name!r} {'twice' if name in header else 'missing'}"
-        meant = near(name, tuple(header))
-        other = f" The nearest column is {meant!r}." if meant else ""
-        problems.add(f"{place}:1", found, "path and one column per finding", f"Correct it.{other}")
-    if absent:
-        return
-    for number, cells in rows:
+
+    def accepts(header: list[str]) -> bool:
+        return has_columns(("path", *findings), header, place, problems)
+
+    for number, cells in rows_of(place, "a folder of X-rays, or a CSV of them", accepts, problems):
         where = f"{place}:{number}:path"
-        if len(cells) != len(header):
-            found, remedy = f"{len(cells)} cells", "Correct the row."
-            problems.add(f"{place}:{number}", found, f"{len(header)}, one per column", remedy)
-            continue
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        row = {column: cell.strip() for column, cell in cells.items()}
         row["cxr_id"] = row.get("cxr_id") or Path(row["path"]).stem
         row["patient"] = row.get("patient") or row["cxr_id"]
         if not _ID.fullmatch(row["cxr_id"]):

@@ -13,10 +13,9 @@ import pandas as pd
 from chexseg.data.boxes import Box, find_fault
 from chexseg.data.images import image_size, image_stretch
 from chexseg.data.layouts.release import Part, Release, assemble
-from chexseg.data.layouts.rows import rows_of
+from chexseg.data.layouts.rows import has_columns, rows_of
 from chexseg.data.layouts.vindr import CHALLENGE, NOTHING, OTHER, RARE
 from chexseg.data.layouts.vindr_labels import (
-    has_columns,
     label_of_votes,
     read_labels,
     read_originals,

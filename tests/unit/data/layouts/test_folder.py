@@ -120,7 +120,7 @@ def test_a_table_with_faults_lists_all_of_them(root):
 def test_columns_that_a_table_lacks(root):
     name = table(root, ["x_rays/person0/0.png,1"], header="path,edema")
     release = read(root, ("Edema",), val_x_rays=name)
-    assert (f"{root}/val.csv:1", "column 'Edema' missing") in problems(release)
+    assert (f"{root}/val.csv:1", "no column 'Edema'") in problems(release)
     assert "'edema'" in release.problems[0].remedy
 
 
@@ -131,6 +131,13 @@ def test_a_folder_has_no_labels(root):
 
 
 def test_a_folder_that_does_not_exist(root):
-    ((where, found), *_) = problems(read(root, val_x_rays="absent"))
-    assert where == str(root / "absent")
-    assert "No such file" in found
+    assert problems(read(root, val_x_rays="absent"))[0] == (str(root / "absent"), "no such file")
+
+
+def test_a_table_that_was_cut_off(root):
+    table(root, ["x_rays/person0/0.png,a"])
+    (root / "val.csv").write_text((root / "val.csv").read_text() + "x_rays/pers")
+    assert problems(read(root, val_x_rays="val.csv"))[0] == (
+        f"{root}/val.csv:3",
+        "a truncated last row",
+    )

@@ -163,6 +163,9 @@ def test_one_image_in_two_files_and_in_two_tables(root):
 def test_missing_columns_and_files(root):
     write_table(root / "annotations/annotations_train.csv", [], COLUMNS[1:])
     assert read(root).problems[0].found == "no column 'image_id'"
+    write_table(root / "annotations/annotations_train.csv", [], (*COLUMNS, "x_min"))
+    problem = read(root).problems[0]
+    assert (problem.found, problem.remedy) == ("column 'x_min' twice", "Delete one of the two.")
     (root / "annotations/annotations_train.csv").unlink()
     assert read(root).problems[0].found == "no such file"
 
