@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from chexseg.data.layouts.folder import SUFFIXES
 from chexseg.data.layouts.release import COLUMNS, Part
 from chexseg.data.layouts.rows import LABELS, has_columns, rows_of
 from chexseg.data.mask_folders import id_of
 from chexseg.data.splits import choose_patients
+from chexseg.data.x_ray_files import x_rays_below
 from chexseg.errors import Problems
 
 TEST_SHARE = 0.2
@@ -34,7 +34,7 @@ def read_part(place: Path, root: Path, findings: tuple[str, ...]) -> Part:
         findings: the labels to read; a folder has none.
     """
     problems = Problems("tables")
-    cells = _listed(place, root, problems) if place.is_dir() else _rows(place, findings, problems)
+    cells = _listed(place, root) if place.is_dir() else _rows(place, findings, problems)
     rows, ids = [], set()
     for where, row in cells:
         path, cxr_id, patient = row["path"], row["cxr_id"], row["patient"]
@@ -68,13 +68,10 @@ def with_test(parts: Mapping[str, Part]) -> dict[str, Part]:
     }
 
 
-def _listed(place: Path, root: Path, problems: Problems) -> Iterator[tuple[str, dict[str, str]]]:
+def _listed(place: Path, root: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields the X-rays of a folder in the order of their paths: where, and cells as of a table."""
-    for file in sorted(place.rglob("*")):
+    for file in x_rays_below(place):
         below = file.relative_to(place)
-        hidden = any(part.startswith(".") for part in below.parts)
-        if hidden or file.suffix.lower() not in SUFFIXES or not file.is_file():
-            continue
         cxr_id = id_of(below.as_posix())
         patient = below.parts[0] if len(below.parts) > 1 else cxr_id
         path = Path(os.path.relpath(file, root)).as_posix()

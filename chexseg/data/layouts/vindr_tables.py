@@ -21,10 +21,10 @@ from chexseg.data.layouts.vindr_labels import (
     read_originals,
 )
 from chexseg.data.readings import ABNORMALITY, Reading, Readings
+from chexseg.data.x_ray_files import SUFFIXES
 from chexseg.errors import InputError, Problems, near
 
 FOLDERS = ("train", "test")
-SUFFIXES = (".dicom", ".dcm", ".png", ".jpg", ".jpeg")
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 KNOWN = (*CHALLENGE, *RARE, NOTHING)
 CONSENSUS = "consensus"
