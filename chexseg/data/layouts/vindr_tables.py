@@ -72,11 +72,7 @@ def read_vindr(
             parts[name] = Part(path, _rows(table, paths, mine, labels, findings), table.problems)
             readings |= mine
     masks = {"test": files.get("test_masks", ())} if "test" in parts else {}
-    release = assemble(root, parts, masks, findings=findings, pathologies=pathologies)
-    for column, side in (("height", 0), ("width", 1)):
-        release.table[column] = release.table["cxr_id"].map(
-            {name: size[side] for name, size in sizes.items()}
-        ).astype("Int64")  # fmt: skip
+    release = assemble(root, parts, masks, findings=findings, pathologies=pathologies, sizes=sizes)
     divided = ("validation",) if "test" in parts else ("test", "validation")
     problems = [*dict.fromkeys([*release.problems, *in_x_rays.found])]
     return replace(release, problems=problems, readings=readings, divided=divided)
@@ -222,10 +218,8 @@ def _placed(
         if box.cxr_id not in sizes:  # its file is missing or damaged, which has been reported
             continue
         if box.cxr_id not in shapes:
-            height, width = sizes[box.cxr_id]
-            down, right = image_stretch(root / paths[box.cxr_id])
-            shapes[box.cxr_id] = originals.get(
-                box.cxr_id, (round(height / down), round(width / right))
+            shapes[box.cxr_id] = originals.get(box.cxr_id) or _stored_size(
+                root / paths[box.cxr_id], sizes[box.cxr_id]
             )
         (height, width), (tall, wide) = sizes[box.cxr_id], shapes[box.cxr_id]
         if fault := find_fault(box.corners, tall, wide):
@@ -237,6 +231,12 @@ def _placed(
             box._replace(x_min=x_min * x, y_min=y_min * y, x_max=x_max * x, y_max=y_max * y)
         )
     return placed
+
+
+def _stored_size(path: Path, size: tuple[int, int]) -> tuple[int, int]:
+    """Returns height and width of an X-ray in its file, of `size` as it is opened."""
+    down, right = image_stretch(path)
+    return round(size[0] / down), round(size[1] / right)
 
 
 def _readings(table: _Table, boxes: Sequence[Box]) -> Readings:
