@@ -58,11 +58,10 @@ def with_test(parts: Mapping[str, Part]) -> dict[str, Part]:
     validation = parts["validation"]
     test = choose_patients(validation.rows["patient"], TEST_SHARE, seed=0)
     divided = {"validation": validation.rows[~test], "test": validation.rows[test]}
-    problems = {"validation": validation.problems, "test": Problems("tables")}
     return {
         **parts,
         **{
-            name: Part(validation.path, rows.reset_index(drop=True), problems[name])
+            name: Part(validation.path, rows.reset_index(drop=True), validation.problems)
             for name, rows in divided.items()
         },
     }

@@ -162,7 +162,8 @@ def assemble(
     for column, side in (("height", 0), ("width", 1)):
         sides = {cxr_id: size[side] for cxr_id, size in known.items()}
         table[column] = table["cxr_id"].map(sides).astype("Int64")
-    problems = in_tables.found + in_masks.found + in_x_rays.found
+    # Parts from one table share its problems.
+    problems = [*dict.fromkeys(in_tables.found + in_masks.found + in_x_rays.found)]
     assumed = {name: part.assumed_views for name, part in parts.items() if part.assumed_views}
     return Release(root, findings, pathologies, table, contents, problems, assumed_views=assumed)
 

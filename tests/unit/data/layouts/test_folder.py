@@ -120,7 +120,7 @@ def test_a_table_with_faults_lists_all_of_them(root):
 def test_columns_that_a_table_lacks(root):
     name = table(root, ["x_rays/person0/0.png,1"], header="path,edema")
     release = read(root, ("Edema",), val_x_rays=name)
-    assert (f"{root}/val.csv:1", "no column 'Edema'") in problems(release)
+    assert problems(release) == [(f"{root}/val.csv:1", "no column 'Edema'")]
     assert "'edema'" in release.problems[0].remedy
 
 
@@ -131,7 +131,7 @@ def test_a_folder_has_no_labels(root):
 
 
 def test_a_folder_that_does_not_exist(root):
-    assert problems(read(root, val_x_rays="absent"))[0] == (str(root / "absent"), "no such file")
+    assert problems(read(root, val_x_rays="absent")) == [(str(root / "absent"), "no such file")]
 
 
 def test_a_table_that_was_cut_off(root):
