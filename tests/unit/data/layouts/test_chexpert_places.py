@@ -1,5 +1,7 @@
 """X-rays that are not where a table says, tables of other data sets, and views that nothing says."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,17 @@ def test_x_rays_are_found_in_batches(tmp_path, split, of_table):
     paths, problems = found_in(write(tmp_path / of_table / "train.csv", rows), tmp_path)
     assert paths == [f"{b}/{split}{x}" for b, x in zip(BATCHES, X_RAYS, strict=True)]
     assert problems == []
+
+
+def test_a_folder_that_may_not_be_listed_has_no_batches(tmp_path, obedient):
+    (tmp_path / "closed/CheXpert").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0o311)
+    code = "import sys, pathlib; from chexseg.data.layouts.places import batches_of; "
+    code += "print(batches_of(pathlib.Path(sys.argv[1])))"
+    asked = [sys.executable, "-c", code, str(tmp_path / "closed/CheXpert")]
+    done = subprocess.run(asked, preexec_fn=obedient, capture_output=True, text=True)
+    (tmp_path / "closed").chmod(0o755)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_an_x_ray_next_to_its_table_comes_first(tmp_path):
