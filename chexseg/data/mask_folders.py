@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from chexseg.data.images import MOST_PIXELS
 from chexseg.data.x_ray_files import files_below
 from chexseg.errors import Problems, near
 
 GREY = ("1", "L", "I", "I;16")
 """Pillow's modes of PNGs that hold one number for each pixel, and no colour."""
-
-MOST_PIXELS = 2**26
-"""Maximum number of pixels of a PNG, as of an X-ray."""
 
 REPORTED: Any = object()
 """Stands for a mask that cannot be read, which was reported."""
