@@ -8,26 +8,25 @@ list of points for each pathology, and may leave out `img_size`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw
-from pycocotools import mask as coco
 
 from chexseg.data.layouts.chexpert import column_of
 from chexseg.data.mask_folders import REPORTED
 from chexseg.errors import Problems, near
+
+if TYPE_CHECKING:
+    from chexseg.data.masks import Fault, Rle
 
 SIZE = "img_size"
 """Key of an entry of annotations: [height, width] of the X-ray."""
 
 FARTHEST = 10**6
 """Maximum coordinate of a point in pixels."""
-
-Fault = tuple[str, str, str]
-"""What is wrong with an annotation: (found, expected, remedy)."""
 
 
 def form_of(content: Mapping[str, Any]) -> str:
@@ -58,7 +57,6 @@ def masks_of_polygons(
     *,
     pathologies: Sequence[str],
     sizes: Mapping[str, tuple[int, int]],
-    fault_of: Callable[[Any, tuple[int, int] | None], Fault | None],
     problems: Problems,
 ) -> dict[str, Any]:
     """Draws the polygons of a file.
@@ -68,20 +66,21 @@ def masks_of_polygons(
         path: the file, for messages.
         pathologies: those to draw; others are ignored, unless their name may be meant for one of them.
         sizes: cxr_id -> (height, width) that `img_size` must match, of the X-rays that are known.
-        fault_of: size in the file, and the one that it must match -> what is wrong with it, or None.
         problems: collects what is wrong.
 
     Returns:
         cxr_id -> pathology -> mask, empty for a pathology without polygons. What is no mapping stays
         as it is.
     """
+    from chexseg.data.masks import fault_of_size
+
     masks: dict[str, Any] = {}
     for cxr_id, entry in content.items():
         masks[cxr_id], where = entry, f"{path}:{cxr_id}"
         if not isinstance(entry, dict):
             continue
         masks[cxr_id] = dict.fromkeys(pathologies, REPORTED)
-        if fault := fault_of(entry.get(SIZE), sizes.get(cxr_id)):
+        if fault := fault_of_size(entry.get(SIZE), sizes.get(cxr_id)):
             problems.add(f"{where}:{SIZE}", *fault)
             continue
         check_spelling(entry, where, pathologies, problems)
@@ -102,8 +101,8 @@ def refuse_points(path: str | Path, problems: Problems) -> None:
     )  # fmt: skip
 
 
-def draw_polygons(polygons: Any, size: tuple[int, int]) -> dict[str, Any] | Fault:
-    """Returns the mask of polygons, as `chexseg.data.masks.encode` does, or what is wrong with them.
+def draw_polygons(polygons: Any, size: tuple[int, int]) -> Rle | Fault:
+    """Returns the mask of polygons, or what is wrong with them.
 
     Args:
         polygons: of one pathology, possibly none.
@@ -111,15 +110,14 @@ def draw_polygons(polygons: Any, size: tuple[int, int]) -> dict[str, Any] | Faul
 
     Source: `create_mask` in CheXlocalize's code: Pillow's polygons, with their outlines.
     """
-    expected, remedy = (
-        "a list of polygons: [[[x, y], ...], ...]",
-        "Write them as CheXlocalize does.",
-    )
+    from chexseg.data.masks import encode, encode_empty
+
+    expected = "a list of polygons: [[[x, y], ...], ...]"
+    remedy = "Write them as CheXlocalize does."
     if not isinstance(polygons, list):
         return "no list", expected, remedy
     if not polygons:
-        whole = {"size": list(size), "counts": [size[0] * size[1]]}
-        return {**whole, "counts": coco.frPyObjects(whole, *size)["counts"].decode("ascii")}
+        return encode_empty(size)
     picture = Image.new("1", size[::-1])
     pen = ImageDraw.Draw(picture)
     for polygon in polygons:
@@ -127,8 +125,7 @@ def draw_polygons(polygons: Any, size: tuple[int, int]) -> dict[str, Any] | Faul
         if points is None or len(points) < 2:
             return f"a polygon {str(polygon)[:40]}", expected, remedy
         pen.polygon(points, outline=1, fill=1)
-    code = coco.encode(np.asfortranarray(picture, dtype=np.uint8))
-    return {"size": list(size), "counts": code["counts"].decode("ascii")}
+    return encode(np.asarray(picture))
 
 
 def points_of(points: Any) -> list[tuple[float, float]] | None:

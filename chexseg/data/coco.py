@@ -113,16 +113,12 @@ def _entries(listed: list, part: str, path: str | Path, problems: Problems) -> d
 
 def _fault_of_image(image: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Returns what is wrong with name or size of an image: found, expected, remedy."""
-    from chexseg.data.masks import MAX_PIXELS, MAX_SIDE
+    from chexseg.data.masks import fault_of_size
 
-    name, sides = image["file_name"], [image["height"], image["width"]]
+    name = image["file_name"]
     if not isinstance(name, str) or not PurePosixPath(name).name:
         return f"file_name {name!r}", "the path of an X-ray", "Correct the name."
-    whole = all(type(side) is int and 0 < side <= MAX_SIDE for side in sides)
-    if not whole or sides[0] * sides[1] > MAX_PIXELS:
-        expected = f"sides of 1 to {MAX_SIDE} px, at most {MAX_PIXELS} pixels"
-        return f"size {str(sides)[:40]}", expected, "Correct the size."
-    return None
+    return fault_of_size([image["height"], image["width"]])
 
 
 def _codes(shape: Any, size: tuple[int, int], where: str, problems: Problems) -> list[Rle]:
@@ -170,8 +166,9 @@ def _fault(polygon: Any, size: tuple[int, int]) -> tuple[str, str, str] | None:
 
 def _union(codes: Sequence[Rle], size: list[int]) -> Rle:
     """Returns the mask of all codes together; without any, an empty one."""
+    from chexseg.data.masks import encode_empty
+
     if not codes:
-        empty = coco.frPyObjects({"size": size, "counts": [size[0] * size[1]]}, *size)
-        return {"size": size, "counts": empty["counts"].decode("ascii")}
+        return encode_empty(size)
     merged = coco.merge([{**code, "counts": code["counts"].encode()} for code in codes])
     return {"size": size, "counts": merged["counts"].decode("ascii")}

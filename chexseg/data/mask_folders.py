@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from chexseg.data.images import MOST_PIXELS
+from chexseg.data.x_ray_files import files_below
 from chexseg.errors import Problems, near
 
 GREY = ("1", "L", "I", "I;16")
 """Pillow's modes of PNGs that hold one number for each pixel, and no colour."""
-
-MOST_PIXELS = 2**26
-"""Maximum number of pixels of a PNG, as of an X-ray."""
-
 
 REPORTED: Any = object()
 """Stands for a mask that cannot be read, which was reported."""
@@ -64,7 +62,7 @@ def read_mask_folder(
             absent.append(name)
             continue
         files: dict[str, Path] = {}
-        for file in _files(place):
+        for file in files_below(place):
             cxr_id = id_of(file.relative_to(place).as_posix())
             if cxr_id in files:
                 found = f"another mask of {cxr_id}, beside {files[cxr_id].relative_to(place)}"
@@ -76,14 +74,6 @@ def read_mask_folder(
     return {
         cxr_id: {**masks[cxr_id], **dict.fromkeys(absent, REPORTED)} for cxr_id in sorted(masks)
     }
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yields the files below a folder in the order of their paths, without hidden ones."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden:
-            yield path
 
 
 def _read(file: Path, problems: Problems) -> np.ndarray | None:

@@ -49,6 +49,12 @@ def encode(mask: np.ndarray) -> Rle:
     return {"size": list(mask.shape), "counts": code["counts"].decode("ascii")}
 
 
+def encode_empty(size: Sequence[int]) -> Rle:
+    """Returns the run-length encoding of a mask of [height, width] without any pixel."""
+    code = coco.frPyObjects({"size": list(size), "counts": [size[0] * size[1]]}, *size)
+    return {"size": list(size), "counts": code["counts"].decode("ascii")}
+
+
 def decode(rle: Rle) -> np.ndarray:
     """Returns the mask, bool [H, W], of a code from `encode` or `read_masks`.
 
@@ -92,8 +98,9 @@ def read_masks(
     """Reads masks in any of the four formats, after checking all of them.
 
     Args:
-        path: CheXlocalize's JSON, of masks or of polygons, known by `img_size`; COCO's JSON, known by its lists `images`, `categories` and
-            `annotations`; or a folder with a folder of PNGs for each pathology.
+        path: CheXlocalize's JSON, of masks or of polygons, known by `img_size`; COCO's JSON, known
+            by its lists `images`, `categories` and `annotations`; or a folder with a folder of PNGs
+            for each pathology.
         pathologies: the ones that every X-ray of the file must have; others are ignored.
         sizes: cxr_id -> (height, width) of the X-rays, which masks must match; X-rays that are
             not listed are not compared.
@@ -174,7 +181,6 @@ def _content(
             path,
             pathologies=pathologies,
             sizes=sizes,
-            fault_of=_fault_of,
             problems=problems,
         )
     if form == "points":
@@ -183,8 +189,8 @@ def _content(
     return content
 
 
-def _fault_of(size: Any, expected: tuple[int, int] | None) -> Fault | None:
-    """Returns what is wrong with the size of a mask, or None."""
+def fault_of_size(size: Any, expected: tuple[int, int] | None = None) -> Fault | None:
+    """Returns what is wrong with the size of a mask, which must be `expected` if given, or None."""
     mask = {"size": size, "counts": ""}
     return _find_format_fault(mask) or _find_size_fault(mask, expected)
 

@@ -40,7 +40,9 @@ class Reading:
     def label(self, name: str) -> float:
         """Returns the label of a class: 1 if most readers drew it, 0 if none did, else -1."""
         drew = len({box.reader for box in self.showing(name)})
-        return float((drew > 0) if 2 * drew > len(self.readers) else -(drew > 0))
+        if 2 * drew > len(self.readers):
+            return 1.0
+        return -1.0 if drew else 0.0
 
 
 Readings = dict[str, Reading]

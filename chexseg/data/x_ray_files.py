@@ -1,21 +1,34 @@
-"""Finds the X-rays that a person names: files, and folders of files."""
+"""Finds files below folders, and X-rays among them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chexseg.errors import Problems
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
-"""Suffixes of the files that are taken from a folder, in small letters."""
+"""Suffixes of X-rays in a folder, in small letters; other files there are ignored."""
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yields the files of a folder and its subfolders in the order of their paths.
+
+    Hidden ones, such as those that macOS writes beside others, are left out.
+    """
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.is_file():
+            yield path
+
+
+def x_rays_below(folder: Path) -> list[Path]:
+    """Returns the X-rays among the files below a folder, known by their suffix."""
+    return [path for path in files_below(folder) if path.suffix.lower() in SUFFIXES]
 
 
 def find_x_rays(paths: Sequence[Path]) -> list[Path]:
-    """Returns the X-rays of files and folders, those of a folder by name.
-
-    A file is taken whatever its name is. Of a folder and its subfolders, files are taken by their
-    suffix; hidden ones, such as those that macOS writes beside others, are not.
+    """Returns the X-rays that a person names: files, whatever their names, and those below folders.
 
     Raises:
         InputError: a folder has no X-ray, or nothing is named.
@@ -28,17 +41,10 @@ def find_x_rays(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(
-            p for p in path.rglob("*") if _is_x_ray(p.relative_to(path)) and p.is_file()
-        )
+        inside = x_rays_below(path)
         if not inside:
             expected = f"files named {', '.join(f'*{suffix}' for suffix in SUFFIXES)}"
             problems.add(path, "a folder without X-rays", expected, "Name another folder.")
         found += inside
     problems.raise_if_any()
     return found
-
-
-def _is_x_ray(path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden

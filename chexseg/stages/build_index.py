@@ -31,9 +31,10 @@ def run(
 
     Only frontal X-rays are used. Validation X-rays are divided by patient into `expert` and
     `validation`; validation and test X-rays that the data lack are taken from those for training,
-    by patient and with the same share of each finding. No patient is in two splits. X-rays without any expert mask stay in their split,
-    since the radiologists found nothing in them. The index has a column per finding, and the digest
-    of each X-ray, so that everything made from it depends on their content.
+    by patient and with the same share of each finding. No patient is in two splits. X-rays without
+    any expert mask stay in their split, since the radiologists found nothing in them. The index has
+    a column per finding, and the digest of each X-ray, so that everything made from it depends on
+    their content.
 
     Args:
         layout: Layout of the data.

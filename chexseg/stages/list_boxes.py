@@ -65,12 +65,12 @@ def run(
     masks = {}
     for cxr_id, row in rows[rows["split"] == "test"].iterrows():
         height, width, reading = int(row["height"]), int(row["width"]), readings[cxr_id]
+        if not reading.boxes:  # as in CheXlocalize, whose X-rays without a finding have no entry
+            continue
         masks[cxr_id] = {
             name: encode(box_masks(corners_of(reading.showing(name)), height, width).any(0))
             for name in pathologies
         }
-        if not reading.boxes:  # as in CheXlocalize, whose X-rays without a finding have no entry
-            del masks[cxr_id]
     write_masks(test_masks, masks)
     number = sum(len(each.boxes) for each in readings.values())
     print(f"{number} boxes in {len(readings)} X-rays.")

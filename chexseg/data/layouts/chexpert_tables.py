@@ -21,11 +21,8 @@ from chexseg.data.layouts.places import (
     place_of,
 )
 from chexseg.data.layouts.release import Part
-from chexseg.data.layouts.rows import rows_of
+from chexseg.data.layouts.rows import LABELS, rows_of
 from chexseg.errors import Problems, near
-
-LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": float("nan")}
-"""Every accepted spelling of a label. Blank is NaN: the report does not mention the finding."""
 
 VIEWS = ("lateral", "frontal")
 """The views. A file whose name contains both counts as lateral."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -10,12 +11,10 @@ from pydantic import Field
 
 from chexseg.config.settings import File
 from chexseg.data.layouts.layout import Layout
+from chexseg.data.x_ray_files import SUFFIXES
 
 if TYPE_CHECKING:
     from chexseg.data.layouts.release import Release
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
-"""Suffixes of X-rays in a folder, in lower case; other files there are ignored."""
 
 
 class Folder(Layout):
@@ -95,7 +94,8 @@ class Folder(Layout):
 def _number(place: Path) -> int:
     try:
         if place.is_dir():
-            return sum(path.suffix.lower() in SUFFIXES for path in place.rglob("*"))
+            names = (name for _, _, names in os.walk(place) for name in names)
+            return sum(name.lower().endswith(SUFFIXES) for name in names)
         with open(place, "rb") as file:
             return max(0, sum(bool(line.strip()) for line in file) - 1)
     except OSError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import re
@@ -12,14 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from chexseg.data.layouts.folder import SUFFIXES
 from chexseg.data.layouts.release import COLUMNS, Part
+from chexseg.data.layouts.rows import LABELS, has_columns, rows_of
 from chexseg.data.mask_folders import id_of
 from chexseg.data.splits import choose_patients
-from chexseg.errors import Problems, near
-
-LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": math.nan}
-"""Every accepted spelling of a label; blank is NaN."""
+from chexseg.data.x_ray_files import x_rays_below
+from chexseg.errors import Problems
 
 TEST_SHARE = 0.2
 """Share of the X-rays with masks that are for test, if none are named."""
@@ -38,7 +34,7 @@ def read_part(place: Path, root: Path, findings: tuple[str, ...]) -> Part:
         findings: the labels to read; a folder has none.
     """
     problems = Problems("tables")
-    cells = _listed(place, root, problems) if place.is_dir() else _rows(place, findings, problems)
+    cells = _listed(place, root) if place.is_dir() else _rows(place, findings, problems)
     rows, ids = [], set()
     for where, row in cells:
         path, cxr_id, patient = row["path"], row["cxr_id"], row["patient"]
@@ -62,23 +58,19 @@ def with_test(parts: Mapping[str, Part]) -> dict[str, Part]:
     validation = parts["validation"]
     test = choose_patients(validation.rows["patient"], TEST_SHARE, seed=0)
     divided = {"validation": validation.rows[~test], "test": validation.rows[test]}
-    problems = {"validation": validation.problems, "test": Problems("tables")}
     return {
         **parts,
         **{
-            name: Part(validation.path, rows.reset_index(drop=True), problems[name])
+            name: Part(validation.path, rows.reset_index(drop=True), validation.problems)
             for name, rows in divided.items()
         },
     }
 
 
-def _listed(place: Path, root: Path, problems: Problems) -> Iterator[tuple[str, dict[str, str]]]:
+def _listed(place: Path, root: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields the X-rays of a folder in the order of their paths: where, and cells as of a table."""
-    for file in sorted(place.rglob("*")):
+    for file in x_rays_below(place):
         below = file.relative_to(place)
-        hidden = any(part.startswith(".") for part in below.parts)
-        if hidden or file.suffix.lower() not in SUFFIXES or not file.is_file():
-            continue
         cxr_id = id_of(below.as_posix())
         patient = below.parts[0] if len(below.parts) > 1 else cxr_id
         path = Path(os.path.relpath(file, root)).as_posix()
@@ -89,29 +81,13 @@ def _rows(
     place: Path, findings: tuple[str, ...], problems: Problems
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields the rows of a table: where, and its cells by column, with an id and a patient."""
-    try:
-        reader = csv.reader(io.StringIO(place.read_text(encoding="utf-8-sig")), strict=True)
-        header = next(reader, [])
-        rows = [(reader.line_num, cells) for cells in reader if cells]
-    except (OSError, ValueError, csv.Error) as error:
-        found = f"an unreadable table ({str(error).strip()})"
-        problems.add(place, found, "a folder of X-rays, or a CSV of them", "Correct the path.")
-        return
-    absent = [name for name in ("path", *findings) if header.count(name) != 1]
-    for name in absent:
-        found = f"column {name!r} {'twice' if name in header else 'missing'}"
-        meant = near(name, tuple(header))
-        other = f" The nearest column is {meant!r}." if meant else ""
-        problems.add(f"{place}:1", found, "path and one column per finding", f"Correct it.{other}")
-    if absent:
-        return
-    for number, cells in rows:
+
+    def accepts(header: list[str]) -> bool:
+        return has_columns(("path", *findings), header, place, problems)
+
+    for number, cells in rows_of(place, "a folder of X-rays, or a CSV of them", accepts, problems):
         where = f"{place}:{number}:path"
-        if len(cells) != len(header):
-            found, remedy = f"{len(cells)} cells", "Correct the row."
-            problems.add(f"{place}:{number}", found, f"{len(header)}, one per column", remedy)
-            continue
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        row = {column: cell.strip() for column, cell in cells.items()}
         row["cxr_id"] = row.get("cxr_id") or Path(row["path"]).stem
         row["patient"] = row.get("patient") or row["cxr_id"]
         if not _ID.fullmatch(row["cxr_id"]):

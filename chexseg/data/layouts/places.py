@@ -41,8 +41,9 @@ def data_set_of(header: Sequence[str]) -> str | None:
 
 def batches_of(folder: Path) -> list[Path]:
     """Returns CheXpert's batches in a folder or beside it, in their order."""
-    places = [each for each in (folder, folder.parent) if each.is_dir()]
-    return sorted(b for place in places for b in place.iterdir() if BATCH.fullmatch(b.name))
+    # Unlike iterdir, glob passes over a folder that is absent or may not be listed.
+    there = (each for place in (folder, folder.parent) for each in place.glob("CheXpert-*"))
+    return sorted(each for each in there if BATCH.fullmatch(each.name))
 
 
 def in_batches(batches: Sequence[Path], image: str) -> Path | None:

@@ -53,7 +53,7 @@ class Release:
         findings: the label columns of `table`.
         pathologies: the classes of the masks of every X-ray that has masks.
         table: the rows of all parts, with `split` (one of `layout.PARTS`). X-rays of parts with
-            masks also have `height` and `width`, read from the header of the image file.
+            masks or boxes also have `height` and `width`, read from the header of the image file.
         masks: part -> the content of its mask files, the truth first; None for a file that
             could not be read.
         problems: problems of tables, X-rays and masks. If there are any, the other attributes
@@ -127,6 +127,7 @@ def assemble(
     findings: tuple[str, ...],
     pathologies: tuple[str, ...],
     every: bool = False,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> Release:
     """Reads the masks, and checks parts, masks and image files against each other.
 
@@ -136,6 +137,8 @@ def assemble(
         masks: part -> its mask files, all for the same X-rays. Several parts may share a file.
         findings, pathologies: see `Release`.
         every: whether every X-ray of these parts must have an entry in each of its mask files.
+        sizes: cxr_id -> height and width, if the layout has read them; None: those of the X-rays of
+            parts with masks are read here.
     """
     in_tables, in_x_rays, in_masks = Problems("tables"), Problems("X-rays"), Problems("masks")
     tables = []
@@ -148,7 +151,7 @@ def assemble(
 
     contents: dict[str, list[Masks | None]] = {name: [] for name in masks}
     with_masks = table[table["split"].isin(masks) & (table["view"] == "frontal")]
-    known = _read_sizes(with_masks, root, in_x_rays)
+    known = _read_sizes(with_masks, root, in_x_rays) if sizes is None else sizes
     for path, names in _parts_of_masks(masks).items():
         rows = table[table["split"].isin(names)]
         read = _read_masks(
@@ -159,9 +162,10 @@ def assemble(
     for column, side in (("height", 0), ("width", 1)):
         sides = {cxr_id: size[side] for cxr_id, size in known.items()}
         table[column] = table["cxr_id"].map(sides).astype("Int64")
-    problems = in_tables.found + in_masks.found + in_x_rays.found
+    # Parts from one table share its problems.
+    problems = [*dict.fromkeys(in_tables.found + in_masks.found + in_x_rays.found)]
     assumed = {name: part.assumed_views for name, part in parts.items() if part.assumed_views}
-    return Release(root, findings, pathologies, table, contents, problems, assumed)
+    return Release(root, findings, pathologies, table, contents, problems, assumed_views=assumed)
 
 
 def refuse_assumed_views(release: Release) -> list[Problem]:
@@ -191,7 +195,7 @@ def _read_masks(
     path: Path,
     rows: pd.DataFrame,
     parts: Sequence[Part],
-    sizes: dict[str, tuple[int, int]],
+    sizes: Mapping[str, tuple[int, int]],
     pathologies: tuple[str, ...],
     problems: Problems,
     *,

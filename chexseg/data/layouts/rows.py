@@ -1,13 +1,16 @@
-"""Reads the rows of a CSV, and collects what is wrong with the file."""
+"""Reads the rows and labels of a CSV, and collects what is wrong with the file."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from chexseg.errors import Problems
+from chexseg.errors import Problems, near
+
+LABELS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "-1": -1.0, "-1.0": -1.0, "": float("nan")}
+"""Every accepted spelling of a label. Blank is NaN: the report does not mention the finding."""
 
 
 def rows_of(
@@ -56,3 +59,18 @@ def rows_of(
     except (OSError, ValueError, csv.Error) as error:
         found = f"an unreadable table ({str(error).strip()})"
         problems.add(f"{path}:{row}", found, what, "Replace the file.")
+
+
+def has_columns(
+    needed: Sequence[str], header: list[str], path: str | Path, problems: Problems
+) -> bool:
+    """Returns whether a header has each column exactly once; adds a problem for each fault."""
+    wrong = [name for name in needed if header.count(name) != 1]
+    for name in wrong:
+        found, remedy = f"no column {name!r}", "Add it."
+        if name in header:
+            found, remedy = f"column {name!r} twice", "Delete one of the two."
+        elif meant := near(name, header):
+            remedy = f"The nearest column is {meant!r}."
+        problems.add(f"{path}:1", found, ", ".join(needed), remedy)
+    return not wrong

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from chexseg.data.layouts.rows import rows_of
+from chexseg.data.layouts.rows import has_columns, rows_of
 from chexseg.data.layouts.vindr import CHALLENGE
 from chexseg.data.readings import ABNORMALITY
-from chexseg.errors import Problems, nearest
+from chexseg.errors import Problems
 
 
 def read_originals(paths: Sequence[Path], problems: Problems) -> dict[str, tuple[int, int]]:
@@ -53,16 +53,6 @@ def read_labels(
                     where = f"{path}:{row}:{name}"
                     problems.add(where, repr(cells[name]), "1 or 0", "Correct the label.")
     return {key: sum(each) / len(each) for key, each in votes.items()}
-
-
-def has_columns(needed: Sequence[str], header: list[str], path: Path, problems: Problems) -> bool:
-    """Returns whether a header has each column exactly once; adds a problem for each fault."""
-    wrong = [name for name in needed if header.count(name) != 1]
-    for name in wrong:
-        found = f"column {name!r} twice" if name in header else f"no column {name!r}"
-        remedy = f"The nearest column is {nearest(name, tuple(header))!r}." if header else "Add it."
-        problems.add(f"{path}:1", found, ", ".join(needed), remedy)
-    return not wrong
 
 
 def label_of_votes(share: float | None) -> float:

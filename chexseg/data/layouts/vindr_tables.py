@@ -13,19 +13,18 @@ import pandas as pd
 from chexseg.data.boxes import Box, find_fault
 from chexseg.data.images import image_size, image_stretch
 from chexseg.data.layouts.release import Part, Release, assemble
-from chexseg.data.layouts.rows import rows_of
+from chexseg.data.layouts.rows import has_columns, rows_of
 from chexseg.data.layouts.vindr import CHALLENGE, NOTHING, OTHER, RARE
 from chexseg.data.layouts.vindr_labels import (
-    has_columns,
     label_of_votes,
     read_labels,
     read_originals,
 )
 from chexseg.data.readings import ABNORMALITY, Reading, Readings
-from chexseg.errors import InputError, Problems, nearest
+from chexseg.data.x_ray_files import SUFFIXES
+from chexseg.errors import InputError, Problems, near
 
 FOLDERS = ("train", "test")
-SUFFIXES = (".dicom", ".dcm", ".png", ".jpg", ".jpeg")
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
 KNOWN = (*CHALLENGE, *RARE, NOTHING)
 CONSENSUS = "consensus"
@@ -73,11 +72,7 @@ def read_vindr(
             parts[name] = Part(path, _rows(table, paths, mine, labels, findings), table.problems)
             readings |= mine
     masks = {"test": files.get("test_masks", ())} if "test" in parts else {}
-    release = assemble(root, parts, masks, findings=findings, pathologies=pathologies)
-    for column, side in (("height", 0), ("width", 1)):
-        release.table[column] = release.table["cxr_id"].map(
-            {name: size[side] for name, size in sizes.items()}
-        ).astype("Int64")  # fmt: skip
+    release = assemble(root, parts, masks, findings=findings, pathologies=pathologies, sizes=sizes)
     divided = ("validation",) if "test" in parts else ("test", "validation")
     problems = [*dict.fromkeys([*release.problems, *in_x_rays.found])]
     return replace(release, problems=problems, readings=readings, divided=divided)
@@ -108,7 +103,8 @@ def _read_boxes(path: Path) -> _Table:
         table.readers.setdefault(image, {})[reader] = None
         name = cells["class_name"].strip()
         if name not in KNOWN:
-            remedy = f"Did you mean {nearest(name, KNOWN)!r}?"
+            meant = near(name, KNOWN)
+            remedy = f"Did you mean {meant!r}?" if meant else "Correct the name."
             table.problems.add(
                 f"{path}:{row}:class_name", repr(name), "a finding of VinDr-CXR", remedy
             )
@@ -222,10 +218,8 @@ def _placed(
         if box.cxr_id not in sizes:  # its file is missing or damaged, which has been reported
             continue
         if box.cxr_id not in shapes:
-            height, width = sizes[box.cxr_id]
-            down, right = image_stretch(root / paths[box.cxr_id])
-            shapes[box.cxr_id] = originals.get(
-                box.cxr_id, (round(height / down), round(width / right))
+            shapes[box.cxr_id] = originals.get(box.cxr_id) or _stored_size(
+                root / paths[box.cxr_id], sizes[box.cxr_id]
             )
         (height, width), (tall, wide) = sizes[box.cxr_id], shapes[box.cxr_id]
         if fault := find_fault(box.corners, tall, wide):
@@ -237,6 +231,12 @@ def _placed(
             box._replace(x_min=x_min * x, y_min=y_min * y, x_max=x_max * x, y_max=y_max * y)
         )
     return placed
+
+
+def _stored_size(path: Path, size: tuple[int, int]) -> tuple[int, int]:
+    """Returns height and width of an X-ray in its file, of `size` as it is opened."""
+    down, right = image_stretch(path)
+    return round(size[0] / down), round(size[1] / right)
 
 
 def _readings(table: _Table, boxes: Sequence[Box]) -> Readings:

@@ -7,21 +7,17 @@ import json
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as coco
 
+from chexseg.data.masks import Rle, encode
 from chexseg.data.phantom.geometry import Mask
 
 
 def encode_masks(
     masks: dict[str, Mask], names: tuple[str, ...], size: tuple[int, int]
-) -> dict[str, dict[str, object]]:
+) -> dict[str, Rle]:
     """Returns COCO run-length encodings of all `names`; a missing mask is all zero."""
-    codes = {}
-    for name in names:
-        mask = masks.get(name, np.zeros(size, dtype=bool))
-        code = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
-        codes[name] = {"size": list(size), "counts": code["counts"].decode("ascii")}
-    return codes
+    empty = np.zeros(size, dtype=bool)
+    return {name: encode(masks.get(name, empty)) for name in names}
 
 
 def write_csv(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:

@@ -35,6 +35,12 @@ def test_a_polygon_that_leaves_its_image_is_refused(root):
     assert "10 x 12 pixels" in release.problems[0].expected
 
 
+def test_a_polygon_may_leave_its_image_by_one_pixel_and_no_more(root):
+    assert problems(spoil(root, polygon_of(3, [1, 1, 11, 1, 11, 5]))) == []
+    ((_, found),) = problems(spoil(root, polygon_of(3, [1, 1, 11.1, 1, 11.1, 5])))
+    assert found == "a polygon that leaves the image by 1.1 pixels"
+
+
 def test_a_pixel_beyond_the_edge_is_cut_off(root):
     release = spoil(root, polygon_of(2, [-1, -1, 10.9, -0.5, 11, 13, -1, 13]))
     assert release.problems == []

@@ -1,12 +1,14 @@
 """X-rays that are not where a table says, tables of other data sets, and views that nothing says."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from chexseg.data.layouts.chexpert_tables import find_images, read_part
 from chexseg.data.layouts.places import OTHERS
-from chexseg.data.layouts.release import Release, refuse_assumed_views
+from chexseg.data.layouts.release import assemble, refuse_assumed_views
 from chexseg.errors import Problems
 from chexseg.stages.check_data import _assumed
 from tests.unit.data.tables import HEADER, PATIENT, read, write
@@ -38,6 +40,17 @@ def test_x_rays_are_found_in_batches(tmp_path, split, of_table):
     paths, problems = found_in(write(tmp_path / of_table / "train.csv", rows), tmp_path)
     assert paths == [f"{b}/{split}{x}" for b, x in zip(BATCHES, X_RAYS, strict=True)]
     assert problems == []
+
+
+def test_a_folder_that_may_not_be_listed_has_no_batches(tmp_path, obedient):
+    (tmp_path / "closed/CheXpert").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0o311)
+    code = "import sys, pathlib; from chexseg.data.layouts.places import batches_of; "
+    code += "print(batches_of(pathlib.Path(sys.argv[1])))"
+    asked = [sys.executable, "-c", code, str(tmp_path / "closed/CheXpert")]
+    done = subprocess.run(asked, preexec_fn=obedient, capture_output=True, text=True)
+    (tmp_path / "closed").chmod(0o755)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_an_x_ray_next_to_its_table_comes_first(tmp_path):
@@ -106,8 +119,7 @@ def test_views_that_nothing_says_are_counted_and_can_be_refused(tmp_path, name, 
     table = write(tmp_path / "t.csv", [{"Path": x_ray, "Frontal/Lateral": cell}], HEADER)
     part = read_part(table, tmp_path, ("Edema",))
     assert part.assumed_views == ((f"{table}:2:Path",) if assumed else ())
-    views = {"train": part.assumed_views} if assumed else {}
-    release = Release(tmp_path, ("Edema",), (), part.rows, {}, [], assumed_views=views)
+    release = assemble(tmp_path, {"train": part}, {}, findings=("Edema",), pathologies=())
     refused, warnings = refuse_assumed_views(release), _assumed(release)
     assert (len(refused), len(warnings)) == (int(assumed), int(assumed))
     if assumed:

@@ -103,6 +103,26 @@ def test_x_rays_are_counted_before_they_are_read(root):
 # X-rays
 
 
+def test_the_folder_of_x_rays_may_be_a_link_and_nothing_in_it_may_lead_out(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere").resolve() / "x_rays"
+    (root / "x_rays").rename(elsewhere)
+    (root / "x_rays").symlink_to(elsewhere)
+    release = read(root)
+    assert release.problems == []
+    assert release.table["path"][0] == str(elsewhere / "person0/0.png")
+    (elsewhere / "person0/0.png").rename(elsewhere.parent / "0.png")
+    (elsewhere / "person0/0.png").symlink_to(elsewhere.parent / "0.png")
+    assert problems(read(root))[0][0] == str(root / "x_rays/person0/0.png")
+
+
+def test_masks_of_other_x_rays_are_one_problem(root):
+    (root / "x_rays/person0").rename(root / "x_rays/other")
+    for number in range(1, 5):
+        (root / f"x_rays/person{number}").rename(root / f"x_rays/other{number}")
+    found = "masks of 10 X-rays, none of which is in the table"
+    assert problems(read(root)) == [(f"{root}/masks", found)]
+
+
 def test_a_table_with_faults_lists_all_of_them(root):
     rows = [
         "x_rays/person0/0.png,a,1", "x_rays/person0/0.png,a,1", "../outside.png,b,0",
@@ -120,7 +140,7 @@ def test_a_table_with_faults_lists_all_of_them(root):
 def test_columns_that_a_table_lacks(root):
     name = table(root, ["x_rays/person0/0.png,1"], header="path,edema")
     release = read(root, ("Edema",), val_x_rays=name)
-    assert (f"{root}/val.csv:1", "column 'Edema' missing") in problems(release)
+    assert problems(release) == [(f"{root}/val.csv:1", "no column 'Edema'")]
     assert "'edema'" in release.problems[0].remedy
 
 
@@ -131,6 +151,13 @@ def test_a_folder_has_no_labels(root):
 
 
 def test_a_folder_that_does_not_exist(root):
-    ((where, found), *_) = problems(read(root, val_x_rays="absent"))
-    assert where == str(root / "absent")
-    assert "No such file" in found
+    assert problems(read(root, val_x_rays="absent")) == [(str(root / "absent"), "no such file")]
+
+
+def test_a_table_that_was_cut_off(root):
+    table(root, ["x_rays/person0/0.png,a"])
+    (root / "val.csv").write_text((root / "val.csv").read_text() + "x_rays/pers")
+    assert problems(read(root, val_x_rays="val.csv"))[0] == (
+        f"{root}/val.csv:3",
+        "a truncated last row",
+    )

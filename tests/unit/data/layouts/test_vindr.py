@@ -129,6 +129,26 @@ def test_rows_that_are_refused(root, rows, where, found, expected):
     assert problems[0].remedy
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("atelectasia", "Did you mean 'Atelectasis'?"), ("Scoliosis", "Correct the name.")],
+)
+def test_only_a_finding_that_is_spelt_alike_is_proposed(root, name, remedy):
+    write_table(root / "annotations/annotations_train.csv", changed(1, "class_name", name))
+    assert [p.remedy for p in read(root).problems] == [remedy]
+
+
+@pytest.mark.parametrize(
+    ("column", "remedy"),
+    [("tuberculosis", "The nearest column is 'tuberculosis'."), ("Pneumonia", "Add it.")],
+)
+def test_only_a_column_that_is_spelt_alike_is_proposed(root, column, remedy):
+    write_table(root / "labels.csv", [("a", 1)], ("image_id", column))
+    files = VinDr(train_labels="labels.csv", test_boxes=None).files(root)
+    release = read_release("vindr", root, files, findings=("Tuberculosis",))
+    assert [(p.found, p.remedy) for p in release.problems] == [("no column 'Tuberculosis'", remedy)]
+
+
 def test_one_image_in_two_files_and_in_two_tables(root):
     Image.fromarray(np.zeros((80, 60), np.uint8)).save(root / "test/a.jpg")
     (problem, *_) = read(root).problems
@@ -143,6 +163,9 @@ def test_one_image_in_two_files_and_in_two_tables(root):
 def test_missing_columns_and_files(root):
     write_table(root / "annotations/annotations_train.csv", [], COLUMNS[1:])
     assert read(root).problems[0].found == "no column 'image_id'"
+    write_table(root / "annotations/annotations_train.csv", [], (*COLUMNS, "x_min"))
+    problem = read(root).problems[0]
+    assert (problem.found, problem.remedy) == ("column 'x_min' twice", "Delete one of the two.")
     (root / "annotations/annotations_train.csv").unlink()
     assert read(root).problems[0].found == "no such file"
 
