@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +15,6 @@ from chexseg.errors import Problems
 
 FORMATS = ("PNG", "JPEG")
 DICOM_SUFFIXES = (".dcm", ".dicom")
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-EXIF_CHUNKS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
-"""Types of a PNG's chunks in which Pillow finds EXIF data."""
-
 LONGEST_SIDE = 50_000
 MOST_PIXELS = 2**26
 """Maximum number of pixels of an X-ray. A detector has 2**24; decoding takes up to 9 bytes each."""
@@ -193,32 +187,7 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
 def _turned_size(image: Image.Image) -> tuple[int, int]:
     """Returns height and width of an image after rotation by EXIF."""
     width, height = image.size
-    # Pillow decodes a whole PNG to find EXIF data that follow its pixels.
-    exif = Image.Image.getexif(image) if _ends_with_pixels(image) else image.getexif()
-    return (width, height) if exif.get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
-
-
-def _ends_with_pixels(image: Image.Image) -> bool:
-    """Returns whether an image is a whole PNG in which no EXIF data follow the pixels.
-
-    Source: Portable Network Graphics (W3C), section 5: chunks of length, type, data and CRC.
-    """
-    if image.format != "PNG":
-        return False
-    file, place, pixels = image.fp, image.fp.tell(), False
-    try:
-        file.seek(len(PNG_SIGNATURE))
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            if kind == b"IEND":
-                return True
-            if pixels and kind in EXIF_CHUNKS:
-                return False
-            pixels = pixels or kind == b"IDAT"
-            file.seek(length + 4, os.SEEK_CUR)
-        return False
-    finally:
-        file.seek(place)
+    return (width, height) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (height, width)
 
 
 def _grey(image: Image.Image) -> Image.Image:

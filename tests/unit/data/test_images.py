@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps
 
 from chexseg.data import images as module
 from chexseg.data.images import Letterbox, image_size, letterboxed, open_image
@@ -118,40 +118,6 @@ def test_the_orientation_of_a_phone_is_undone(tmp_path):
     image, height, width = open_image(tmp_path / "a.png")
     assert (height, width) == (16, 8)
     assert np.argwhere(np.asarray(image) == 255).tolist() == [[0, 7]]
-
-
-def chunk(kind, data):
-    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-
-TURNED = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-"""EXIF data: orientation 6."""
-
-XMP = b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation='6'/>".replace(b"'", b'"')
-
-
-@pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("data", [(b"eXIf", TURNED), (b"iTXt", XMP)], ids=["EXIF", "XMP"])
-def test_a_png_is_turned_by_exif_before_and_behind_its_pixels(tmp_path, data, behind):
-    path = tmp_path / "a.png"
-    Image.fromarray(noise(20, 30)).save(path)
-    content = path.read_bytes()
-    place = content.index(b"IEND" if behind else b"IDAT") - 4
-    path.write_bytes(content[:place] + chunk(*data) + content[place:])
-    image, *size = open_image(path)
-    assert (image.height, image.width) == tuple(size) == image_size(path) == (30, 20)
-
-
-def test_the_size_of_a_png_is_read_without_its_pixels(tmp_path, monkeypatch):
-    Image.fromarray(noise(20, 30)).save(tmp_path / "a.png")
-    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", None)
-    assert image_size(tmp_path / "a.png") == (20, 30)
-
-
-def test_a_png_that_was_cut_off_has_no_size(tmp_path):
-    make_truncated_png(tmp_path / "a.png")
-    with pytest.raises(InputError, match="a damaged image"):
-        image_size(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(("height", "width"), [(1500, 1200), (1111, 1777)])
