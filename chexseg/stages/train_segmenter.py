@@ -224,9 +224,6 @@ class Segmentation(Task):
     def kept(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return without_contrast(tensors)
 
-    def finish(self, best: dict[str, Tensor]) -> dict[str, Tensor]:
-        return without_contrast(best)
-
     def validate(self) -> tuple[Figures, dict[str, Any]]:
         metric = self.settings.selection_metric
         thresholding = ThresholdSelection(len(self.classes), metric)
