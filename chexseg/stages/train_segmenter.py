@@ -160,12 +160,12 @@ class Segmentation(Task):
         self.training.log(str(report or "random weights"))
         tuning = configured("fine_tuning", self.settings.fine_tuning, self.settings)
         self.trained = tuning(self.model)
-        number = sum(each.numel() for each in self.model.parameters())
         if self.settings.contrast > 0:
             channels = self.model.network.segmentation_head[0].in_channels
             memory, temperature = self.settings.contrast_memory, self.settings.contrast_temperature
             self.model.contrast = self.contrast = RegionContrast(channels, memory, temperature)
             self.trained = [*self.trained, ([*self.contrast.parameters()], 1.0)]
+        number = sum(each.numel() for each in self.model.parameters())
         trained = sum(each.numel() for parameters, _ in self.trained for each in parameters)
         self.training.log(f"{trained:,} of {number:,} parameters are trained")
 
