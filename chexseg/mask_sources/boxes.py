@@ -122,6 +122,8 @@ class Boxes(MaskSource):
                 yield cxr_id, levels_of(inside, ~rim) if settings.ignore_rim else inside
 
         def numbers(cxr_id: str) -> Mapping[str, np.ndarray]:
+            if len(settings.classes) > 1:
+                return {}
             fused, _ = fused_of(cxr_id, settings.classes[0])
             agreement = np.zeros(most, np.float32)
             agreement[: len(fused)] = [one.agreement for one in fused]
@@ -129,8 +131,5 @@ class Boxes(MaskSource):
             normal = np.array([not readings[cxr_id].boxes], np.float32)
             return {"boxes": boxes, "agreement": agreement, "normal": normal}
 
-        single = len(settings.classes) == 1
-        return Masks(
-            settings.classes, ("train",), items(), graded=settings.ignore_rim,
-            **({"numbers": numbers} if single else {}),
-        )  # fmt: skip
+        graded = settings.ignore_rim
+        return Masks(settings.classes, ("train",), items(), graded=graded, numbers=numbers)
