@@ -242,9 +242,9 @@ class Segmentation(Task):
 
 def numbers_of(settings: SegmenterSettings) -> tuple[str, ...]:
     """Returns what a training needs of its masks' stores beside the masks."""
-    needed = ("boxes", "agreement", "normal")
-    takes_boxes = "boxes" in inputs_of("loss", settings.loss)
-    return needed if settings.contrast > 0 else needed[:2] if takes_boxes else ()
+    if settings.contrast > 0:
+        return ("boxes", "agreement", "normal")
+    return ("boxes", "agreement") if "boxes" in inputs_of("loss", settings.loss) else ()
 
 
 def _classes_of(masks: Sequence[Path]) -> tuple[str, ...]:
