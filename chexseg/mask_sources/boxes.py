@@ -19,12 +19,9 @@ if TYPE_CHECKING:
     from chexseg.config.study import Study
 
 
-class BoxSettings(Settings):
+class FusionSettings(Settings):
     """How the boxes of several readers become masks."""
 
-    classes: tuple[str, ...] = Field(
-        min_length=1, description="Classes of the masks: findings, or Abnormality for all of them."
-    )
     fusion: Literal["majority", "union", "weighted"] = Field(
         "majority",
         description="What is abnormal: what most readers enclose, what any does (union), or the mean "
@@ -44,7 +41,15 @@ class BoxSettings(Settings):
     )
 
 
-class Boxes(MaskSource):
+class BoxSettings(FusionSettings):
+    """How boxes become masks of some classes."""
+
+    classes: tuple[str, ...] = Field(
+        min_length=1, description="Classes of the masks: findings, or Abnormality for all of them."
+    )
+
+
+class Boxes(FusionSettings, MaskSource):
     """Boxes of several readers, fused. Data with boxes have them under the name 'expert'.
 
     Train and validation X-rays have masks: they are empty where the readers drew nothing. With a
@@ -52,10 +57,6 @@ class Boxes(MaskSource):
     """
 
     source: Literal["boxes"] = Field(description="The source of the masks.")
-    fusion: Literal["majority", "union", "weighted"] = BoxSettings.model_fields["fusion"]
-    same: float = BoxSettings.model_fields["same"]
-    ignore_rim: StrictBool = BoxSettings.model_fields["ignore_rim"]
-    findings: tuple[ClassName, ...] = BoxSettings.model_fields["findings"]
     roles: ClassVar = {"boxes": "Table of the boxes of all readers."}
     made: ClassVar = False
     boxes: ClassVar = True
@@ -68,7 +69,7 @@ class Boxes(MaskSource):
         return BoxSettings
 
     def settings(self, study: Study) -> BoxSettings:
-        own = {name: getattr(self, name) for name in BoxSettings.model_fields if name != "classes"}
+        own = {name: getattr(self, name) for name in FusionSettings.model_fields}
         return BoxSettings(classes=self.classes_of(study), **own)
 
     def find_misfits(self, study: Study) -> Iterator[Misfit]:
