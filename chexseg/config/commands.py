@@ -7,7 +7,8 @@ before anything runs.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from chexseg import catalog
@@ -23,6 +24,7 @@ from chexseg.config.links import (
 from chexseg.config.paths import Paths
 from chexseg.config.runs import table_of_runs
 from chexseg.config.seeds import groups_of_seeds
+from chexseg.config.shown import drawn_masks, voted_masks
 from chexseg.errors import Problems
 
 if TYPE_CHECKING:
@@ -61,6 +63,12 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     def stores(*names: str) -> int:
         return sum(len(paths.shard(name, "0000")) + 1 for name in names) * len(paths.shards)
 
+    def masks_of(names: Collection[str]) -> int:
+        return stores(*[f"masks/{name}" for name in names]) + _length(names)
+
+    def maps_of(names: Collection[str]) -> int:
+        return stores(*[f"saliency/{name}" for name in names]) + _length(names)
+
     runs, scored = runs_of(study), scored_segmenters(study)
     columns, lines = table_of_runs(study)
     for name, entry in study.saliency.items():
@@ -81,8 +89,8 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     maps = [f"saliency/{name}" for name in scored_maps(study)]
     names = _length([*study.masks, *scored_maps(study)])
     yield "score-masks", stores(f"masks/{EXPERT}", *masks, *maps) + names, 0
-    voted = [name for name, source in study.masks.items() if source.voters()]
-    yield "list-agreement", stores(*[f"masks/{name}" for name in voted]) + _length(voted), 0
+    voted, drawn = voted_masks(study), drawn_masks(study)
+    yield "list-agreement", masks_of(voted), 0
     for name, entry in study.segmenters.items():
         own = (*entry.mixture()[0], entry.validation)
         yield f"train-segmenter of {name}", stores("images", *[f"masks/{n}" for n in own]), 0
@@ -92,9 +100,11 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
     trainings += [f"segmenters/{name}" for name in study.segmenters]
     of_stores = {
         "images": stores("images"),
-        "saliency": stores(*[f"saliency/{name}" for name in study.saliency])
-        + _length(study.saliency),
-        "masks": stores(*[f"masks/{name}" for name in made]) + _length(made),
+        "saliency": maps_of(study.saliency),
+        "masks": masks_of(made),
+        "explanations": maps_of(dict.fromkeys(chain.from_iterable(voted.values()))),
+        "labels": masks_of(voted),
+        "drawn": masks_of(drawn),
     }
     of_runs = {
         "overlaps": overlaps,
@@ -111,5 +121,5 @@ def _commands(study: Study) -> Iterator[tuple[str, int, int]]:
         yield f"draw-figure --figure {figure}", shards, named
 
 
-def _length(words: Iterable[str]) -> int:
+def _length(words: Collection[str]) -> int:
     return sum(len(shlex.quote(word)) + 1 for word in words)

@@ -1,4 +1,7 @@
-"""Checks of segmenters that learn from boxes, and of findings that a training must never see."""
+"""Checks of segmenters that learn from boxes, and of findings that a training must never see.
+
+Names in the study are valid here, and no entry needs itself: see `chexseg.config.links`.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def check_held_out(study: Study, place: Place, problems: Problems) -> None:
-    """Adds findings that are none, and trainings behind a training that have seen its held-out ones.
+    """Adds held-out findings that the study lacks, or that an earlier training has seen.
 
     A segmenter that starts from a classifier, or learns from masks that a network made, has seen what
-    these have seen. Entries of the study must not need themselves.
+    these have seen.
     """
     for section in ("classifiers", "segmenters"):
         for name, entry in getattr(study, section).items():
@@ -33,14 +36,14 @@ def check_held_out(study: Study, place: Place, problems: Problems) -> None:
 
 
 def check_boxes(study: Study, place: Place, problems: Problems) -> None:
-    """Adds segmenters whose loss or contrast takes boxes, and whose masks have none."""
+    """Adds segmenters whose loss or contrast takes boxes, but whose masks have none."""
     for name, entry in study.segmenters.items():
         takers = ["contrast"] * (entry.contrast > 0)
         takers += ["loss"] * ("boxes" in inputs_of("loss", entry.loss))
         for key in takers:
             where, remedy = place("segmenters", name, key), "Name masks by 'source: boxes'."
             for mask in entry.masks:
-                if mask in study.masks and not study.masks[mask].boxes:
+                if not study.masks[mask].boxes:
                     problems.add(where, f"masks {mask!r} without boxes", "masks with boxes", remedy)
             if len(classes := classes_of_segmenter(study, name)) > 1:
                 remedy = "Set data.pathologies to one class, such as Abnormality."
@@ -53,7 +56,7 @@ def _behind(study: Study, node: Node) -> list[Node]:
     queue = needs_of(study, getattr(study, node[0])[node[1]])
     while queue:
         section, name = each = queue.pop(0)
-        if each not in found and name in getattr(study, section):
+        if each not in found:
             found.append(each)
             queue += needs_of(study, getattr(study, section)[name])
     return found

@@ -10,7 +10,8 @@ one reader, or readers who agree, both are the same box. It says four things, ea
   wider that zone is, and the less is asked of its pixels.
 
 All are 0 for a convex lesion that touches the four sides of the inner box, lies in the outer box, and
-is predicted with certainty. Boxes have the form of `chexseg.data.box_fusion.padded_boxes`.
+is predicted with certainty. `chexseg.losses.of_boxes` is their weighted sum. Boxes have the form of
+`chexseg.data.box_fusion.padded_boxes`.
 """
 
 from __future__ import annotations
@@ -23,23 +24,6 @@ from torch.nn.functional import logsigmoid, softplus
 
 SMALLEST, LARGEST = 0.2, 0.9
 """Shares of a box that a lesion fills; an ellipse fills 0.785. Ours: below is a thin diagonal line."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Weights of the terms of `box_loss`.
-
-    Attributes:
-        outside: of `outside_loss`.
-        projection: of `projection_loss`.
-        size: of `size_loss`.
-        edge: of `edge_loss`.
-    """
-
-    outside: float = 1.0
-    projection: float = 1.0
-    size: float = 1.0
-    edge: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,38 +78,6 @@ def _covered(ends: Tensor, length: int) -> Tensor:
     inside = (first + 0.5 >= low) & (first + 0.5 < high)
     nearest = ((low + high) / 2).floor() == first
     return torch.where(inside.any(1, keepdim=True), inside, nearest)
-
-
-def box_loss(
-    logits: Tensor,
-    boxes: Tensor,
-    agreement: Tensor | None = None,
-    weights: Weights = Weights(),
-) -> Tensor:
-    """Returns the weighted sum of the four terms of this module.
-
-    Args:
-        logits: [B, 1, H, W], of being abnormal.
-        boxes: [B, N, 2, 4], see `regions_of`.
-        agreement: [B, N], see `regions_of`; it weights all terms but `outside_loss`.
-        weights: of the terms.
-
-    Returns:
-        A scalar of at least 0.
-
-    Raises:
-        ValueError: there is more than one logit for a pixel.
-    """
-    if logits.shape[1] != 1:
-        raise ValueError(f"{logits.shape[1]} logits for a pixel, not 1")
-    logits = logits[:, 0].float()
-    regions = regions_of(boxes, *logits.shape[1:], agreement)
-    return (
-        weights.outside * outside_loss(logits, regions)
-        + weights.projection * projection_loss(logits, regions)
-        + weights.size * size_loss(logits, regions)
-        + weights.edge * edge_loss(logits, regions)
-    )
 
 
 def outside_loss(logits: Tensor, regions: Regions) -> Tensor:

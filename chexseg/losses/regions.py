@@ -59,8 +59,8 @@ def pool_regions(
             square.
         regions: [B, K, 4] in pixels of the square; NaN for none.
         side: of the square.
-        weight: [B, 1, h, w] of at least 0, such as the probability of being abnormal, so that an
-            abnormal region is less its box's healthy tissue; None: all pixels count the same.
+        weight: [B, 1, h, w] of at least 0, such as the probability of being abnormal, so that the
+            healthy tissue in a box counts for less; None: all pixels count the same.
 
     Returns:
         [B, K, C]; 0 for absent regions, and for those whose weight is 0.

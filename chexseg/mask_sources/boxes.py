@@ -10,7 +10,7 @@ from pydantic import Field, StrictBool
 from chexseg.config.data import ClassName
 from chexseg.config.paths import Paths
 from chexseg.config.settings import Settings
-from chexseg.errors import nearest
+from chexseg.errors import near
 from chexseg.mask_sources.source import Inputs, Masks, MaskSource, Misfit, Shard
 
 if TYPE_CHECKING:
@@ -19,12 +19,9 @@ if TYPE_CHECKING:
     from chexseg.config.study import Study
 
 
-class BoxSettings(Settings):
+class FusionSettings(Settings):
     """How the boxes of several readers become masks."""
 
-    classes: tuple[str, ...] = Field(
-        min_length=1, description="Classes of the masks: findings, or Abnormality for all of them."
-    )
     fusion: Literal["majority", "union", "weighted"] = Field(
         "majority",
         description="What is abnormal: what most readers enclose, what any does (union), or the mean "
@@ -44,7 +41,15 @@ class BoxSettings(Settings):
     )
 
 
-class Boxes(MaskSource):
+class BoxSettings(FusionSettings):
+    """How boxes become masks of some classes."""
+
+    classes: tuple[str, ...] = Field(
+        min_length=1, description="Classes of the masks: findings, or Abnormality for all of them."
+    )
+
+
+class Boxes(FusionSettings, MaskSource):
     """Boxes of several readers, fused. Data with boxes have them under the name 'expert'.
 
     Train and validation X-rays have masks: they are empty where the readers drew nothing. With a
@@ -52,10 +57,6 @@ class Boxes(MaskSource):
     """
 
     source: Literal["boxes"] = Field(description="The source of the masks.")
-    fusion: Literal["majority", "union", "weighted"] = BoxSettings.model_fields["fusion"]
-    same: float = BoxSettings.model_fields["same"]
-    ignore_rim: StrictBool = BoxSettings.model_fields["ignore_rim"]
-    findings: tuple[ClassName, ...] = BoxSettings.model_fields["findings"]
     roles: ClassVar = {"boxes": "Table of the boxes of all readers."}
     made: ClassVar = False
     boxes: ClassVar = True
@@ -68,7 +69,7 @@ class Boxes(MaskSource):
         return BoxSettings
 
     def settings(self, study: Study) -> BoxSettings:
-        own = {name: getattr(self, name) for name in BoxSettings.model_fields if name != "classes"}
+        own = {name: getattr(self, name) for name in FusionSettings.model_fields}
         return BoxSettings(classes=self.classes_of(study), **own)
 
     def find_misfits(self, study: Study) -> Iterator[Misfit]:
@@ -78,7 +79,8 @@ class Boxes(MaskSource):
             yield ("source",), found, "a layout with boxes", "Name another source of masks."
         for number, name in enumerate(self.findings if layout.boxes else ()):
             if name not in layout.findings:
-                remedy = f"Did you mean {nearest(name, layout.findings)!r}?"
+                meant = near(name, layout.findings)
+                remedy = f"Did you mean {meant!r}?" if meant else "Delete it."
                 yield ("findings", number), repr(name), "a finding that has boxes", remedy
 
     def scored_on(self, study: Study) -> tuple[str, ...]:
@@ -122,6 +124,8 @@ class Boxes(MaskSource):
                 yield cxr_id, levels_of(inside, ~rim) if settings.ignore_rim else inside
 
         def numbers(cxr_id: str) -> Mapping[str, np.ndarray]:
+            if len(settings.classes) > 1:
+                return {}
             fused, _ = fused_of(cxr_id, settings.classes[0])
             agreement = np.zeros(most, np.float32)
             agreement[: len(fused)] = [one.agreement for one in fused]
@@ -129,8 +133,5 @@ class Boxes(MaskSource):
             normal = np.array([not readings[cxr_id].boxes], np.float32)
             return {"boxes": boxes, "agreement": agreement, "normal": normal}
 
-        single = len(settings.classes) == 1
-        return Masks(
-            settings.classes, ("train",), items(), graded=settings.ignore_rim,
-            **({"numbers": numbers} if single else {}),
-        )  # fmt: skip
+        graded = settings.ignore_rim
+        return Masks(settings.classes, ("train",), items(), graded=graded, numbers=numbers)

@@ -11,7 +11,7 @@ zero start are LoRA's (Hu et al., ICLR 2022).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -95,19 +95,6 @@ def restore_adapters(module: nn.Module, state_dict: Mapping[str, Tensor]) -> Non
             _adapt(module, convolution, len(tensor))
 
 
-def merge_adapters(module: nn.Module) -> None:
-    """Adds the adapters in a module to the weights of its convolutions, and removes them.
-
-    The module computes the same, up to rounding.
-    """
-    _replace(module, lambda each: merged_weight(each.weight, *_tensors(each.adapter)))
-
-
-def strip_adapters(module: nn.Module) -> None:
-    """Removes the adapters in a module, which computes then what it did without them."""
-    _replace(module, lambda each: each.weight.detach())
-
-
 def merged(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns a state dict in which adapters are added to the weights of their convolutions."""
     plain = stripped(state_dict)
@@ -136,10 +123,6 @@ def merged_weight(weight: Tensor, down: Tensor, up: Tensor) -> Tensor:
     return weight + (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)
 
 
-def _tensors(adapter: Adapter) -> tuple[Tensor, Tensor]:
-    return adapter.down.weight, adapter.up.weight
-
-
 def _takes_adapter(module: nn.Module, rank: int) -> bool:
     return (
         type(module) is nn.Conv2d
@@ -151,23 +134,8 @@ def _takes_adapter(module: nn.Module, rank: int) -> bool:
 
 def _adapt(module: nn.Module, name: str, rank: int) -> AdaptedConv2d:
     adapted = AdaptedConv2d(module.get_submodule(name), rank)
-    _set(module, name, adapted)
+    module.set_submodule(name, adapted)
     return adapted
-
-
-def _replace(module: nn.Module, weight: Callable[[AdaptedConv2d], Tensor]) -> None:
-    names = [name for name, each in module.named_modules() if isinstance(each, AdaptedConv2d)]
-    for name in names:
-        adapted = module.get_submodule(name)
-        plain = nn.Conv2d(**_form_of(adapted))
-        plain.weight = nn.Parameter(weight(adapted), requires_grad=adapted.weight.requires_grad)
-        plain.bias = adapted.bias
-        _set(module, name, plain.train(adapted.training))
-
-
-def _set(module: nn.Module, name: str, child: nn.Module) -> None:
-    parent, _, last = name.rpartition(".")
-    setattr(module.get_submodule(parent), last, child)
 
 
 def _form_of(convolution: nn.Conv2d) -> dict:

@@ -35,12 +35,12 @@ class OneDNNConv2d(nn.Module):
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """Returns a copy of a network for inference, without batch normalisation.
+    """Returns a copy of a network for inference, with batch normalisation folded into convolutions.
 
     A batch normalisation in evaluation is a factor and a shift of each channel. They become part of
-    the convolution before it, so that its values are computed in one pass over memory. It counts as
-    the one before if both are children of the same module and the normalisation follows right
-    behind, as in torchvision's ResNets.
+    the convolution before it, so that its values are computed in one pass over memory. That is the
+    child right before it in the same module, as in torchvision's ResNets; where that child is no
+    convolution, the normalisation stays.
     """
     network = copy.deepcopy(network).eval().requires_grad_(False)
     for module in list(network.modules()):

@@ -106,8 +106,6 @@ class IRNet(nn.Module):
     def _features(self, image: Tensor) -> list[Tensor]:
         network = self.backbone
         image = self.normalise(image)
-        if network.conv1.weight.is_contiguous(memory_format=torch.channels_last):
-            image = image.contiguous(memory_format=torch.channels_last)
         features = [network.maxpool(network.relu(network.bn1(network.conv1(image))))]
         for layer in (network.layer1, network.layer2, network.layer3, network.layer4):
             features.append(layer(features[-1]))
@@ -137,9 +135,7 @@ def for_inference(model: IRNet) -> IRNet:
     The backbone's batch normalisation is folded into its convolutions (see `folded`), and its
     weights are stored with the channels innermost.
     """
-    copied = copy.deepcopy(model).eval().requires_grad_(False)
-    copied.backbone = folded(copied.backbone)
-    return copied.to(memory_format=torch.channels_last)
+    return folded(model).to(memory_format=torch.channels_last)
 
 
 class MeanShift(nn.Module):

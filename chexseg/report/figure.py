@@ -15,6 +15,7 @@ from chexseg.catalog import load, names
 from chexseg.config.links import runs_of
 from chexseg.config.runs import factors_of, line
 from chexseg.config.settings import FigureSettings
+from chexseg.config.shown import voted_masks
 
 if TYPE_CHECKING:
     from chexseg.config.study import Study
@@ -170,7 +171,7 @@ def figures_of(study: Study) -> dict[str, Drawn]:
     which several voters agree.
     """
     found, runs = {}, set(runs_of(study))
-    voted = any(source.voters() for source in study.masks.values())
+    voted = voted_masks(study)
     sweeps = [name for name, points in study.unfolded.points.items() if not runs.isdisjoint(points)]
     for name in names("figure"):
         figure = load("figure", name)

@@ -160,12 +160,12 @@ class Segmentation(Task):
         self.training.log(str(report or "random weights"))
         tuning = configured("fine_tuning", self.settings.fine_tuning, self.settings)
         self.trained = tuning(self.model)
-        number = sum(each.numel() for each in self.model.parameters())
         if self.settings.contrast > 0:
             channels = self.model.network.segmentation_head[0].in_channels
             memory, temperature = self.settings.contrast_memory, self.settings.contrast_temperature
             self.model.contrast = self.contrast = RegionContrast(channels, memory, temperature)
             self.trained = [*self.trained, ([*self.contrast.parameters()], 1.0)]
+        number = sum(each.numel() for each in self.model.parameters())
         trained = sum(each.numel() for parameters, _ in self.trained for each in parameters)
         self.training.log(f"{trained:,} of {number:,} parameters are trained")
 
@@ -224,9 +224,6 @@ class Segmentation(Task):
     def kept(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return without_contrast(tensors)
 
-    def finish(self, best: dict[str, Tensor]) -> dict[str, Tensor]:
-        return without_contrast(best)
-
     def validate(self) -> tuple[Figures, dict[str, Any]]:
         metric = self.settings.selection_metric
         thresholding = ThresholdSelection(len(self.classes), metric)
@@ -245,9 +242,9 @@ class Segmentation(Task):
 
 def numbers_of(settings: SegmenterSettings) -> tuple[str, ...]:
     """Returns what a training needs of its masks' stores beside the masks."""
-    needed = ("boxes", "agreement", "normal")
-    takes_boxes = "boxes" in inputs_of("loss", settings.loss)
-    return needed if settings.contrast > 0 else needed[:2] if takes_boxes else ()
+    if settings.contrast > 0:
+        return ("boxes", "agreement", "normal")
+    return ("boxes", "agreement") if "boxes" in inputs_of("loss", settings.loss) else ()
 
 
 def _classes_of(masks: Sequence[Path]) -> tuple[str, ...]:

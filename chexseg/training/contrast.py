@@ -31,8 +31,8 @@ class RegionContrast(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Embeds the regions of `chexseg.losses.regions.contrasted_regions`.
 
-        The pixels of an abnormal region count by their probability of being abnormal, so that it is
-        less its box's healthy tissue. Where several processes share a batch, each chooses regions
+        Each pixel of an abnormal region is weighted by its probability of being abnormal, so that the
+        healthy tissue in a box counts for less. Where several processes share a batch, each chooses regions
         among its own X-rays.
 
         Args:

@@ -1,10 +1,10 @@
 """The training loop, shared by all tasks.
 
 Lightning Fabric handles devices, processes, precision, moving batches, and gradients across
-processes; on a CPU, a single process in float32 does without it (`SingleProcess`). Two things are implemented here, because Fabric promises less: signals (it handles none;
-here a training stops after a complete step) and the state (its checkpoints record neither inputs
-nor code nor the position within an epoch; here a training that is killed at any point and resumed
-ends with the same bits).
+processes; on a CPU, a single process in float32 does without it (`SingleProcess`). Two things are
+implemented here, because Fabric promises less: signals (it handles none; here a training stops after
+a complete step) and the state (its checkpoints record neither inputs nor code nor the position within
+an epoch; here a training that is killed at any point and resumed ends with the same bits).
 """
 
 from __future__ import annotations

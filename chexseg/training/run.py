@@ -125,7 +125,7 @@ class Training:
         if self.fabric.is_global_zero:
             save_checkpoint(
                 out,
-                state_dict=tensors,
+                state_dict=task.kept(tensors),
                 kind=self.kind,
                 settings=self.settings.model_dump(),
                 classes=classes,

@@ -41,17 +41,18 @@ def supervision(
         classes: names of the mask channels, the same for all sources.
         leave_out: `source:class` for each class of which a source teaches nothing.
         held_out: findings; X-rays that may show one of them teach nothing.
-        numbers: names of what the stores hold beside masks, such as `boxes`, to be targets too.
+        numbers: names of what the stores hold beside masks, such as `boxes`; they are targets too.
 
     Returns:
-        The sources, with the targets `masks` and `numbers`, and their stores. The target is bool, or levels (see
-        `chexseg.data.levels`) if any source is graded or leaves out a class.
+        The sources, with the target `masks` and one for each of `numbers`, and their stores. Masks
+        are bool, or levels (see `chexseg.data.levels`) if any source is graded or leaves out a
+        class.
 
     Raises:
         InputError: the shards cannot be divided among the sources; a name occurs twice; the
             weights are negative, do not sum to 1, or differ in number from the sources; a store
-            has other classes or trains on RESERVED; a source with a weight has no X-rays; or
-            `leave_out` names an unknown source or class; or a store lacks `numbers`.
+            has other classes, trains on RESERVED or lacks `numbers`; a source with a weight has no
+            X-rays; or `leave_out` names an unknown source or class.
     """
     problems = Problems()
     if not names and not shards:

@@ -71,15 +71,15 @@ class Task:
         return [{"params": [p for p in self.model.parameters() if p.requires_grad]}]
 
     def kept(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Returns what is published of the tensors of a kept epoch: by default all."""
+        """Returns the tensors of an epoch that the checkpoint keeps: by default all of them."""
         return tensors
 
     def finish(self, best: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the tensors to publish, after the last epoch.
+        """Returns the final tensors of the model, after the last epoch; `kept` chooses among them.
 
         Every process calls it, with the model in its state after the last epoch.
 
         Args:
-            best: tensors of the best epoch, on the CPU; published by default.
+            best: tensors of the best epoch, on the CPU; returned by default.
         """
         return best

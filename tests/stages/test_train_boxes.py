@@ -15,12 +15,18 @@ from chexseg.data.masks import read_masks
 from chexseg.data.phantom.release import make_release
 from chexseg.data.readings import read_readings
 from chexseg.files.store import Store
+from chexseg.losses.boxes import regions_of
 from chexseg.models.trained import load_segmenter
-from chexseg.stages import build_index, list_boxes, store_images, train_segmenter
+from chexseg.stages import build_index, list_boxes, store_images
+from chexseg.training.augmentation import draw_noise
+from chexseg.training.run import Training
 from tests.stages.methods import make
-from tests.stages.trained import segment
+from tests.stages.trained import classify, segment
 
-BOXED = {"loss": "boxes", "selection": (), "architecture": "unet", "samples_per_epoch": 8}
+BOXED = {
+    "loss": "boxes", "selection": (), "architecture": "unet", "decoder_channels": 64,
+    "samples_per_epoch": 8,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +56,23 @@ def boxed(tmp_path_factory):
     return files
 
 
+def started(monkeypatch, train, boxed, **settings):
+    """Task, samples and validation X-rays of a training that stops before its first step."""
+    started = []
+
+    class Stop(Exception):
+        pass
+
+    def run(training, task, samples, draw, *, validation, **others):
+        started.extend((task, samples, validation))
+        raise Stop
+
+    monkeypatch.setattr(Training, "run", run)
+    with pytest.raises(Stop):
+        train(boxed, "started", **settings)
+    return started
+
+
 def test_boxes_their_agreement_and_their_masks(boxed):
     index, readings = read_index(boxed.index), read_readings(boxed.boxes["boxes.csv"])
     assert [*readings] == [*index.index]
@@ -71,28 +94,35 @@ def test_a_training_with_boxes_and_contrast_is_the_same_each_time(boxed):
     options = BOXED | {"contrast": 0.5, "contrast_memory": 8, "keep_epochs": (1,)}
     one, again = segment(boxed, "one", **options), segment(boxed, "again", **options)
     assert one.read_bytes() == again.read_bytes()
-    without_contrast = segment(boxed, "plain", **BOXED)
-    assert one.read_bytes() != without_contrast.read_bytes()
-    model, checkpoint = load_segmenter(one)  # nothing of the contrast is in it
+    _, plain = load_segmenter(segment(boxed, "plain", **BOXED))
+    model, checkpoint = load_segmenter(one)
+    found = checkpoint.state_dict
+    assert found.keys() == checkpoint.epochs[1].state_dict.keys() == plain.state_dict.keys()
+    assert any(not torch.equal(each, plain.state_dict[name]) for name, each in found.items())
     assert checkpoint.classes == ("Abnormality",)
     assert model.eval()(torch.zeros(1, 1, 64, 64)).shape == (1, 1, 64, 64)
 
 
+def test_boxes_move_with_their_masks(boxed, monkeypatch):
+    task, samples, _ = started(monkeypatch, segment, boxed, augmentation=1.0, **BOXED)
+    batch = torch.utils.data.default_collate(list(samples))
+    noise = draw_noise(len(samples), torch.Generator().manual_seed(0), task.numbers)
+    outputs = task.step(batch, noise)
+    inside = regions_of(outputs["boxes"], 64, 64).inside
+    masks = outputs["masks"][:, 0] > 0.5
+    assert masks.sum() > 1000
+    assert (masks & ~inside).sum() < 0.01 * masks.sum()
+    assert torch.equal(outputs["agreement"], batch["agreement"])
+
+
 @pytest.mark.parametrize("finding", CHALLENGE)
-def test_no_x_ray_of_a_held_out_finding_trains_or_validates(boxed, monkeypatch, finding):
+@pytest.mark.parametrize(("train", "settings"), [(segment, BOXED), (classify, {"selection": ()})])
+def test_no_x_ray_of_a_held_out_finding_trains_or_validates(
+    boxed, monkeypatch, train, settings, finding
+):
     """For every value; and no id is in two splits."""
-    seen = {}
-
-    class Stop(Exception):
-        pass
-
-    def run(training, task, samples, draw, *, validation, **others):
-        seen.update(train={*samples.ids}, validation={*validation})
-        raise Stop
-
-    monkeypatch.setattr(train_segmenter.Training, "run", run)
-    with pytest.raises(Stop):
-        segment(boxed, "unseen", held_out=(finding,), **BOXED)
+    _, samples, validation = started(monkeypatch, train, boxed, held_out=(finding,), **settings)
+    seen = {"train": {*samples.ids}, "validation": {*validation}}
     readings, index = read_readings(boxed.boxes["boxes.csv"]), read_index(boxed.index)
     test = set(index.index[index["split"] == "test"])
     assert not seen["train"] & seen["validation"]

@@ -24,6 +24,7 @@ from chexseg.config.paths import Paths
 from chexseg.config.runs import factors_of, table_of_runs
 from chexseg.config.seeds import groups_of_seeds
 from chexseg.config.settings import FigureSettings
+from chexseg.config.shown import drawn_masks, voted_masks
 from chexseg.config.starts import unused_of_start
 from chexseg.config.study import read_study
 from chexseg.errors import InputError, Problem, format_problems, nearest
@@ -95,9 +96,7 @@ PATHOLOGIES = study.data.pathologies
 TEST_MASKS = PATHS.test_masks()
 NAMED_MASKS = [name for name in study.masks if name != EXPERT]
 # Those on which several voters agree, and the voters' names.
-VOTED_MASKS = {
-    name: source.voters() for name, source in study.masks.items() if source.voters()
-}
+VOTED_MASKS = voted_masks(study)
 # Those that are compared with the experts' masks, and on which splits.
 SCORED_MASKS = scored_masks(study)
 SCORED_MAPS = scored_maps(study)

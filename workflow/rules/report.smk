@@ -7,13 +7,9 @@ SHOWN_MASKS = [
     for name, source in study.masks.items()
     if source.made and not set(PATHOLOGIES).isdisjoint(source.classes_of(study))
 ]
-# The saliency entries that vote on masks, and those masks that experts drew and no sweep copied.
+# The saliency entries that vote on masks, and the masks that experts drew.
 VOTERS = [*dict.fromkeys(name for voters in VOTED_MASKS.values() for name in voters)]
-DRAWN_MASKS = [
-    name
-    for name, source in study.masks.items()
-    if not source.made and ("masks", name) not in study.unfolded.copies.made
-]
+DRAWN_MASKS = drawn_masks(study)
 # Role of an artifact in a figure -> its files, and the names of their entries.
 FILES = {
     "index": rules.build_index.output,

@@ -64,6 +64,7 @@ def test_boxes_are_of_one_class():
         ({"initial_weights": "full"}, {"full": {}}, "segmenters.full, which has seen ILD"),
         ({"masks": ["expert", "grown"]}, {}, "masks.grown, which has seen ILD"),
         ({"masks": ["expert", "cut"]}, {}, "classifiers.seen, which has seen ILD"),
+        ({"masks": ["expert", "taught"]}, {"full": {}}, "segmenters.full, which has seen ILD"),
         ({"held_out": ["ILS"]}, {}, "'ILS'"),
     ],
 )
@@ -83,6 +84,8 @@ def test_nothing_behind_a_training_has_seen_what_it_holds_out(entry, others, fou
         "grown": {"source": "irnet", "saliency": "maps", "backbone": "none"},
         "cut": {"source": "threshold", "saliency": "maps_of_seen"},
     }
+    if others:
+        config["masks"]["taught"] = {"source": "segmenter", "segmenters": [*others]}
     if found is None:
         read_study(config)
     else:

@@ -8,14 +8,13 @@ import torch
 
 from chexseg.data.boxes import box_masks
 from chexseg.losses.boxes import (
-    Weights,
-    box_loss,
     edge_loss,
     outside_loss,
     projection_loss,
     regions_of,
     size_loss,
 )
+from chexseg.losses.of_boxes import loss_of_boxes
 
 NAN = math.nan
 TERMS = [outside_loss, projection_loss, size_loss, edge_loss]
@@ -59,7 +58,7 @@ def test_a_perfect_lesion_costs_nothing(term, box):
 @pytest.mark.parametrize("box", [TIGHT, LOOSE])
 def test_the_sum_of_the_terms_is_0_too(box):
     logits, boxes = certain(LESION)[None], torch.tensor([[box]]).float()
-    assert box_loss(logits, boxes) == 0
+    assert loss_of_boxes(logits, boxes) == 0
 
 
 def test_two_perfect_lesions_cost_nothing_even_if_one_is_in_the_zone_of_the_other():
@@ -67,7 +66,7 @@ def test_two_perfect_lesions_cost_nothing_even_if_one_is_in_the_zone_of_the_othe
     lesions[0, 1:4, 2], lesions[0, 2, 1:4] = 1, 1
     lesions[0, 3:6, 5], lesions[0, 4, 4:7] = 1, 1
     boxes = torch.tensor([[[(1, 1, 4, 4), (0, 0, 6, 6)], [(4, 3, 7, 6), (4, 3, 7, 6)]]]).float()
-    assert box_loss(certain(lesions)[None], boxes) == 0
+    assert loss_of_boxes(certain(lesions)[None], boxes) == 0
 
 
 def test_a_pixel_outside():
@@ -212,13 +211,13 @@ def test_boxes_of_one_x_ray_do_not_reach_another():
     boxes = torch.full((2, 2, 2, 4), NAN)
     boxes[1, 0] = torch.tensor(TIGHT)
     both = torch.cat([torch.zeros_like(LESION), LESION])
-    assert box_loss(certain(both)[:, None], boxes) == 0
-    assert box_loss(certain(both.flip(0))[:, None], boxes) > 100
+    assert loss_of_boxes(certain(both)[:, None], boxes) == 0
+    assert loss_of_boxes(certain(both.flip(0))[:, None], boxes) > 100
 
 
 def test_without_boxes_only_the_outside_counts():
     logits = torch.zeros(1, 1, 6, 6, requires_grad=True)
-    loss = box_loss(logits, torch.full((1, 2, 2, 4), NAN))
+    loss = loss_of_boxes(logits, torch.full((1, 2, 2, 4), NAN))
     assert_loss(loss.detach(), math.log(2))
     (gradient,) = torch.autograd.grad(loss, logits)
     assert_loss(gradient, torch.full((1, 1, 6, 6), 0.5 / 36).tolist())
@@ -226,13 +225,15 @@ def test_without_boxes_only_the_outside_counts():
 
 def test_the_sum_has_the_weights():
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(1, 1, 6, 6, generator=generator)
-    boxes = torch.tensor([[LOOSE]]).float()
+    logits = torch.randn(1, 1, 6, 6, generator=generator) + 5
+    boxes = torch.tensor([[TIGHT]]).float()
     found = regions_of(boxes, 6, 6)
-    parts = [float(term(logits[:, 0], found)) for term in TERMS[1:]]
-    weights = Weights(outside=7, projection=1, size=2, edge=3)
-    assert min(parts[0], parts[2]) > 0
-    assert_loss(box_loss(logits, boxes, weights=weights), parts[0] + 2 * parts[1] + 3 * parts[2])
+    parts = [float(term(logits[:, 0], found)) for term in TERMS]
+    assert min(parts) > 0
+    for number, name in enumerate(("outside", "projection", "size", "edge")):
+        twice = loss_of_boxes(logits, boxes, **{f"{name}_weight": 2})
+        assert_loss(twice, sum(parts) + parts[number])
+    assert_loss(loss_of_boxes(logits, boxes), sum(parts))
 
 
 @pytest.mark.parametrize("scale", [1.0, 300.0])
@@ -240,7 +241,7 @@ def test_gradients_are_finite(scale):
     generator = torch.Generator().manual_seed(0)
     logits = (torch.randn(2, 1, 6, 6, generator=generator) * scale).requires_grad_()
     boxes = torch.tensor([[TIGHT, LOOSE], [((NAN,) * 4, TIGHT[1]), ((NAN,) * 4,) * 2]]).float()
-    (gradient,) = torch.autograd.grad(box_loss(logits, boxes), logits)
+    (gradient,) = torch.autograd.grad(loss_of_boxes(logits, boxes), logits)
     assert gradient.isfinite().all()
 
 
@@ -249,7 +250,7 @@ def test_a_step_against_the_gradient_lowers_it():
     boxes = torch.tensor([[TIGHT]]).float()
     losses = []
     for _ in range(60):
-        loss = box_loss(logits, boxes)
+        loss = loss_of_boxes(logits, boxes)
         (gradient,) = torch.autograd.grad(loss, logits)
         logits = (logits - 5 * gradient).detach().requires_grad_()
         losses.append(loss.item())
@@ -260,4 +261,4 @@ def test_a_step_against_the_gradient_lowers_it():
 
 def test_several_logits_for_a_pixel_are_refused():
     with pytest.raises(ValueError, match="2 logits"):
-        box_loss(torch.zeros(1, 2, 6, 6), torch.full((1, 1, 2, 4), NAN))
+        loss_of_boxes(torch.zeros(1, 2, 6, 6), torch.full((1, 1, 2, 4), NAN))

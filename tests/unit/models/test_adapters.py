@@ -5,11 +5,9 @@ from torch import nn
 from chexseg.models.adapters import (
     AdaptedConv2d,
     add_adapters,
-    merge_adapters,
     merged,
     merged_weight,
     restore_adapters,
-    strip_adapters,
     stripped,
 )
 
@@ -68,24 +66,16 @@ def test_a_network_starts_as_it_was_and_its_tensors_keep_names_and_bits():
 
 def test_merging_keeps_the_function():
     model, image = trained(), torch.rand(2, 4, 11, 11)
-    expected, state = model(image), merged(model.state_dict())
-    assert not torch.allclose(expected, network()[:2].eval()(image), atol=0.1)
-    merge_adapters(model)
-    assert not any(isinstance(each, AdaptedConv2d) for each in model.modules())
-    torch.testing.assert_close(model(image), expected)
-    assert state.keys() == model.state_dict().keys()
-    assert all(torch.equal(each, state[name]) for name, each in model.state_dict().items())
+    expected, plain = model(image), network()[:2].eval()
+    assert not torch.allclose(expected, plain(image), atol=0.1)
+    plain.load_state_dict(merged(model.state_dict()))
+    torch.testing.assert_close(plain(image), expected)
 
 
 def test_stripping_gives_the_network_back_to_the_bit():
-    model, plain = trained(), network()[:2].eval()
-    state = stripped(model.state_dict())
-    strip_adapters(model)
-    for tensors in (state, model.state_dict()):
-        assert tensors.keys() == plain.state_dict().keys()
-        assert all(torch.equal(each, tensors[name]) for name, each in plain.state_dict().items())
-    image = torch.rand(2, 4, 11, 11)
-    assert torch.equal(model(image), plain(image))
+    plain, state = network()[:2], stripped(trained().state_dict())
+    assert state.keys() == plain.state_dict().keys()
+    assert all(torch.equal(each, state[name]) for name, each in plain.state_dict().items())
 
 
 def test_adapters_are_restored_from_a_state_dict():
